@@ -1,0 +1,143 @@
+"""Training targets: what each anchor of an image should predict.
+
+An anchor is positive, and learns a box and a class, where its IoU with some box is at least 0.5;
+it is ignored where that IoU is between 0.4 and 0.5, or where its centre lies outside the image;
+else it is background. (The focal loss paper, section 4; IoU of exactly 0.4 is background.)
+"""
+
+import numpy as np
+
+from keras_retinanet import boxes
+
+IGNORE, BACKGROUND, POSITIVE = -1, 0, 1
+
+
+def anchor_targets_compact(
+    anchors,
+    image_group,
+    annotations_group,
+    num_classes,
+    negative_overlap=0.4,
+    positive_overlap=0.5,
+):
+    """Return the targets of a batch, with one number for the class of an anchor.
+
+    Args:
+        anchors: array `(N, 4)`.
+        image_group: list of B images, each `(height, width, channels)` before padding.
+        annotations_group: list of B dictionaries with `bboxes` `(n, 4)` and `labels` `(n,)`.
+        num_classes: not used; the dense form needs it.
+        negative_overlap: greatest IoU of a background anchor.
+        positive_overlap: smallest IoU of a positive anchor.
+
+    Returns:
+        regression: float32 `(B, N, 5)`: four offsets (0 unless positive), then the anchor's state:
+            -1 ignored, 0 background, 1 positive.
+        classification: int32 `(B, N, 1)`: -1 ignored, 0 background, k + 1 for class k.
+
+    Raises:
+        ValueError: if the lists differ in length, are empty, or an annotation lacks a key.
+    """
+    _check_groups(image_group, annotations_group)
+    regression = np.zeros((len(image_group), len(anchors), 5), "float32")
+    classification = np.zeros((len(image_group), len(anchors), 1), "int32")
+    for i, (image, annotations) in enumerate(zip(image_group, annotations_group, strict=True)):
+        state, assigned = assign(anchors, annotations["bboxes"], negative_overlap, positive_overlap)
+        state[_centre_outside(anchors, image.shape)] = IGNORE
+        positive = np.flatnonzero(state == POSITIVE)
+        assigned = assigned[positive]
+        regression[i, positive, :4] = boxes.encode(
+            anchors[positive], annotations["bboxes"][assigned]
+        )
+        regression[i, :, 4] = state
+        classification[i, :, 0] = state
+        classification[i, positive, 0] = np.asarray(annotations["labels"])[assigned] + 1
+    return regression, classification
+
+
+def anchor_targets_bbox(
+    anchors,
+    image_group,
+    annotations_group,
+    num_classes,
+    negative_overlap=0.4,
+    positive_overlap=0.5,
+):
+    """Return the targets of a batch as keras-retinanet 1.0.0 did, with a column for each class.
+
+    Arguments and errors are those of `anchor_targets_compact`.
+
+    Returns:
+        regression: float32 `(B, N, 5)`: four offsets from each anchor to the box it overlaps most
+            (0 if there are no boxes), then the state -1, 0 or 1.
+        classification: float32 `(B, N, num_classes + 1)`: 1 in the column of a positive anchor's
+            class, and the state in the last column.
+    """
+    _check_groups(image_group, annotations_group)
+    regression = np.zeros((len(image_group), len(anchors), 5), "float32")
+    classification = np.zeros((len(image_group), len(anchors), num_classes + 1), "float32")
+    for i, (image, annotations) in enumerate(zip(image_group, annotations_group, strict=True)):
+        state, assigned = assign(anchors, annotations["bboxes"], negative_overlap, positive_overlap)
+        if len(annotations["bboxes"]):
+            positive = np.flatnonzero(state == POSITIVE)
+            labels = np.asarray(annotations["labels"])[assigned[positive]].astype(int)
+            classification[i, positive, labels] = 1
+            regression[i, :, :4] = boxes.encode(anchors, annotations["bboxes"][assigned])
+        state[_centre_outside(anchors, image.shape)] = IGNORE
+        regression[i, :, 4] = state
+        classification[i, :, -1] = state
+    return regression, classification
+
+
+def assign(anchors, bboxes, negative_overlap=0.4, positive_overlap=0.5):
+    """Return each anchor's state and the box it overlaps most.
+
+    Args:
+        anchors: array `(N, 4)`.
+        bboxes: array `(n, 4)`; `n` may be 0.
+        negative_overlap: greatest IoU of a background anchor.
+        positive_overlap: smallest IoU of a positive anchor.
+
+    Returns:
+        state: int array `(N,)`: -1 ignored, 0 background, 1 positive.
+        assigned: int array `(N,)`: index into `bboxes`; 0 if there are none.
+    """
+    state = np.full(len(anchors), BACKGROUND)
+    assigned = np.zeros(len(anchors), int)
+    if len(bboxes):
+        overlaps = boxes.iou(anchors.astype("float64"), np.asarray(bboxes, "float64"))
+        assigned = overlaps.argmax(axis=1)
+        best = overlaps.max(axis=1)
+        state[best > negative_overlap] = IGNORE
+        state[best >= positive_overlap] = POSITIVE
+    return state, assigned
+
+
+def compute_gt_annotations(anchors, annotations, negative_overlap=0.4, positive_overlap=0.5):
+    """Return `assign` in the form of keras-retinanet 1.0.0.
+
+    Returns:
+        positive: bool array `(N,)`.
+        ignored: bool array `(N,)`, for the IoU alone.
+        assigned: int array `(N,)`: index of the box with the greatest IoU.
+    """
+    state, assigned = assign(anchors, annotations[:, :4], negative_overlap, positive_overlap)
+    return state == POSITIVE, state == IGNORE, assigned
+
+
+def _centre_outside(anchors, image_shape):
+    """Return which anchors have their centre right of or below the image `(height, width, ...)`."""
+    centres = (anchors[:, :2] + anchors[:, 2:]) / 2
+    return (centres[:, 0] >= image_shape[1]) | (centres[:, 1] >= image_shape[0])
+
+
+def _check_groups(image_group, annotations_group):
+    if len(image_group) != len(annotations_group) or not len(image_group):
+        raise ValueError(
+            "expected as many annotations as images, and at least one, "
+            f"got {len(image_group)} images and {len(annotations_group)} annotations"
+        )
+    for annotations in annotations_group:
+        for key in ("bboxes", "labels"):
+            if key not in annotations:
+                raise ValueError(f"expected annotations with {key!r}, got keys {list(annotations)}")

@@ -1,0 +1,73 @@
+import numpy as np
+import pytest
+
+from keras_retinanet import boxes, targets
+from tests.goldens import GOLDENS, LABELS, targets_input
+
+INPUT = targets_input()
+
+
+def test_dense_targets_are_the_old_ones():
+    regression, classification = targets.anchor_targets_bbox(*INPUT, num_classes=3)
+    np.testing.assert_allclose(regression, GOLDENS["regression"], atol=1e-6)
+    np.testing.assert_array_equal(classification, GOLDENS["classification"])
+
+
+def test_compact_targets_say_what_dense_ones_say():
+    dense_boxes, dense_classes = GOLDENS["regression"], GOLDENS["classification"]
+    regression, classification = targets.anchor_targets_compact(*INPUT, num_classes=3)
+    state = dense_boxes[..., 4]
+    positive = state == 1
+    assert positive.sum() > 10
+    np.testing.assert_array_equal(regression[..., 4], state)
+    np.testing.assert_allclose(regression[positive], dense_boxes[positive], atol=1e-6)
+    assert not regression[~positive][:, :4].any()
+    labels = classification[..., 0]
+    np.testing.assert_array_equal(labels[~positive], state[~positive])
+    np.testing.assert_array_equal(labels[positive] - 1, dense_classes[positive][:, :3].argmax(1))
+    assert set(labels[positive]) == set(LABELS.astype(int) + 1)
+
+
+def test_overlaps_at_the_limits():
+    anchors = np.array([[0.0, 0, 10, 10]])
+    # IoU 0.5 is positive, 0.4 background, between ignored.
+    for height, state in [(5, 1), (4.5, -1), (4, 0)]:
+        assert targets.assign(anchors, np.array([[0, 0, 10, height]]))[0] == state
+
+
+def test_targets_decode_to_the_boxes():
+    anchors, _, annotations = INPUT
+    regression, classification = targets.anchor_targets_compact(*INPUT, num_classes=3)
+    positive = regression[0, :, 4] == 1
+    decoded = boxes.decode(anchors[positive], regression[0, positive, :4])
+    owners = {int(label): box for label, box in zip(LABELS, annotations[0]["bboxes"], strict=True)}
+    expected = [owners[label - 1] for label in classification[0, positive, 0]]
+    np.testing.assert_allclose(decoded, expected, atol=1e-4)
+
+
+def test_arguments_stay_as_they_are():
+    anchors, images, annotations = targets_input()
+    targets.anchor_targets_compact(anchors, images, annotations, 3)
+    np.testing.assert_array_equal(annotations[0]["bboxes"], targets_input()[2][0]["bboxes"])
+
+
+def test_old_matching_function():
+    anchors, _, annotations = INPUT
+    positive, ignored, assigned = targets.compute_gt_annotations(anchors, annotations[0]["bboxes"])
+    state, _ = targets.assign(anchors, annotations[0]["bboxes"])
+    np.testing.assert_array_equal(positive, state == 1)
+    np.testing.assert_array_equal(ignored, state == -1)
+    assert set(assigned) <= {0, 1, 2}
+
+
+@pytest.mark.parametrize(
+    ("images", "annotations", "message"),
+    [
+        ([], [], "at least one"),
+        ([np.zeros((8, 8, 3))], [], "as many annotations"),
+        ([np.zeros((8, 8, 3))], [{"bboxes": np.zeros((0, 4))}], "'labels'"),
+    ],
+)
+def test_broken_groups_are_refused(images, annotations, message):
+    with pytest.raises(ValueError, match=message):
+        targets.anchor_targets_compact(np.zeros((1, 4)), images, annotations, 1)
