@@ -1,0 +1,84 @@
+"""The losses of RetinaNet, for `model.compile`.
+
+Both sum over the anchors of a batch and divide by its number of positive anchors (at least 1), as
+keras-retinanet 1.0.0 did; they take compact and dense targets (see `targets`), told apart by the
+last dimension.
+"""
+
+import keras
+from keras import ops
+
+
+def focal(alpha=0.25, gamma=2.0, cutoff=0.5):
+    """Return the focal loss: `-alpha_t (1 - p_t)**gamma log(p_t)` for each anchor and class.
+
+    `p_t` is the probability `p` of a class where the class is present and `1 - p` elsewhere, and
+    `alpha_t` likewise (Lin et al. 2017, https://arxiv.org/abs/1708.02002, equation 5).
+
+    Args:
+        alpha: weight of a class that is present; 1 - alpha is the weight of one that is not.
+            None means no weighting.
+        gamma: how much less an easy example counts; 0 gives cross entropy.
+        cutoff: a soft label above this counts as present.
+
+    Returns:
+        Function of `y_true` (`(B, N, 1)` compact or `(B, N, C + 1)` dense) and `y_pred`
+        `(B, N, C)` probabilities, that returns a scalar.
+    """
+
+    def _focal(y_true, y_pred):
+        y_true, y_pred = ops.cast(y_true, "float32"), ops.cast(y_pred, "float32")
+        labels, state = _labels_and_state(y_true, y_pred.shape[-1])
+        # Without the margin the gradient of a certain prediction is infinite.
+        margin = keras.config.epsilon()
+        probability = ops.clip(y_pred, margin, 1 - margin)
+        present = labels > cutoff
+        weight = ops.where(present, 1 - probability, probability) ** gamma
+        if alpha is not None:
+            weight = weight * ops.where(present, alpha, 1 - alpha)
+        cross_entropy = ops.binary_crossentropy(labels, probability)
+        counted = ops.cast(state != -1, "float32")[..., None]
+        return ops.sum(weight * cross_entropy * counted) / _positives(state)
+
+    return _focal
+
+
+def smooth_l1(sigma=3.0):
+    """Return the smooth L1 loss of the box offsets of positive anchors.
+
+    With `d = |y_true - y_pred|` a value counts `0.5 (sigma d)**2` where `d < 1 / sigma**2`, and
+    `d - 0.5 / sigma**2` elsewhere (Girshick 2015, https://arxiv.org/abs/1504.08083, with the
+    sigma of Faster R-CNN).
+
+    Args:
+        sigma: greater values make the quadratic part narrower.
+
+    Returns:
+        Function of `y_true` `(B, N, 5)` (offsets, then the anchor's state) and `y_pred`
+        `(B, N, 4)`, that returns a scalar.
+    """
+    squared = sigma**2
+
+    def _smooth_l1(y_true, y_pred):
+        y_true, y_pred = ops.cast(y_true, "float32"), ops.cast(y_pred, "float32")
+        state = y_true[..., -1]
+        distance = ops.abs(y_pred - y_true[..., :-1])
+        near = 0.5 * squared * distance**2
+        values = ops.where(distance < 1 / squared, near, distance - 0.5 / squared)
+        positive = ops.cast(state == 1, "float32")[..., None]
+        return ops.sum(values * positive) / _positives(state)
+
+    return _smooth_l1
+
+
+def _labels_and_state(y_true, num_classes):
+    """Return labels `(B, N, C)` and states `(B, N)` (-1, 0, 1) from either form of targets."""
+    if y_true.shape[-1] == 1 and num_classes is not None:
+        column = y_true[..., 0]
+        classes = ops.arange(1, num_classes + 1, dtype="float32")
+        return ops.cast(y_true == classes, "float32"), ops.minimum(column, 1.0)
+    return y_true[..., :-1], y_true[..., -1]
+
+
+def _positives(state):
+    return ops.maximum(1.0, ops.sum(ops.cast(state == 1, "float32")))
