@@ -1,0 +1,94 @@
+import cv2
+import numpy as np
+import pytest
+
+from keras_retinanet import images
+from tests.goldens import GOLDENS, predictions
+
+IMAGE = predictions()[2]
+
+
+def save(path, image=IMAGE):
+    assert cv2.imwrite(str(path), image)
+    return str(path)
+
+
+def test_lossless_image_comes_back_as_bgr(tmp_path):
+    np.testing.assert_array_equal(images.read_image_bgr(save(tmp_path / "ä b.png")), IMAGE)
+
+
+def test_grey_alpha_and_16_bit_become_three_bytes(tmp_path):
+    grey = IMAGE[..., 0]
+    alpha = np.dstack([IMAGE, grey])
+    deep = grey.astype("uint16") * 257
+    for name, stored, expected in [
+        ("grey.png", grey, np.dstack([grey] * 3)),
+        ("alpha.png", alpha, IMAGE),
+        ("deep.png", deep, np.dstack([grey] * 3)),
+    ]:
+        np.testing.assert_array_equal(
+            images.read_image_bgr(save(tmp_path / name, stored)), expected
+        )
+
+
+def test_no_image_is_refused_by_name(tmp_path):
+    empty, text = tmp_path / "empty.jpg", tmp_path / "text.jpg"
+    empty.write_bytes(b"")
+    text.write_bytes(b"not an image")
+    with pytest.raises(ValueError, match=r"empty\.jpg: .* empty file"):
+        images.read_image_bgr(empty)
+    with pytest.raises(ValueError, match=r"text\.jpg: .* cannot decode"):
+        images.read_image_bgr(text)
+    with pytest.raises(FileNotFoundError, match=r"missing\.jpg"):
+        images.read_image_bgr(tmp_path / "missing.jpg")
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png"])
+def test_half_an_image_is_refused(tmp_path, suffix):
+    path = tmp_path / f"half{suffix}"
+    save(path)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(ValueError, match="cut off"):
+        images.read_image_bgr(path)
+
+
+def test_bytes_after_the_end_of_a_jpeg_do_no_harm(tmp_path):
+    path = tmp_path / "long.jpg"
+    save(path)
+    path.write_bytes(path.read_bytes() + b"appended by a camera")
+    assert images.read_image_bgr(path).shape == IMAGE.shape
+
+
+@pytest.mark.parametrize("mode", ["caffe", "tf"])
+def test_normalises_as_before(mode):
+    np.testing.assert_allclose(images.preprocess_image(IMAGE[:9], mode), GOLDENS[mode], atol=1e-5)
+
+
+def test_rgb_mode_turns_the_channels_round():
+    found = images.preprocess_image(np.array([[[0, 127.5, 255]]]), "tf_rgb")
+    assert found.tolist() == [[[1, 0, -1]]]
+    assert found.dtype == np.float32
+
+
+def test_unknown_mode_is_refused():
+    with pytest.raises(ValueError, match="got 'torch'"):
+        images.preprocess_image(IMAGE, "torch")
+
+
+def test_resizes_as_before():
+    resized, scale = images.resize_image(IMAGE, 50, 110)
+    assert scale == GOLDENS["scale"] == 110 / 91
+    np.testing.assert_array_equal(resized, GOLDENS["resized"])
+
+
+@pytest.mark.parametrize(
+    ("shape", "scale"), [((480, 640, 3), 800 / 480), ((400, 1000, 3), 1.333), ((800, 800, 3), 1)]
+)
+def test_scale_by_hand(shape, scale):
+    assert images.compute_resize_scale(shape) == pytest.approx(scale)
+
+
+def test_a_thread_of_an_image_keeps_a_pixel():
+    resized, _ = images.resize_image(np.zeros((1, 5000, 3), "uint8"), 80, 100)
+    assert resized.shape == (1, 100, 3)
