@@ -1,0 +1,112 @@
+"""Random changes of contrast, brightness, hue and saturation of BGR uint8 images."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+
+@dataclass
+class VisualEffect:
+    """One change of colours; 0 (or None) leaves that property as it is.
+
+    Attributes:
+        contrast_factor: factor on each pixel's distance from the mean pixel; 0 to 3.
+        brightness_delta: added to every pixel, -1 to 1 of the full range.
+        hue_delta: added to the hue, -1 to 1 of half the colour circle.
+        saturation_factor: factor on the saturation.
+    """
+
+    contrast_factor: float
+    brightness_delta: float
+    hue_delta: float
+    saturation_factor: float
+
+    def __call__(self, image):
+        """Return a changed copy of a BGR uint8 image `(h, w, 3)`."""
+        if self.contrast_factor:
+            image = adjust_contrast(image, self.contrast_factor)
+        if self.brightness_delta:
+            image = adjust_brightness(image, self.brightness_delta)
+        if self.hue_delta or self.saturation_factor:
+            image = cv2.cvtColor(image, cv2.COLOR_BGR2HSV)
+            if self.hue_delta:
+                image = adjust_hue(image, self.hue_delta)
+            if self.saturation_factor:
+                image = adjust_saturation(image, self.saturation_factor)
+            image = cv2.cvtColor(image, cv2.COLOR_HSV2BGR)
+        return image
+
+
+class RandomVisualEffect:
+    """An endless iterator of random effects that can also draw with a given generator."""
+
+    def __init__(self, ranges):
+        """Keep the four ranges, in the order of `VisualEffect`'s attributes."""
+        self._ranges = ranges
+        self._prng = np.random.default_rng()
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        return self.draw(self._prng)
+
+    def draw(self, rng) -> VisualEffect:
+        """Return an effect drawn with `rng`."""
+        return VisualEffect(*(rng.uniform(low, high) for low, high in self._ranges))
+
+
+def random_visual_effect_generator(
+    contrast_range=(0.9, 1.1),
+    brightness_range=(-0.1, 0.1),
+    hue_range=(-0.05, 0.05),
+    saturation_range=(0.95, 1.05),
+) -> RandomVisualEffect:
+    """Return an endless iterator of effects drawn evenly from four ranges.
+
+    Raises:
+        ValueError: if a range is reversed or leaves its limits (see `VisualEffect`).
+    """
+    _check_range("contrast_range", contrast_range, 0)
+    _check_range("brightness_range", brightness_range, -1, 1)
+    _check_range("hue_range", hue_range, -1, 1)
+    _check_range("saturation_range", saturation_range, 0)
+    return RandomVisualEffect((contrast_range, brightness_range, hue_range, saturation_range))
+
+
+def adjust_contrast(image, factor):
+    """Return a BGR image with distances from its mean pixel multiplied."""
+    mean = image.mean(axis=(0, 1))
+    return _to_uint8((image - mean) * factor + mean)
+
+
+def adjust_brightness(image, delta):
+    """Return a BGR image with `255 * delta` added to every value."""
+    return _to_uint8(image + delta * 255)
+
+
+def adjust_hue(image, delta):
+    """Return an HSV uint8 image with its hue (0..179) moved around the circle by `180 * delta`."""
+    changed = image.copy()
+    changed[..., 0] = np.mod(image[..., 0] + delta * 180, 180)
+    return changed
+
+
+def adjust_saturation(image, factor):
+    """Return an HSV uint8 image with its saturation multiplied."""
+    changed = image.copy()
+    changed[..., 1] = _to_uint8(image[..., 1] * factor)
+    return changed
+
+
+def _to_uint8(values):
+    return np.clip(values, 0, 255).astype("uint8")
+
+
+def _check_range(name, limits, lowest, highest=np.inf):
+    low, high = limits
+    if not lowest <= low <= high <= highest:
+        raise ValueError(
+            f"expected {name} to be two rising numbers in {lowest}..{highest}, got {limits}"
+        )

@@ -1,0 +1,58 @@
+import cv2
+import numpy as np
+import pytest
+
+from keras_retinanet import colour_effects
+from keras_retinanet.colour_effects import VisualEffect
+
+IMAGE = np.random.default_rng(0).integers(0, 256, (6, 5, 3)).astype("uint8")
+
+
+def test_no_effect_changes_nothing():
+    np.testing.assert_array_equal(VisualEffect(0, 0, 0, 0)(IMAGE), IMAGE)
+
+
+def test_contrast_0_leaves_the_mean_and_1_the_image():
+    flat = colour_effects.adjust_contrast(IMAGE, 0)
+    np.testing.assert_array_equal(flat[0, 0], IMAGE.mean(axis=(0, 1)).astype("uint8"))
+    np.testing.assert_allclose(colour_effects.adjust_contrast(IMAGE, 1), IMAGE, atol=1)
+
+
+def test_brightness_is_a_share_of_255_and_stays_in_range():
+    pixels = np.array([[[0, 100, 250]]], "uint8")
+    assert colour_effects.adjust_brightness(pixels, 0.1).tolist() == [[[25, 125, 255]]]
+    assert colour_effects.adjust_brightness(pixels, -0.2).tolist() == [[[0, 49, 199]]]
+
+
+def test_half_the_circle_turns_red_to_cyan():
+    red = np.zeros((1, 1, 3), "uint8")
+    red[..., 2] = 255
+    assert VisualEffect(0, 0, 0.5, 0)(red).tolist() == [[[255, 255, 0]]]
+
+
+def test_saturation_0_is_not_black_and_white_but_a_factor_is():
+    hsv = cv2.cvtColor(IMAGE, cv2.COLOR_BGR2HSV)
+    np.testing.assert_array_equal(
+        colour_effects.adjust_saturation(hsv, 0.5)[..., 1], hsv[..., 1] // 2
+    )
+
+
+def test_the_image_given_stays_as_it_is():
+    before = IMAGE.copy()
+    VisualEffect(1.1, 0.1, 0.1, 1.1)(IMAGE)
+    np.testing.assert_array_equal(IMAGE, before)
+
+
+def test_draws_lie_in_the_ranges_and_depend_on_the_generator_alone():
+    source = colour_effects.random_visual_effect_generator(hue_range=(0.02, 0.03))
+    effects = [source.draw(np.random.default_rng(i)) for i in range(50)]
+    assert all(0.02 <= effect.hue_delta <= 0.03 for effect in effects)
+    assert all(0.9 <= effect.contrast_factor <= 1.1 for effect in effects)
+    assert source.draw(np.random.default_rng(7)) == effects[7]
+    assert next(source) != next(source)
+
+
+@pytest.mark.parametrize("limits", [(1.1, 0.9), (-0.1, 1)])
+def test_bad_ranges_are_refused(limits):
+    with pytest.raises(ValueError, match="expected contrast_range to be two rising numbers"):
+        colour_effects.random_visual_effect_generator(contrast_range=limits)
