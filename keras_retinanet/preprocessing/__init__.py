@@ -1,0 +1,1 @@
+"""Data sets, and what turns them into batches."""

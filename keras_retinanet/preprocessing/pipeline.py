@@ -1,0 +1,52 @@
+"""Batches of a generator, made by threads ahead of the model."""
+
+import os
+
+import tensorflow as tf
+
+
+def batches(generator, *, first_step=0, workers=None, queue_size=10) -> tf.data.Dataset:
+    """Return the endless batches of a generator, epoch after epoch, for `fit(steps_per_epoch=...)`.
+
+    Batch `step` is batch `step % len(generator)` of epoch `step // len(generator)`, so a run that
+    starts at a later step sees what an uninterrupted one would see.
+
+    Args:
+        generator: a `Generator`.
+        first_step: the step to begin with.
+        workers: threads that make batches; None means the number of cores.
+        queue_size: most batches made ahead.
+
+    Returns:
+        Dataset of `(images, (regression, classification))` whose sizes may differ from batch to
+        batch.
+    """
+    return _dataset(generator, tf.data.Dataset.range(first_step, tf.int64.max), workers, queue_size)
+
+
+def one_epoch(generator, *, workers=None, queue_size=10) -> tf.data.Dataset:
+    """Return the batches of a generator's first epoch, once; for validation."""
+    steps = tf.data.Dataset.range(len(generator))
+    dataset = _dataset(generator, steps, workers, queue_size)
+    return dataset.apply(tf.data.experimental.assert_cardinality(len(generator)))
+
+
+def _dataset(generator, steps, workers, queue_size):
+    example = generator.batch(0, 0)
+    flat = tf.nest.flatten(example)
+    types = [tf.as_dtype(array.dtype) for array in flat]
+
+    def fetch(step):
+        epoch, index = divmod(int(step), len(generator))
+        return tf.nest.flatten(generator.batch(epoch, index))
+
+    def to_tensors(step):
+        tensors = tf.numpy_function(fetch, [step], types)
+        for tensor, array in zip(tensors, flat, strict=True):
+            # The batch, the image's sides and the number of anchors vary; the last axis does not.
+            tensor.set_shape([None] * (array.ndim - 1) + [array.shape[-1]])
+        return tf.nest.pack_sequence_as(example, tensors)
+
+    workers = workers or os.cpu_count() or 1
+    dataset = steps.map(to_tensors, num_parallel_calls=workers, deterministic=True)
+    return dataset.prefetch(max(1, queue_size - workers))

@@ -1,0 +1,1 @@
+"""The import paths of keras-retinanet 1.0.0."""

@@ -1,0 +1,3 @@
+"""COCO evaluation under its old import path."""
+
+from keras_retinanet.evaluation import evaluate_coco  # noqa: F401

@@ -1,0 +1,3 @@
+"""Evaluation under its old import path."""
+
+from keras_retinanet.evaluation import evaluate  # noqa: F401

@@ -1,0 +1,184 @@
+import numpy as np
+import pytest
+
+from keras_retinanet import targets
+from keras_retinanet.anchors import AnchorParameters
+from keras_retinanet.augmentation import random_transform_generator
+from keras_retinanet.colour_effects import random_visual_effect_generator
+from keras_retinanet.config import Config
+from keras_retinanet.preprocessing.generator import Generator
+
+
+class Blocks(Generator):
+    """Images of several widths with one white block each; unreadable ones on request."""
+
+    widths = (64, 96, 64, 128, 96)
+
+    def __init__(self, broken=(), **kwargs):
+        self.broken = set(broken)
+        options = {"preprocess_image": lambda x: x, "no_resize": True}
+        super().__init__(**{**options, **kwargs})
+
+    def size(self):
+        return len(self.widths)
+
+    def num_classes(self):
+        return 2
+
+    def has_label(self, label):
+        return label in (0, 1)
+
+    def label_to_name(self, label):
+        return ("even", "odd")[label]
+
+    def image_path(self, image_index):
+        return f"block{image_index}"
+
+    def image_aspect_ratio(self, image_index):
+        return self.widths[image_index] / 64
+
+    def load_image(self, image_index):
+        if image_index in self.broken:
+            raise ValueError(f"block{image_index}: cut off")
+        image = np.zeros((64, self.widths[image_index], 3), "uint8")
+        image[10:40, 8:44] = 255
+        return image
+
+    def load_annotations(self, image_index):
+        return {"labels": np.array([image_index % 2]), "bboxes": np.array([[8.0, 10, 44, 40]])}
+
+
+def test_a_batch_is_padded_to_its_largest_image():
+    generator = Blocks(batch_size=5, group_method="none", shuffle_groups=False)
+    images, (regression, classification) = generator[0]
+    assert images.shape == (5, 64, 128, 3)
+    assert images.dtype == np.float32
+    assert not images[0, :, 64:].any()
+    n = 9 * (8 * 16 + 4 * 8 + 2 * 4 + 1 * 2 + 1)
+    assert regression.shape == (5, n, 5)
+    assert classification.shape == (5, n, 1)
+    assert set(np.unique(classification[1])) <= {-1, 0, 2}
+    assert set(np.unique(classification[2])) <= {-1, 0, 1}
+
+
+def test_groups_cover_all_images_and_fill_the_last_batch():
+    generator = Blocks(batch_size=2, group_method="none", shuffle_groups=False)
+    assert generator.groups == [[0, 1], [2, 3], [4, 0]]
+    assert len(generator) == 3
+
+
+def test_ratio_groups_hold_like_images():
+    generator = Blocks(batch_size=2, group_method="ratio")
+    assert {index for group in generator.groups for index in group} == set(range(5))
+    widths = sorted(tuple(generator.widths[i] for i in group) for group in generator.groups)
+    # The odd one out is filled up with the first image of the order.
+    assert widths == [(64, 64), (96, 96), (128, 64)]
+
+
+def test_epochs_differ_and_come_back():
+    generators = [Blocks(group_method="random", seed=3) for _ in range(2)]
+    orders = [[generator.groups_of(epoch) for epoch in range(6)] for generator in generators]
+    assert orders[0] == orders[1]
+    assert len({str(order) for order in orders[0]}) > 1
+    generators[0].on_epoch_end()
+    assert generators[0].groups == orders[0][1]
+
+
+def test_a_batch_depends_on_seed_epoch_and_image_alone():
+    def make():
+        return Blocks(
+            batch_size=2,
+            transform_generator=random_transform_generator(
+                min_rotation=-0.3, max_rotation=0.3, flip_x_chance=0.5
+            ),
+            visual_effect_generator=random_visual_effect_generator(),
+        )
+
+    first, second = make(), make()
+    second.batch(0, 0)
+    for _ in range(3):
+        second[1]
+    np.testing.assert_array_equal(first.batch(4, 1)[0], second.batch(4, 1)[0])
+    assert not np.array_equal(first.sample(0, 1)[0], first.sample(0, 2)[0])
+
+
+def test_flips_move_pixels_and_boxes():
+    generator = Blocks(transform_generator=random_transform_generator(flip_x_chance=1))
+    image, annotations = generator.sample(3, 0)
+    assert annotations["bboxes"].tolist() == [[128 - 44, 10, 128 - 8, 40]]
+    assert image[10:40, 84:120].min() == 255
+    assert image.sum() == 3 * 255 * 30 * 36
+
+
+def test_old_iterators_of_transforms_still_work():
+    def shifts():
+        while True:
+            yield np.array([[1, 0, 0.25], [0, 1, 0], [0, 0, 1.0]])
+
+    image, annotations = Blocks(transform_generator=shifts()).sample(0, 0)
+    assert annotations["bboxes"].tolist() == [[24, 10, 60, 40]]
+
+
+def test_boxes_pushed_out_are_clipped_then_dropped():
+    def sample(share):
+        shift = np.array([[1, 0, share], [0, 1, 0], [0, 0, 1.0]])
+        return Blocks(transform_generator=iter([shift])).sample(0, 0)[1]
+
+    assert sample(0.5)["bboxes"].tolist() == [[40, 10, 64, 40]]
+    assert sample(0.8)["bboxes"].shape == (0, 4)
+    assert sample(0.8)["labels"].shape == (0,)
+
+
+def test_resizing_moves_boxes_along():
+    generator = Blocks(no_resize=False, image_min_side=32, image_max_side=1000)
+    image, annotations = generator.sample(0, 0)
+    assert image.shape == (32, 32, 3)
+    assert annotations["bboxes"].tolist() == [[4, 5, 22, 20]]
+
+
+def test_invalid_boxes_are_dropped_with_a_warning():
+    generator = Blocks()
+    boxes = np.array([[1.0, 1, 5, 5], [5, 5, 5, 9], [-1, 0, 4, 4], [0, 0, 65, 4]])
+    annotations = {"labels": np.arange(4), "bboxes": boxes}
+    with pytest.warns(UserWarning, match="Image block0 with id 0 .* invalid boxes"):
+        kept = generator.filter_annotations(generator.load_image(0), annotations, 0)
+    assert kept["labels"].tolist() == [0]
+    assert len(annotations["bboxes"]) == 4
+
+
+def test_an_unreadable_image_is_named_counted_and_replaced():
+    generator = Blocks(broken=[2], batch_size=5, group_method="none", shuffle_groups=False)
+    with pytest.warns(UserWarning, match="skipped an image that cannot be read: block2: cut off"):
+        images, _ = generator.batch(0, 0)
+    assert len(images) == 5
+    generator.batch(1, 0)
+    assert generator.skipped == {"block2": 2}
+    with pytest.raises(ValueError, match="block2: cut off"):
+        Blocks(broken=[2], strict=True).sample(2, 0)
+
+
+@pytest.mark.filterwarnings("ignore:skipped")
+def test_no_readable_image_at_all():
+    with pytest.raises(ValueError, match="none of the 5 images can be read"):
+        Blocks(broken=range(5)).sample(0, 0)
+
+
+def test_anchors_come_from_the_config():
+    params = AnchorParameters([16], [8], [1], [1])
+    generator = Blocks(config=Config(params, (3,)))
+    _, (regression, _) = generator[0]
+    assert regression.shape[1] in (64, 96, 128)
+
+
+def test_dense_targets_on_request():
+    generator = Blocks(compute_anchor_targets=targets.anchor_targets_bbox)
+    assert generator[0][1][1].shape[-1] == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"batch_size": 0}, "batch size of at least 1"), ({"group_method": "best"}, "got 'best'")],
+)
+def test_bad_options_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        Blocks(**options)
