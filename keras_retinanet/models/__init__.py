@@ -1,0 +1,55 @@
+"""RetinaNet models: build, save, load, convert."""
+
+from keras_retinanet.models.backbones import BACKBONES, Backbone, backbone
+from keras_retinanet.models.classes import (
+    RetinaNet,
+    RetinaNetBBox,
+    assert_training_model,
+    check_training_model,
+    is_training_model,
+    set_details,
+)
+from keras_retinanet.models.details import Details
+from keras_retinanet.models.retinanet import retinanet_bbox
+from keras_retinanet.models.snapshots import load_model, save_model
+from keras_retinanet.models.weights import WeightsReport, load_weights
+
+__all__ = [
+    "BACKBONES",
+    "Backbone",
+    "Details",
+    "RetinaNet",
+    "RetinaNetBBox",
+    "WeightsReport",
+    "assert_training_model",
+    "backbone",
+    "check_training_model",
+    "convert_model",
+    "is_training_model",
+    "load_model",
+    "load_weights",
+    "save_model",
+    "set_details",
+]
+
+
+def convert_model(model, nms=True, class_specific_filter=True, anchor_params=None, **kwargs):
+    """Return the inference model of a training model, whose weights it shares.
+
+    Args:
+        model: a training model.
+        nms: whether to leave out boxes that overlap better ones.
+        class_specific_filter: whether to filter each class by itself, or only the best of a box.
+        anchor_params: an `AnchorParameters`; None means those the model knows, or the paper's.
+        **kwargs: for `models.retinanet.retinanet_bbox`, such as `score_threshold`.
+
+    Raises:
+        ValueError: if the model is no training model, or the anchors do not fit it.
+    """
+    return retinanet_bbox(
+        model=model,
+        nms=nms,
+        class_specific_filter=class_specific_filter,
+        anchor_params=anchor_params,
+        **kwargs,
+    )

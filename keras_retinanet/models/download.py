@@ -1,0 +1,31 @@
+"""ImageNet weights: from Keras's cache, or downloaded into it."""
+
+import os
+from pathlib import Path
+
+import keras
+
+
+def fetch(name, url, md5=None) -> str:
+    """Return the path of a file in Keras's cache of models, downloaded on first use.
+
+    Args:
+        name: name of the file in the cache.
+        url: where to download it from.
+        md5: its MD5 sum; None means not to check it.
+
+    Raises:
+        ValueError: if it is not there and cannot be downloaded, or is not the right file.
+    """
+    home = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"))
+    path = home / "models" / name
+    try:
+        return keras.utils.get_file(
+            name, url, cache_dir=str(home), cache_subdir="models", file_hash=md5
+        )
+    except Exception as error:  # get_file lets out plain Exception, OSError, ValueError, ...
+        reason = " ".join(str(error).replace(url, "it").split())
+        raise ValueError(
+            f"cannot download the ImageNet weights: put {url} at {path}, or use --weights FILE "
+            f"or --no-weights ({reason})"
+        ) from error

@@ -1,0 +1,21 @@
+"""Batch normalisation, frozen or for small batches."""
+
+import keras
+
+# Detectors train on batches of a few images for a few thousand steps: statistics that remember
+# the last hundreds of batches (Keras's 0.99) would still be half their starting values.
+MOMENTUM = 0.9
+
+
+def batch_norm(name, *, epsilon, frozen):
+    """Return a batch normalisation over channels.
+
+    Args:
+        name: name of the layer.
+        epsilon: added to the variance.
+        frozen: whether it keeps its scale and statistics, in training too.
+    """
+    axis = 1 if keras.config.image_data_format() == "channels_first" else -1
+    return keras.layers.BatchNormalization(
+        axis=axis, momentum=MOMENTUM, epsilon=epsilon, trainable=not frozen, name=name
+    )

@@ -1,0 +1,132 @@
+"""Models to files and back."""
+
+import os
+import warnings
+
+import h5py
+import keras
+
+from keras_retinanet.files import replacing
+from keras_retinanet.models.backbones import backbone
+from keras_retinanet.models.hdf5 import is_old, names_in, open_hdf5
+from keras_retinanet.models.old_snapshots import read_old_model
+
+FORMATS = (".keras", ".h5", ".hdf5")
+
+
+def save_model(model, path) -> None:
+    """Write a model with its details, weights and, if compiled, optimizer; whole or not at all.
+
+    Args:
+        model: a model.
+        path: where to write; `.keras`, or `.h5` or `.hdf5` for Keras's older format.
+
+    Raises:
+        OSError: if it cannot be written.
+        ValueError: if the suffix is another one.
+    """
+    check_suffix(path)
+    with replacing(path) as temporary:
+        model.save(str(temporary))
+
+
+def check_suffix(path) -> None:
+    """Raise ValueError if `save_model` has no format for the name of a file."""
+    if not str(path).endswith(FORMATS):
+        raise ValueError(f"{path}: expected a file name that ends in {', '.join(FORMATS)}")
+
+
+def load_model(filepath, backbone_name="resnet50", *, compile=False):
+    """Return the model in a file.
+
+    A training snapshot of keras-retinanet 1.0.0 (Keras 2) gives a `RetinaNet`, a converted model a
+    `RetinaNetBBox`, as do files of this package; all know their `details`.
+
+    Args:
+        filepath: path of a `.keras` or `.h5` file, or an open `h5py.File`.
+        backbone_name: name of the backbone; what the file says counts, and another name here than
+            that or the default is warned of.
+        compile: whether to restore the losses and the optimizer with its state, if the file has
+            them.
+
+    Raises:
+        OSError: if there is no such file.
+        ValueError: if it is no model, is damaged, or holds links or external storage.
+    """
+    if _is_archive(filepath):
+        model = _load_with_keras(filepath, backbone_name, compile)
+    else:
+        with open_hdf5(filepath) as file:
+            if is_old(file):
+                model = read_old_model(file)
+            else:
+                model = _load_with_keras(_path_of(file), backbone_name, compile)
+                if compile and model.compiled:
+                    _restore_optimizer(model, file)
+    if backbone_name != "resnet50":  # the default of the argument says nothing
+        check_backbone(model, backbone_name)
+    return model
+
+
+def check_backbone(model, backbone_name) -> None:
+    """Warn if a model knows that it has another backbone."""
+    details = getattr(model, "details", None)
+    if details and details.backbone != backbone_name:
+        warnings.warn(
+            f"the backbone of this model is {details.backbone}, not {backbone_name}", stacklevel=3
+        )
+
+
+def is_old_file(path) -> bool:
+    """Return whether a model was written with Keras 2."""
+    if _is_archive(path):
+        return False
+    with open_hdf5(path) as file:
+        return is_old(file)
+
+
+def _is_archive(filepath) -> bool:
+    if isinstance(filepath, h5py.File):
+        return False
+    with open(filepath, "rb") as file:
+        return file.read(4) == b"PK\x03\x04"
+
+
+def _path_of(file: h5py.File) -> str:
+    if not os.path.isfile(file.filename):
+        raise ValueError(f"{file.filename}: expected an HDF5 file on disk, got one in memory")
+    return file.filename
+
+
+def _load_with_keras(path, backbone_name, compile):
+    """Return a model that Keras 3 wrote."""
+    if not str(path).endswith(FORMATS):
+        raise ValueError(f"{path}: expected a model whose name ends in {', '.join(FORMATS)}")
+    custom_objects = backbone(backbone_name).custom_objects
+    try:
+        return keras.models.load_model(path, custom_objects=custom_objects, compile=compile)
+    except Exception as error:  # a damaged file makes Keras raise nearly anything
+        reason = " ".join(str(error).split())[:500]
+        raise ValueError(f"{path}: cannot load this model: {reason}") from error
+
+
+def _restore_optimizer(model, file):
+    """Give the optimizer of a model its state from an .h5 file.
+
+    Keras 3.15 does not: it builds the optimizer for the model's own variables, of which a model
+    made of layers has none.
+    """
+    group = file.get("optimizer_weights")
+    if group is None:
+        return
+    optimizer = type(model.optimizer).from_config(model.optimizer.get_config())
+    optimizer.build(model.trainable_variables)
+    names = names_in(group, "weight_names")
+    if len(names) != len(optimizer.variables):
+        raise ValueError(
+            f"{file.filename}: expected {len(optimizer.variables)} tensors of the state of the "
+            f"optimizer {optimizer.name}, got {len(names)}"
+        )
+    for variable, name in zip(optimizer.variables, names, strict=True):
+        variable.assign(group[name][()])
+    model.optimizer = optimizer

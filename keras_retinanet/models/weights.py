@@ -1,0 +1,119 @@
+"""Weights from files into a model, matched by the names of layers and weights and by shape."""
+
+from dataclasses import dataclass, field
+
+import h5py
+import numpy as np
+
+from keras_retinanet.models.hdf5 import StoredWeights, open_hdf5, stored_weights
+
+
+@dataclass(frozen=True)
+class WeightsReport:
+    """What happened to each tensor, as "layer/weight".
+
+    Attributes:
+        matched: read from the file into the model.
+        missing: in the model, not in the file.
+        mismatched: in both, of different shapes; left as it was in the model.
+        unexpected: in the file, not in the model.
+    """
+
+    matched: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    mismatched: list[str] = field(default_factory=list)
+    unexpected: list[str] = field(default_factory=list)
+
+    def summary(self) -> str:
+        """Return one line with the four numbers, and the names of the mismatched tensors."""
+        total = len(self.matched) + len(self.missing) + len(self.mismatched)
+        names = f" ({', '.join(self.mismatched)})" if self.mismatched else ""
+        return (
+            f"{len(self.matched)} of {total} tensors matched, {len(self.missing)} not in the file, "
+            f"{len(self.mismatched)} of another shape{names}, {len(self.unexpected)} unused"
+        )
+
+
+def load_weights(model, path) -> WeightsReport:
+    """Read into a model all weights of a file that fit it.
+
+    Args:
+        model: any model of named layers; its weights change.
+        path: a snapshot of ours (.keras, .h5), one of keras-retinanet 1.0.0, `.weights.h5`, or the
+            weights of a backbone alone; or an open `h5py.File`.
+
+    Returns:
+        The names of the tensors that matched, and of those that did not.
+
+    Raises:
+        OSError: if there is no such file.
+        ValueError: if it holds no weights, or none that fits the model.
+    """
+    with open_hdf5(path) as file:
+        report = assign(model, stored_weights(file, submodel_layers(model)))
+        name = file.filename if isinstance(path, h5py.File) else path
+    if not report.matched:
+        raise ValueError(
+            f"{name}: none of its weights fits the model {model.name!r}: {report.summary()}"
+        )
+    return report
+
+
+def submodel_layers(model) -> dict[str, list[str]]:
+    """Return the models that stand as a layer in a model, with their layers that have weights."""
+    return {
+        layer.name: [part.name for part in leaf_layers(layer) if part.weights]
+        for layer in model.layers
+        if hasattr(layer, "layers")
+    }
+
+
+def leaf_layers(model):
+    """Yield the layers of a model and of the models inside it, in order."""
+    for layer in model.layers:
+        if hasattr(layer, "layers"):
+            yield from leaf_layers(layer)
+        else:
+            yield layer
+
+
+def assign(model, stored: StoredWeights) -> WeightsReport:
+    """Copy stored weights to the layers of the same names, and report."""
+    report = WeightsReport()
+    unused = dict(stored)
+    for layer in leaf_layers(model):
+        _assign_layer(layer, unused.pop(layer.name, []), report)
+    for layer_name, entries in unused.items():
+        report.unexpected.extend(
+            f"{layer_name}/{weight or i}" for i, (weight, _) in enumerate(entries)
+        )
+    return report
+
+
+def _assign_layer(layer, entries, report):
+    """Copy the stored weights of one layer; adds to the lists of the report."""
+    by_name = {weight or _name_at(layer, i): data for i, (weight, data) in enumerate(entries)}
+    for variable in layer.weights:
+        name, data = f"{layer.name}/{variable.name}", by_name.pop(variable.name, None)
+        if data is None:
+            report.missing.append(name)
+        elif tuple(data.shape) != tuple(variable.shape):
+            report.mismatched.append(name)
+        else:
+            variable.assign(_values(data, name))
+            report.matched.append(name)
+    report.unexpected.extend(f"{layer.name}/{name}" for name in by_name)
+
+
+def _name_at(layer, i) -> str:
+    return layer.weights[i].name if i < len(layer.weights) else str(i)
+
+
+def _values(data, name) -> np.ndarray:
+    try:
+        values = data[()]
+    except (OSError, RuntimeError) as error:
+        raise ValueError(f"{data.file.filename}: cannot read {name}: {error}") from error
+    if values.dtype.kind != "f":
+        raise ValueError(f"{data.file.filename}: {name}: expected floats, got {values.dtype}")
+    return values

@@ -1,0 +1,145 @@
+import h5py
+import keras
+import numpy as np
+import pytest
+from conftest import build_tiny
+
+from keras_retinanet import losses, models
+from keras_retinanet.models.snapshots import is_old_file
+
+pytestmark = pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5")
+
+
+def assert_same_outputs(model, other, images):
+    for found, expected in zip(model(images), other(images), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_training_model_round_trip(suffix, tiny, tmp_path, images):
+    path = tmp_path / f"resnet50_csv_01{suffix}"
+    models.save_model(tiny, path)
+    model = models.load_model(path)
+    assert type(model) is models.RetinaNet
+    assert model.details == tiny.details
+    assert_same_outputs(model, tiny, images)
+    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+    assert not is_old_file(path)
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_inference_model_round_trip(suffix, tiny, tmp_path, images):
+    path = str(tmp_path / f"model{suffix}")
+    inference = models.convert_model(tiny, score_threshold=0.2, max_detections=17)
+    models.save_model(inference, path)
+    model = models.load_model(path)
+    assert type(model) is models.RetinaNetBBox
+    assert model.details == tiny.details
+    assert_same_outputs(model, inference, images)
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_details_survive_what_keras_itself_saves_and_loads(suffix, tiny, tmp_path, images):
+    path = tmp_path / f"plain{suffix}"
+    tiny.save(path)
+    model = keras.models.load_model(path, compile=False)
+    assert model.details == tiny.details
+    assert_same_outputs(model, tiny, images)
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_optimizer_comes_back_with_its_state(suffix, tmp_path, images):
+    model = build_tiny()
+    loss = {"regression": losses.smooth_l1(), "classification": losses.focal()}
+    optimizer = keras.optimizers.Adam(1e-4, clipnorm=0.001)
+    model.compile(optimizer=optimizer, loss=loss, run_eagerly=True)
+    count = model(images)[0].shape[1]
+    targets = [np.zeros((2, count, 5), "float32"), np.ones((2, count, 1), "int32")]
+    model.train_on_batch(images, targets)
+    path = tmp_path / f"m{suffix}"
+    models.save_model(model, path)
+    restored = models.load_model(path, compile=True)
+    assert restored.optimizer.get_config() == model.optimizer.get_config()
+    assert len(restored.optimizer.variables) == len(model.optimizer.variables) > 10
+    for found, expected in zip(
+        restored.optimizer.variables, model.optimizer.variables, strict=True
+    ):
+        np.testing.assert_array_equal(found, expected)
+    assert not models.load_model(path).compiled
+    # The next step of both is the same.
+    restored.run_eagerly = True
+    assert restored.train_on_batch(images, targets) == model.train_on_batch(images, targets)
+    assert_same_outputs(restored, model, images)
+
+
+def test_open_hdf5_file(tiny, tmp_path, images):
+    path = tmp_path / "m.h5"
+    models.save_model(tiny, path)
+    with h5py.File(path, "r") as file:
+        assert_same_outputs(models.load_model(file), tiny, images)
+
+
+def test_a_failed_save_leaves_the_old_file(tiny, tmp_path, monkeypatch):
+    path = tmp_path / "m.keras"
+    path.write_bytes(b"the last snapshot")
+
+    def fail(self, filepath):
+        with open(filepath, "wb") as file:
+            file.write(b"half")
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(keras.Model, "save", fail)
+    with pytest.raises(OSError, match="No space left"):
+        models.save_model(tiny, path)
+    assert path.read_bytes() == b"the last snapshot"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_frozen_layers_stay_frozen(tmp_path):
+    model = build_tiny()
+    model.get_layer("stage1").trainable = False
+    models.save_model(model, tmp_path / "m.keras")
+    restored = models.load_model(tmp_path / "m.keras")
+    assert not restored.get_layer("stage1").trainable
+    assert restored.get_layer("stage2").trainable
+
+
+def test_another_backbone_given_is_warned_of(tiny, tmp_path):
+    models.save_model(tiny, tmp_path / "m.keras")
+    with pytest.warns(UserWarning, match="of this model is mobilenet_v2, not resnet101"):
+        models.load_model(tmp_path / "m.keras", backbone_name="resnet101")
+
+
+def test_refuses_unknown_suffixes(tiny, tmp_path):
+    with pytest.raises(ValueError, match=r"m\.onnx: expected a file name that ends in \.keras"):
+        models.save_model(tiny, tmp_path / "m.onnx")
+
+
+@pytest.mark.parametrize("name", ["m.keras", "m.h5"])
+@pytest.mark.parametrize("share", [0, 0.3, 0.9])
+def test_refuses_truncated_files(name, share, tiny, tmp_path):
+    path = tmp_path / name
+    models.save_model(tiny, path)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * share)])
+    with pytest.raises(ValueError, match=str(path)):
+        models.load_model(path)
+
+
+@pytest.mark.parametrize("name", ["m.keras", "m.h5", "m.txt"])
+def test_refuses_other_files(name, tmp_path):
+    path = tmp_path / name
+    path.write_text("x,y\n1,2\n")
+    with pytest.raises(ValueError, match=f"{name}: expected an HDF5 file"):
+        models.load_model(path)
+    with pytest.raises(OSError):
+        models.load_model(tmp_path / "missing.h5")
+    with pytest.raises(OSError):
+        models.load_model(tmp_path)
+
+
+def test_never_runs_code_from_a_file(tmp_path):
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Lambda(lambda x: x + 1)])
+    model.save(tmp_path / "lambda.keras")
+    with pytest.raises(ValueError, match=r"lambda\.keras: cannot load this model"):
+        models.load_model(tmp_path / "lambda.keras")
