@@ -94,6 +94,7 @@ class Generator(keras.utils.PyDataset):
         self.strict = strict
         self.epoch = 0
         self.skipped = Counter()
+        self.failure: Exception | None = None  # what stopped a thread of the pipeline
         self._lock = threading.Lock()
         self._epoch_groups = {}
         self.group_images()

@@ -1,6 +1,8 @@
 """Batches of a generator, made by threads ahead of the model."""
 
+import contextlib
 import os
+from collections.abc import Iterator
 
 import tensorflow as tf
 
@@ -31,6 +33,18 @@ def one_epoch(generator, *, workers=None, queue_size=10) -> tf.data.Dataset:
     return dataset.apply(tf.data.experimental.assert_cardinality(len(generator)))
 
 
+@contextlib.contextmanager
+def plain_errors(generator) -> Iterator[None]:
+    """Raise what stopped the generator in a thread as it was, not as TensorFlow wraps it."""
+    generator.failure = None
+    try:
+        yield
+    except tf.errors.OpError:
+        if generator.failure is not None:
+            raise generator.failure from None
+        raise
+
+
 def _dataset(generator, steps, workers, queue_size):
     example = generator.batch(0, 0)
     flat = tf.nest.flatten(example)
@@ -38,7 +52,11 @@ def _dataset(generator, steps, workers, queue_size):
 
     def fetch(step):
         epoch, index = divmod(int(step), len(generator))
-        return tf.nest.flatten(generator.batch(epoch, index))
+        try:
+            return tf.nest.flatten(generator.batch(epoch, index))
+        except Exception as error:
+            generator.failure = error
+            raise
 
     def to_tensors(step):
         tensors = tf.numpy_function(fetch, [step], types)

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from keras_retinanet.augmentation import random_transform_generator
@@ -31,6 +32,15 @@ def test_shapes_may_differ_from_batch_to_batch():
     assert image.shape.as_list() == [None, None, None, 3]
     assert regression.shape.as_list() == [None, None, 5]
     assert classification.shape.as_list() == [None, None, 1]
+
+
+def test_an_error_in_a_thread_comes_out_as_it_was():
+    generator = Blocks(broken=[1], strict=True, group_method="none", shuffle_groups=False)
+    with (
+        pytest.raises(ValueError, match="^block1: cut off$"),
+        pipeline.plain_errors(generator),
+    ):
+        list(pipeline.one_epoch(generator))
 
 
 def test_one_epoch_ends():
