@@ -1,0 +1,107 @@
+"""What a model found, as arrays and in the form of COCO files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Detections:
+    """What a model found in one image.
+
+    Attributes:
+        boxes: (n, 4) corners x1, y1, x2, y2 in pixels of the original image.
+        scores: (n,) in [0, 1], best first.
+        labels: (n,) class numbers from 0.
+    """
+
+    boxes: np.ndarray
+    scores: np.ndarray
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        """The number of detections."""
+        return len(self.scores)
+
+    def best(self, count: int | None) -> Detections:
+        """The first `count` detections; all of them for None."""
+        return Detections(self.boxes[:count], self.scores[:count], self.labels[:count])
+
+
+def coco_ground_truth(
+    annotations: Sequence[Mapping[str, np.ndarray]],
+    sizes: Sequence[tuple[int, int]] | None,
+    class_names: Mapping[int, str] | Sequence[str],
+) -> dict:
+    """Write the annotations of any data set in the COCO form.
+
+    Args:
+        annotations: for each image {"bboxes": (n, 4), "labels": (n,)}.
+        sizes: (height, width) of each image, or None: box numbers do not need them.
+        class_names: name of each label.
+
+    Returns:
+        {"images", "annotations", "categories"}; an image's id is its index, a category's id its
+        label, annotations count from 1, area is the box's, and nothing is a crowd.
+
+    Raises:
+        ValueError: if there are not as many sizes as images.
+    """
+    names = dict(class_names) if isinstance(class_names, Mapping) else dict(enumerate(class_names))
+    images = [{"id": index} for index in range(len(annotations))]
+    for image, (height, width) in zip(images, sizes or (), strict=sizes is not None):
+        image.update(height=int(height), width=int(width))
+    entries = [
+        _coco_annotation(index, label, [float(value) for value in box])
+        for index, image in enumerate(annotations)
+        for box, label in zip(image["bboxes"], image["labels"], strict=True)
+    ]
+    return {
+        "images": images,
+        "annotations": [{"id": number, **entry} for number, entry in enumerate(entries, start=1)],
+        "categories": [{"id": int(label), "name": name} for label, name in sorted(names.items())],
+    }
+
+
+def _coco_annotation(index: int, label: int, box: Sequence[float]) -> dict:
+    x1, y1, x2, y2 = box
+    return {
+        "image_id": index,
+        "category_id": int(label),
+        "bbox": [x1, y1, x2 - x1, y2 - y1],
+        "area": (x2 - x1) * (y2 - y1),
+        "iscrowd": 0,
+    }
+
+
+def coco_results(
+    image_ids: Sequence[int],
+    detections: Sequence[Detections],
+    categories: Mapping[int, int] | None = None,
+) -> list[dict]:
+    """Write detections in the form of a COCO results file.
+
+    Args:
+        image_ids: COCO id of each image.
+        detections: of each image.
+        categories: label -> COCO category id, other labels are left out; None if they are the same.
+
+    Returns:
+        [{"image_id", "category_id", "bbox": [x, y, width, height], "score"}].
+    """
+    return [
+        {
+            "image_id": int(image_id),
+            "category_id": int(label if categories is None else categories[int(label)]),
+            "bbox": [float(x1), float(y1), float(x2) - float(x1), float(y2) - float(y1)],
+            "score": float(score),
+        }
+        for image_id, found in zip(image_ids, detections, strict=True)
+        for (x1, y1, x2, y2), score, label in zip(
+            found.boxes, found.scores, found.labels, strict=True
+        )
+        if categories is None or int(label) in categories
+    ]

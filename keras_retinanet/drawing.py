@@ -1,0 +1,264 @@
+"""Boxes, captions and sheets of pictures, drawn with OpenCV on BGR images.
+
+As in keras-retinanet 1.0.0 the `draw_*` functions paint on the image they are given. Line widths
+and text follow the size of the image, so a thumbnail and a large photo both stay readable.
+"""
+
+from __future__ import annotations
+
+import colorsys
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+
+import cv2
+import numpy as np
+
+GREEN = (0, 255, 0)
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
+# Height of a capital letter at font scale 1, in pixels.
+_LETTER = 22
+_GOLDEN_RATIO = 0.6180339887498949
+
+
+def label_color(label: int) -> list[int]:
+    """Colour of a class, always the same for the same label.
+
+    Hues step by the golden ratio, so neighbouring labels lie far apart; saturation and brightness
+    change from round to round, so that hundreds of labels still differ.
+
+    Args:
+        label: class number from 0.
+
+    Returns:
+        [blue, green, red], each 0 to 255; green, with a warning, for a label below 0.
+    """
+    if label < 0:
+        warnings.warn(f"label {label} has no colour, using green", stacklevel=2)
+        return list(GREEN)
+    return list(_color(int(label)))
+
+
+@lru_cache(maxsize=1024)
+def _color(label: int) -> tuple[int, int, int]:
+    saturation = (1.0, 0.55, 0.8)[label % 3]
+    value = (1.0, 0.95, 0.7, 0.85)[label // 3 % 4]
+    red, green, blue = colorsys.hsv_to_rgb(label * _GOLDEN_RATIO % 1.0, saturation, value)
+    return round(blue * 255), round(green * 255), round(red * 255)
+
+
+def draw_box(
+    image: np.ndarray, box: Sequence[float], color: Sequence[int], thickness: int = 2
+) -> None:
+    """Draw one box on the image.
+
+    Args:
+        image: (h, w, 3) BGR uint8, painted on.
+        box: x1, y1, x2, y2 in pixels; what lies outside is moved onto the border.
+        color: blue, green, red.
+        thickness: of the lines, in pixels.
+    """
+    x1, y1, x2, y2 = _inside(image, box)
+    color = tuple(int(part) for part in color)
+    cv2.rectangle(image, (x1, y1), (x2, y2), color, thickness)
+
+
+def draw_boxes(
+    image: np.ndarray, boxes: np.ndarray, color: Sequence[int], thickness: int = 2
+) -> None:
+    """Draw boxes (n, 4) in one colour; see draw_box."""
+    for box in boxes:
+        draw_box(image, box, color, thickness)
+
+
+def draw_caption(image: np.ndarray, box: Sequence[float], caption: str) -> None:
+    """Write white text with a dark outline above a box, or inside it where the image ends.
+
+    Args:
+        image: (h, w, 3) BGR uint8, painted on.
+        box: x1, y1, x2, y2 in pixels; the text starts at its left side.
+        caption: one line; letters beyond ASCII need OpenCV 5.
+    """
+    text, outline = _caption_masks(caption, _letter_height(image))
+    (height, width), (rows, columns) = text.shape, image.shape[:2]
+    x1, y1, _, _ = _inside(image, box)
+    top = y1 - height if y1 >= height else y1
+    top, left = max(0, min(top, rows - height)), max(0, min(x1, columns - width))
+    patch = image[top : top + height, left : left + width]
+    text, outline = (mask[: len(patch), : patch.shape[1], None] for mask in (text, outline))
+    # The outline darkens what is below it, then the letters are laid over that.
+    shaded = patch * (1 - outline) * (1 - text) + 255 * text
+    patch[...] = np.rint(shaded).astype(image.dtype)
+
+
+def draw_detections(
+    image: np.ndarray,
+    boxes: np.ndarray,
+    scores: np.ndarray,
+    labels: np.ndarray,
+    color: Sequence[int] | None = None,
+    label_to_name: Callable[[int], str] | None = None,
+    score_threshold: float = 0.5,
+) -> None:
+    """Draw the detections above a score, each with its name and score, the best on top.
+
+    Args:
+        image: (h, w, 3) BGR uint8, painted on.
+        boxes: (n, 4) in pixels.
+        scores: (n,).
+        labels: (n,).
+        color: one colour for all; None takes each label's own.
+        label_to_name: label -> name; None writes the label.
+        score_threshold: draw what scores above this.
+    """
+    scores = np.asarray(scores)
+    order = np.argsort(scores, kind="stable")
+    chosen = order[scores[order] > score_threshold]
+    captions = [f"{_name(labels[i], label_to_name)}: {scores[i]:.2f}" for i in chosen]
+    _draw_labelled(image, [boxes[i] for i in chosen], [labels[i] for i in chosen], captions, color)
+
+
+def draw_annotations(
+    image: np.ndarray,
+    annotations: Mapping[str, np.ndarray] | np.ndarray,
+    color: Sequence[int] | None = GREEN,
+    label_to_name: Callable[[int], str] | None = None,
+) -> None:
+    """Draw ground truth boxes, each with its name.
+
+    Args:
+        image: (h, w, 3) BGR uint8, painted on.
+        annotations: {"bboxes": (n, 4), "labels": (n,)}, or an array (n, 5) of box and label.
+        color: one colour for all; None takes each label's own.
+        label_to_name: label -> name; None writes the label.
+
+    Raises:
+        ValueError: if there are not as many labels as boxes.
+    """
+    if isinstance(annotations, np.ndarray):
+        annotations = {"bboxes": annotations[:, :4], "labels": annotations[:, 4]}
+    boxes, labels = annotations["bboxes"], annotations["labels"]
+    if len(boxes) != len(labels):
+        raise ValueError(f"expected a label for each of {len(boxes)} boxes, got {len(labels)}")
+    captions = [_name(label, label_to_name) for label in labels]
+    _draw_labelled(image, boxes, labels, captions, color)
+
+
+def contact_sheet(
+    panels: Sequence[np.ndarray],
+    columns: int,
+    titles: Sequence[str] | None = None,
+    cell: tuple[int, int] | None = None,
+    gap: int = 4,
+) -> np.ndarray:
+    """Lay images out in a grid of equal cells, row by row, without changing their proportions.
+
+    Args:
+        panels: images (h, w, 3) BGR uint8 of any sizes, at least one.
+        columns: number of cells in a row, at least 1.
+        titles: a line above each panel.
+        cell: (height, width) of a cell; by default the largest height and width among the panels.
+        gap: pixels between the cells and around the sheet.
+
+    Returns:
+        A new BGR uint8 image.
+
+    Raises:
+        ValueError: without panels or columns, or with another number of titles than panels.
+    """
+    if not len(panels) or columns < 1:
+        raise ValueError(
+            f"expected panels and columns, got {len(panels)} panels, {columns} columns"
+        )
+    if titles is not None and len(titles) != len(panels):
+        raise ValueError(f"expected {len(panels)} titles, got {len(titles)}")
+    height, width = cell or np.max([panel.shape[:2] for panel in panels], axis=0)
+    tiles = [_letterbox(panel, int(height), int(width)) for panel in panels]
+    if titles is not None:
+        tiles = [_titled(tile, title) for tile, title in zip(tiles, titles, strict=True)]
+    height, width = tiles[0].shape[:2]
+    rows = -(-len(tiles) // columns)
+    shape = (rows * (height + gap) + gap, columns * (width + gap) + gap, 3)
+    sheet = np.full(shape, 32, "uint8")
+    for index, tile in enumerate(tiles):
+        row, column = divmod(index, columns)
+        top, left = gap + row * (height + gap), gap + column * (width + gap)
+        sheet[top : top + height, left : left + width] = tile
+    return sheet
+
+
+def _letterbox(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Fit an image into a black frame of exactly that size, centred."""
+    rows, columns = image.shape[:2]
+    scale = min(height / rows, width / columns)
+    size = max(1, round(columns * scale)), max(1, round(rows * scale))
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    fitted = image if size == (columns, rows) else cv2.resize(image, size, interpolation=method)
+    frame = np.zeros((height, width, 3), "uint8")
+    top, left = (height - size[1]) // 2, (width - size[0]) // 2
+    frame[top : top + size[1], left : left + size[0]] = fitted
+    return frame
+
+
+def _titled(tile: np.ndarray, title: str) -> np.ndarray:
+    text, _ = _caption_masks(title, _letter_height(tile))
+    bar = np.full((len(text), tile.shape[1], 3), 32, "uint8")
+    shown = text[:, : tile.shape[1], None]
+    bar[:, : shown.shape[1]] = np.maximum(bar[:, : shown.shape[1]], np.rint(shown * 255)).astype(
+        "uint8"
+    )
+    return np.concatenate([bar, tile])
+
+
+def _draw_labelled(
+    image: np.ndarray,
+    boxes: Sequence[Sequence[float]],
+    labels: Sequence[float],
+    captions: Sequence[str],
+    color: Sequence[int] | None,
+) -> None:
+    """Draw all boxes, then all captions, so that no line crosses a caption."""
+    thickness = max(1, round(_side(image) / 300))
+    for box, label in zip(boxes, labels, strict=True):
+        draw_box(image, box, label_color(label) if color is None else color, thickness)
+    for box, caption in zip(boxes, captions, strict=True):
+        draw_caption(image, box, caption)
+
+
+def _name(label: float, label_to_name: Callable[[int], str] | None) -> str:
+    return str(label_to_name(int(label)) if label_to_name else int(label))
+
+
+def _side(image: np.ndarray) -> float:
+    """Side of the square with the image's area."""
+    return float(np.sqrt(image.shape[0] * image.shape[1]))
+
+
+def _letter_height(image: np.ndarray) -> int:
+    return max(8, round(_side(image) / 38))
+
+
+def _inside(image: np.ndarray, box: Sequence[float]) -> list[int]:
+    """Round a box to pixels of the image."""
+    rows, columns = image.shape[:2]
+    limits = [columns - 1, rows - 1] * 2
+    return [int(value) for value in np.clip(np.rint(np.asarray(box, "float64")), 0, limits)]
+
+
+@lru_cache(maxsize=256)
+def _caption_masks(caption: str, letter: int) -> tuple[np.ndarray, np.ndarray]:
+    """Coverage (h, w) in [0, 1] of a line of text and of the outline around it.
+
+    The outline is the text grown by a pixel or two: OpenCV 5 ignores the stroke width that older
+    versions used to draw one.
+    """
+    scale, edge = letter / _LETTER, max(1, round(letter / 10))
+    stroke = 1 if letter < 12 else 2
+    (width, height), below = cv2.getTextSize(caption, _FONT, scale, stroke)
+    margin = edge + 1
+    # Letters such as g reach below the line by up to half a capital, whatever the font reports.
+    below = max(below, letter // 3)
+    canvas = np.zeros((height + below + 2 * margin, width + 2 * margin), "uint8")
+    cv2.putText(canvas, caption, (margin, margin + height), _FONT, scale, 255, stroke, cv2.LINE_AA)
+    ball = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * edge + 1, 2 * edge + 1))
+    return canvas / 255.0, cv2.dilate(canvas, ball) / 255.0

@@ -1,0 +1,92 @@
+"""Pictures of a training run: its curves, and held-out images with what was found on them."""
+
+import csv
+
+import cv2
+import numpy as np
+
+from keras_retinanet import drawing
+from keras_retinanet.files import replacing
+
+# Names under which a history holds precisions; everything else but rates is a loss.
+_PRECISIONS = ("mAP", "AP", "AP50", "AP75")
+
+
+def read_history(path) -> dict[str, list[float]]:
+    """Return the columns of a history file as lists of numbers; NaN where a cell is empty."""
+    with open(path, newline="") as file:
+        rows = list(csv.DictReader(file))
+    columns = {}
+    for name in rows[0] if rows else ():
+        columns[name] = [_number(row[name]) for row in rows]
+    return columns
+
+
+def _number(text) -> float:
+    try:
+        return float(text)
+    except (TypeError, ValueError):
+        return float("nan")
+
+
+def plot_history(history_path, picture_path) -> None:
+    """Draw the losses and precisions of a history file over its epochs, as a PNG."""
+    from matplotlib.figure import Figure
+
+    columns = read_history(history_path)
+    epochs = columns.pop("epoch", [])
+    precisions = {name: values for name, values in columns.items() if name in _PRECISIONS}
+    losses = {name: values for name, values in columns.items() if name.endswith("loss")}
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    panels = figure.subplots(1, 2)
+    for axes, title, curves in zip(
+        panels, ("loss", "precision"), (losses, precisions), strict=True
+    ):
+        for name, values in curves.items():
+            axes.plot(epochs, values, marker="o", markersize=3, label=name)
+        axes.set(title=title, xlabel="epoch")
+        axes.grid(alpha=0.3)
+        if curves:
+            axes.legend()
+    panels[1].set_ylim(0, 1)
+    with replacing(picture_path) as temporary:
+        figure.savefig(temporary, dpi=100)
+
+
+def write_detection_sheet(generator, detections, path, count=12, score_threshold=0.5) -> None:
+    """Write pairs of pictures, an image's ground truth and what was found on it, as one PNG.
+
+    Args:
+        generator: the data set.
+        detections: list with the `Detections` of each of its images.
+        path: the PNG file.
+        count: how many images, spread evenly over the data set.
+        score_threshold: least score of a detection that is drawn.
+    """
+    chosen = np.unique(np.linspace(0, generator.size() - 1, count).astype(int)).tolist()
+    panels = []
+    for index in chosen:
+        image = _enlarged(generator.load_image(index))
+        scale = image.shape[1] / generator.load_image(index).shape[1]
+        annotations = generator.load_annotations(index)
+        truth, found = image.copy(), image.copy()
+        boxes = {**annotations, "bboxes": annotations["bboxes"] * scale}
+        drawing.draw_annotations(truth, boxes, label_to_name=generator.label_to_name)
+        drawing.draw_detections(
+            found,
+            detections[index].boxes * scale,
+            detections[index].scores,
+            detections[index].labels,
+            label_to_name=generator.label_to_name,
+            score_threshold=score_threshold,
+        )
+        panels += [truth, found]
+    sheet = drawing.contact_sheet(panels, columns=4)
+    with replacing(path) as temporary:
+        cv2.imwrite(str(temporary), sheet)
+
+
+def _enlarged(image, side=320):
+    """Return a small image enlarged until its longest side is `side`, so that captions fit."""
+    factor = max(1.0, side / max(image.shape[:2]))
+    return cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_LINEAR)
