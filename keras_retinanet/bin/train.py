@@ -1,0 +1,361 @@
+"""`retinanet-train`: train a detector on a data set and report how good it is."""
+
+import os
+import warnings
+from dataclasses import replace
+
+from keras_retinanet.bin import common, datasets, train_options
+
+
+@common.exits_cleanly
+def main(argv=None) -> None:
+    """Run the command."""
+    options = train_options.parse_args(argv)
+    if getattr(options, "export", None):
+        from keras_retinanet.preprocessing import shapes
+
+        shapes.export(options.export)
+        print(f"wrote the data set to {options.export}")
+        return
+    common.quiet_tensorflow()
+    common.setup_gpu(options.gpu)
+    train(options)
+
+
+def train(options) -> None:
+    """Train, evaluate and write snapshots, history and pictures."""
+    import keras
+
+    keras.utils.set_random_seed(options.seed)
+    snapshot = load_snapshot(options)
+    training, validation = open_data(options, snapshot)
+    with strategy(options).scope():
+        model = snapshot or build_model(options, training)
+        set_details(options, model, training)
+        compile_model(options, model, len(training))
+    fit(options, model, training, validation)
+    for path, count in training.skipped.items():
+        warnings.warn(f"skipped {count} times, unreadable: {path}", stacklevel=2)
+    draw_history(options)
+    if validation is not None and options.evaluation:
+        report(options, model, validation)
+
+
+def load_snapshot(options):
+    """Return the training model to go on with, or None to build a new one."""
+    if not options.snapshot:
+        return None
+    from keras_retinanet import models
+    from keras_retinanet.models.retinanet import training_part
+
+    print("Loading model, this may take a second...")
+    given = {"backbone_name": options.backbone} if "backbone" in options.given else {}
+    model = models.load_model(options.snapshot, compile=True, **given)
+    if not models.is_training_model(model):
+        print("A converted model: going on with the training model inside it")
+        model = training_part(model)
+    details = model.details
+    options.backbone = details.backbone
+    for side in ("image_min_side", "image_max_side"):
+        if side not in options.given:
+            setattr(options, side, getattr(details, side))
+    return model
+
+
+def open_data(options, snapshot):
+    """Return the generators to train on and to evaluate on (None if there is none)."""
+    from keras_retinanet import models
+    from keras_retinanet.augmentation import random_transform_generator
+
+    details = snapshot.details if snapshot else None
+    source = details or models.backbone(options.backbone)
+    arguments = {
+        "image_min_side": options.image_min_side,
+        "image_max_side": options.image_max_side,
+        "no_resize": options.no_resize,
+        "preprocess_image": source.preprocess_image,
+        "batch_size": options.batch_size,
+        "group_method": options.group_method,
+        "config": read_config(options, details),
+        "seed": options.seed,
+        "strict": options.strict,
+    }
+    changes = {"transform_generator": random_transform_generator(flip_x_chance=0.5)}
+    if options.random_transform:
+        changes = strong_augmentation()
+    training = datasets.open_training(options, **arguments, **changes)
+    if options.batch_size > training.size():
+        raise ValueError(
+            f"--batch-size {options.batch_size}: expected at most {training.size()}, the number of "
+            "images"
+        )
+    validation = datasets.open_validation(options, shuffle_groups=False, **arguments)
+    check_classes(options, training, details)
+    if training.config.anchor_params is None:
+        training.config = fit_anchors(training)
+        if validation is not None:
+            validation.config = training.config
+    return training, validation
+
+
+def strong_augmentation() -> dict:
+    """Return the generators of `--random-transform`, as strong as they have always been."""
+    from keras_retinanet.augmentation import random_transform_generator
+    from keras_retinanet.colour_effects import random_visual_effect_generator
+
+    return {
+        "transform_generator": random_transform_generator(
+            min_rotation=-0.1,
+            max_rotation=0.1,
+            min_translation=(-0.1, -0.1),
+            max_translation=(0.1, 0.1),
+            min_shear=-0.1,
+            max_shear=0.1,
+            min_scaling=(0.9, 0.9),
+            max_scaling=(1.1, 1.1),
+            flip_x_chance=0.5,
+            flip_y_chance=0.5,
+        ),
+        "visual_effect_generator": random_visual_effect_generator(),
+    }
+
+
+def read_config(options, details):
+    """Return anchors and levels: those of --config, else of the snapshot, else unset."""
+    from keras_retinanet.config import Config, load_config
+
+    given = load_config(options.config) if options.config else Config()
+    if details is None:
+        return given
+    if details.anchors is None and given.anchor_params is None:
+        raise ValueError(
+            f"--snapshot {options.snapshot} does not hold its anchors: give them by --config"
+        )
+    known = Config(details.anchors, details.pyramid_levels)
+    chosen = Config(
+        given.anchor_params or known.anchor_params, given.pyramid_levels or known.pyramid_levels
+    )
+    if chosen.pyramid_levels != known.pyramid_levels:
+        raise ValueError(
+            f"--config {options.config}: the snapshot has the pyramid levels "
+            f"{list(known.pyramid_levels)}, which cannot change"
+        )
+    if known.anchor_params is None:
+        return chosen
+    if chosen.anchor_params.num_anchors() != known.anchor_params.num_anchors():
+        raise ValueError(
+            f"--config {options.config}: the snapshot has {known.anchor_params.num_anchors()} "
+            f"anchors a place, got {chosen.anchor_params.num_anchors()}"
+        )
+    if chosen != known:
+        warnings.warn("--config has other anchors than the snapshot", stacklevel=2)
+    return chosen
+
+
+def check_classes(options, generator, details):
+    """Raise ValueError if a snapshot does not fit the classes of the data; warn of other names."""
+    if details is None:
+        return
+    if details.num_classes != generator.num_classes():
+        raise ValueError(
+            f"--snapshot {options.snapshot} has {details.num_classes} classes, the data set has "
+            f"{generator.num_classes()}: use --weights to start a new model from it"
+        )
+    names = generator.class_names()
+    if details.class_names is not None and list(details.class_names) != names:
+        warnings.warn(
+            f"the snapshot's classes are {list(details.class_names)}, the data set's {names}",
+            stacklevel=2,
+        )
+
+
+def fit_anchors(generator):
+    """Return the generator's config with anchor sizes that match its boxes, and say so."""
+    from keras_retinanet import anchor_fit
+
+    fit = anchor_fit.fit_anchors(*anchor_fit.sample_boxes(generator))
+    sizes = " ".join(f"{size:.0f}" for size in fit.params.sizes)
+    print(f"Anchor sizes {sizes}: {fit.matched:.0%} of the boxes match one (classes weigh alike)")
+    if fit.matched_before != fit.matched:
+        print(f"  ({fit.matched_before:.0%} with the usual sizes; --config sets others)")
+    if generator.config.pyramid_levels:
+        return generator.config
+    return replace(generator.config, anchor_params=fit.params)
+
+
+def strategy(options):
+    """Return the distribution strategy: several GPUs, or the one device there is."""
+    import tensorflow as tf
+
+    if options.multi_gpu > 1:
+        return tf.distribute.MirroredStrategy([f"/gpu:{i}" for i in range(options.multi_gpu)])
+    return tf.distribute.get_strategy()
+
+
+def build_model(options, generator):
+    """Return a new training model with the weights that the options name."""
+    from keras_retinanet import models
+    from keras_retinanet.utils.model import freeze
+
+    print("Creating model, this may take a second...")
+    backbone = models.backbone(options.backbone)
+    weights = options.weights
+    if weights is None and options.imagenet_weights:
+        weights = backbone.download_imagenet()
+    anchors = generator.config.anchor_params
+    model = backbone.retinanet(
+        num_classes=generator.num_classes(),
+        num_anchors=anchors.num_anchors() if anchors else None,
+        pyramid_levels=generator.config.pyramid_levels,
+        modifier=freeze if options.freeze_backbone else None,
+        # Batch norm of trained weights keeps its statistics; without weights it must learn them.
+        freeze_bn=weights is not None,
+    )
+    if weights is not None:
+        print(f"{weights}: {models.load_weights(model, weights).summary()}")
+    return model
+
+
+def set_details(options, model, generator):
+    """Tell a model what its snapshots should know of the data set and the options."""
+    from keras_retinanet import models
+    from keras_retinanet.anchors import DEFAULT_LEVELS, AnchorParameters
+
+    normalisation = (
+        model.details.normalisation
+        if options.snapshot
+        else models.backbone(options.backbone).normalisation
+    )
+    details = models.Details(
+        backbone=options.backbone,
+        num_classes=generator.num_classes(),
+        class_names=tuple(generator.class_names()),
+        anchors=generator.config.anchor_params or AnchorParameters.default,
+        pyramid_levels=tuple(generator.config.pyramid_levels or DEFAULT_LEVELS),
+        normalisation=normalisation,
+        image_min_side=options.image_min_side,
+        image_max_side=options.image_max_side,
+        no_resize=options.no_resize,
+    )
+    models.set_details(model, details)
+
+
+def compile_model(options, model, data_length):
+    """Compile the model with the schedule that the options ask for; go on with earlier state."""
+    from keras_retinanet import training
+
+    steps = options.steps or data_length
+    rate = options.lr
+    if options.lr_schedule == "cosine":
+        rate = training.cosine_schedule(options.lr, steps * options.epochs)
+    earlier = getattr(model, "optimizer", None)
+    training.compile_model(model, rate, options.optimizer_clipnorm)
+    if options.snapshot:
+        variables = earlier.variables if earlier is not None else None
+        training.restore_optimizer(model, variables, steps * options.initial_epoch)
+
+
+def fit(options, model, training, validation):
+    """Run `fit` on the pipeline of the training generator."""
+    from keras_retinanet.preprocessing import pipeline
+
+    steps = options.steps or len(training)
+    queue = {"workers": options.workers, "queue_size": options.max_queue_size}
+    first = options.initial_epoch * steps
+    held_out = None
+    if options.compute_val_loss and validation is not None:
+        held_out = pipeline.one_epoch(validation, **queue)
+    print(
+        f"Training {options.backbone} on {training.size()} images of {training.num_classes()} "
+        f"classes: {options.epochs} epochs of {steps} steps"
+    )
+    with pipeline.plain_errors(training):
+        model.fit(
+            pipeline.batches(training, first_step=first, **queue),
+            steps_per_epoch=steps,
+            initial_epoch=options.initial_epoch,
+            epochs=options.epochs,
+            validation_data=held_out,
+            callbacks=make_callbacks(options, model, validation),
+            shuffle=False,  # the pipeline does
+            verbose="auto" if os.isatty(1) else 2,
+        )
+
+
+def make_callbacks(options, model, validation) -> list:
+    """Return the callbacks in their order: what logs comes before what writes the logs."""
+    import keras
+
+    from keras_retinanet.callbacks.training import SaveSnapshots, StopOnNaN, WriteHistory
+
+    folder, callbacks = options.snapshot_path, [StopOnNaN()]
+    os.makedirs(folder, exist_ok=True)
+    tensorboard = None
+    if options.tensorboard_dir:
+        frequency = options.tensorboard_freq
+        frequency = frequency if frequency in ("epoch", "batch") else int(frequency)
+        tensorboard = keras.callbacks.TensorBoard(options.tensorboard_dir, update_freq=frequency)
+    evaluates = options.evaluation and validation is not None
+    if evaluates:
+        callbacks.append(make_evaluation(options, validation, tensorboard))
+    if options.snapshots:
+        name = f"{options.backbone}_{options.dataset_type}_{{epoch:02d}}.{options.snapshot_format}"
+        callbacks.append(SaveSnapshots(os.path.join(folder, name)))
+    if options.lr_schedule == "plateau":
+        callbacks.append(
+            keras.callbacks.ReduceLROnPlateau(
+                monitor="loss",
+                factor=options.reduce_lr_factor or 0.1,
+                patience=options.reduce_lr_patience or 2,
+                min_delta=0.0001,
+                verbose=1,
+            )
+        )
+    if evaluates and options.early_stopping:
+        callbacks.append(
+            keras.callbacks.EarlyStopping("mAP", patience=5, mode="max", min_delta=0.01)
+        )
+    history = os.path.join(folder, "history.csv")
+    callbacks.append(WriteHistory(history, options.initial_epoch))
+    return callbacks + ([tensorboard] if tensorboard else [])
+
+
+def make_evaluation(options, validation, tensorboard):
+    """Return the callback that evaluates after each epoch."""
+    if options.dataset_type == "coco":
+        from keras_retinanet.callbacks.coco import CocoEval
+
+        return CocoEval(validation, tensorboard=tensorboard)
+    from keras_retinanet.callbacks.eval import Evaluate
+
+    return Evaluate(validation, tensorboard=tensorboard, weighted_average=options.weighted_average)
+
+
+def draw_history(options) -> None:
+    """Draw the curves of the history file."""
+    from keras_retinanet import reports
+
+    curves = os.path.join(options.snapshot_path, "curves.png")
+    reports.plot_history(os.path.join(options.snapshot_path, "history.csv"), curves)
+    print(f"Curves: {curves}")
+
+
+def report(options, model, validation) -> None:
+    """Print how good the trained model is, and draw its curves and what it finds."""
+    from keras_retinanet import evaluation, reports
+    from keras_retinanet.bin.evaluate import print_numbers
+
+    detections, seconds = evaluation.detect_dataset(
+        validation, model, max_detections=100, batch_size=options.batch_size
+    )
+    precisions = evaluation.pascal_numbers(validation, detections)
+    summary = evaluation.coco_numbers(validation, detections)
+    print(f"\nThe trained model on {validation.size()} held-out images:")
+    print_numbers(validation, precisions, summary, seconds)
+    sheet = os.path.join(options.snapshot_path, "detections.png")
+    reports.write_detection_sheet(validation, detections, sheet)
+    print(f"Left ground truth, right detections: {sheet}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""Training: optimiser, learning rate, and the run of `fit` with its callbacks."""
+
+import keras
+
+from keras_retinanet import losses
+
+# The rate warms up over this many steps, or a tenth of a shorter run, so that the first gradients
+# of the new layers do not spoil the backbone.
+WARMUP_STEPS = 500
+# Share of the rate that is left at the end of a cosine schedule.
+FINAL_SHARE = 0.01
+
+
+def cosine_schedule(rate, total_steps):
+    """Return a learning rate that warms up and then falls along a half cosine to 1 %.
+
+    Args:
+        rate: the greatest learning rate.
+        total_steps: steps of the whole run.
+    """
+    warmup = max(1, min(WARMUP_STEPS, total_steps // 10))
+    return keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=rate / warmup,
+        decay_steps=max(1, total_steps - warmup),
+        alpha=FINAL_SHARE,
+        warmup_target=rate,
+        warmup_steps=warmup,
+    )
+
+
+def compile_model(model, learning_rate=1e-4, clipnorm=0.001, jit_compile=False):
+    """Compile a training model with Adam, smooth L1 and focal loss.
+
+    Args:
+        model: a model with outputs `regression` and `classification`.
+        learning_rate: a number or a Keras schedule.
+        clipnorm: longest gradient of a weight tensor; longer ones are shortened to it.
+        jit_compile: whether XLA compiles the step.
+    """
+    optimizer = keras.optimizers.Adam(learning_rate=learning_rate, clipnorm=clipnorm)
+    model.compile(
+        optimizer=optimizer,
+        loss={"regression": losses.smooth_l1(), "classification": losses.focal()},
+        jit_compile=jit_compile,
+    )
+
+
+def restore_optimizer(model, variables, iterations) -> bool:
+    """Give a newly compiled model the optimiser state of an earlier run.
+
+    Args:
+        model: a compiled model.
+        variables: the earlier optimiser's variables, or None if there are none.
+        iterations: steps already done, used where the variables do not fit.
+
+    Returns:
+        Whether the variables were restored.
+    """
+    optimizer = model.optimizer
+    optimizer.build(model.trainable_variables)
+    values = {variable.path.split("/", 1)[-1]: variable for variable in variables or []}
+    state = {variable.path.split("/", 1)[-1]: variable for variable in optimizer.variables}
+    # The learning rate is this run's own, not state.
+    state.pop("learning_rate", None)
+    fits = all(name in values and values[name].shape == state[name].shape for name in state)
+    if not fits:
+        optimizer.iterations.assign(iterations)
+        return False
+    for name, variable in state.items():
+        variable.assign(values[name])
+    return True
