@@ -1,0 +1,151 @@
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from keras_retinanet import models
+from keras_retinanet.anchors import AnchorParameters
+from keras_retinanet.bin.convert_model import main
+from keras_retinanet.models import snapshots
+from tests.fakes import tiny_retinanet
+
+CONFIG = """
+[anchor_parameters]
+sizes   = 16 32 64 128 256
+strides = 8 16 32 64 128
+ratios  = 0.5 1 2
+scales  = 1 1.2 1.6
+"""
+
+
+@pytest.fixture(scope="module")
+def snapshot(tmp_path_factory):
+    path = tmp_path_factory.mktemp("snapshots") / "resnet50_csv_01.keras"
+    models.save_model(tiny_retinanet(), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def converted(snapshot):
+    path = snapshot.with_name("converted.keras")
+    main([str(snapshot), str(path), "--score-threshold", "0.006", "--nms-threshold", "0.4"])
+    return path
+
+
+def settings(path):
+    return models.load_model(path).get_layer("filtered_detections").get_config()
+
+
+def run(*arguments):
+    """Run the command; it must fail as for bad input."""
+    with pytest.raises(SystemExit) as caught:
+        main([str(argument) for argument in arguments])
+    assert caught.value.code == 2
+
+
+def test_computes_what_convert_model_does(snapshot, converted):
+    training = models.load_model(snapshot)
+    expected = models.convert_model(training, score_threshold=0.006, nms_threshold=0.4)
+    found = models.load_model(converted)
+    assert found.details == training.details
+    image = np.random.default_rng(0).uniform(-100, 100, (1, 64, 80, 3)).astype("float32")
+    assert (np.asarray(expected(image)[1]) > 0).any()
+    for output, value in zip(found(image), expected(image), strict=True):
+        np.testing.assert_array_equal(output, value)
+
+
+def test_defaults_and_flags(snapshot, tmp_path):
+    main([str(snapshot), str(tmp_path / "a.h5")])
+    defaults = {
+        "nms": True,
+        "class_specific_filter": True,
+        "nms_threshold": 0.5,
+        "score_threshold": 0.05,
+        "max_detections": 300,
+        "parallel_iterations": 32,
+    }
+    assert defaults.items() <= settings(tmp_path / "a.h5").items()
+    flags = "--no-nms --no-class-specific-filter --max-detections 5 --parallel-iterations 2"
+    main([str(snapshot), str(tmp_path / "b.keras"), *flags.split()])
+    assert (
+        settings(tmp_path / "b.keras").items()
+        >= {
+            "nms": False,
+            "class_specific_filter": False,
+            "max_detections": 5,
+            "parallel_iterations": 2,
+        }.items()
+    )
+
+
+@pytest.mark.filterwarnings("default:using the anchors")
+def test_config_wins_with_a_warning(snapshot, tmp_path, capsys):
+    config = tmp_path / "config.ini"
+    config.write_text(CONFIG)
+    out = tmp_path / "out.keras"
+    main([str(snapshot), str(out), "--config", str(config)])
+    assert capsys.readouterr().err.startswith("warning: using the anchors")
+    expected = AnchorParameters(
+        [16, 32, 64, 128, 256], [8, 16, 32, 64, 128], [0.5, 1, 2], [1, 1.2, 1.6]
+    )
+    assert models.load_model(out).details.anchors == expected
+
+
+@pytest.mark.filterwarnings("default:the backbone")
+def test_other_backbone_given_is_warned_of(snapshot, tmp_path, capsys):
+    main([str(snapshot), str(tmp_path / "out.keras"), "--backbone", "resnet101"])
+    expected = "warning: the backbone of this model is resnet50, not resnet101\n"
+    assert capsys.readouterr().err == expected
+
+
+def test_an_inference_model_is_refused_on_one_line(converted, tmp_path, capsys):
+    run(converted, tmp_path / "again.keras")
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: {converted}: expected a training model")
+    assert error.count("\n") == 1
+    assert not (tmp_path / "again.keras").exists()
+
+
+def test_an_old_inference_model_is_written_anew(converted, tmp_path, monkeypatch):
+    # What matters here is who wrote the file; reading such files has its own tests.
+    monkeypatch.setattr(snapshots, "is_old_file", lambda path: True)
+    main([str(converted), str(tmp_path / "new.keras"), "--nms-threshold", "0.3"])
+    kept = {"score_threshold": 0.006, "nms_threshold": 0.3, "max_detections": 300}
+    assert kept.items() <= settings(tmp_path / "new.keras").items()
+
+
+def test_bad_files(snapshot, tmp_path, capsys):
+    run(tmp_path / "missing.keras", tmp_path / "out.keras")
+    assert "missing.keras" in capsys.readouterr().err
+    run(snapshot, tmp_path / "out.tflite")
+    assert "expected a file name that ends in .keras, .h5" in capsys.readouterr().err
+    run(snapshot, tmp_path / "out.keras", "--config", tmp_path / "missing.ini")
+    assert "missing.ini" in capsys.readouterr().err
+    classifier = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+    classifier.save(tmp_path / "classifier.keras")
+    run(tmp_path / "classifier.keras", tmp_path / "out.keras")
+    assert "expected a training model" in capsys.readouterr().err
+    assert not (tmp_path / "out.keras").exists()
+
+
+@pytest.mark.parametrize(
+    ("flag", "value"),
+    [("--nms-threshold", "1.5"), ("--score-threshold", "x"), ("--max-detections", "0")],
+)
+def test_bad_numbers(flag, value, capsys):
+    run("in.keras", "out.keras", flag, value)
+    assert flag in capsys.readouterr().err
+
+
+def test_help_does_not_import_tensorflow():
+    code = (
+        "import sys; from keras_retinanet.bin.convert_model import parse_args\n"
+        "try: parse_args(['--help'])\n"
+        "except SystemExit: sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0
+    for flag in ("--backbone", "--no-nms", "--config", "--parallel-iterations"):
+        assert flag in result.stdout

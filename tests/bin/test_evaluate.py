@@ -1,0 +1,231 @@
+"""`retinanet-evaluate`, from files to lines and a JSON file."""
+
+import json
+import subprocess
+import sys
+import time
+
+import cv2
+import pytest
+
+from keras_retinanet import models
+from keras_retinanet.bin import evaluate
+from tests.fakes import detailed_finder, picture, tiny_retinanet
+
+BOXES = [(2, 2, 20, 20), (5, 5, 30, 25), (1, 8, 12, 30), (4, 4, 28, 28)]
+LINES = """\
+Loading model, this may take a second...
+3 instances of class cat with average precision: 0.6667
+1 instances of class dog with average precision: 1.0000
+Inference time for 4 images: TIME
+mAP using the weighted average of precisions among classes: 0.7500
+mAP: 0.8333
+ Average Precision  (AP) @[ IoU=0.50:0.95 | area=   all | maxDets=100 ] = 0.832
+"""
+
+
+@pytest.fixture(scope="module")
+def finder():
+    return detailed_finder()
+
+
+@pytest.fixture
+def csv_set(tmp_path):
+    """Three cats, of which two are found, and a dog that is."""
+    rows = []
+    for i, box in enumerate(BOXES):
+        image = picture(32, 32, None if i == 2 else box, label=i == 3)
+        cv2.imwrite(str(tmp_path / f"{i}.png"), image)
+        rows.append(f"{i}.png,{','.join(map(str, box))},{'dog' if i == 3 else 'cat'}")
+    (tmp_path / "boxes.csv").write_text("\n".join(rows) + "\n")
+    (tmp_path / "classes.csv").write_text("cat,0\ndog,1\n")
+    (tmp_path / "model.keras").write_text("stands for a model")
+    return tmp_path
+
+
+def arguments(folder):
+    return ["csv", *(str(folder / name) for name in ("boxes.csv", "classes.csv", "model.keras"))]
+
+
+@pytest.fixture
+def loads(monkeypatch):
+    """Make the command load a given model; remember what it asked for."""
+
+    def loads_model(model):
+        asked = []
+        monkeypatch.setattr(
+            models, "load_model", lambda path, **named: asked.append((path, named)) or model
+        )
+        return asked
+
+    return loads_model
+
+
+def test_printed_lines_and_json(csv_set, loads, finder, capsys):
+    loads(finder)
+    path = csv_set / "new" / "numbers.json"
+    evaluate.main([*arguments(csv_set), "--json", str(path), "--batch-size", "3"])
+    out = capsys.readouterr().out
+    lines = out.splitlines()
+    took = lines[3].rpartition(" ")[2]
+    assert float(took) > 0
+    assert len(took.partition(".")[2]) == 4
+    assert out.replace(took, "TIME").startswith(LINES)
+    assert len(lines) == 18
+    numbers = json.loads(path.read_text())
+    coco = numbers["coco"]
+    assert list(coco) == ["AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100"]
+    assert coco["AP50"] == pytest.approx((67 / 101 + 1) / 2)
+    assert coco["APl"] == -1
+    assert numbers["pascal"] == {
+        "mAP": pytest.approx(5 / 6),
+        "weighted_mAP": pytest.approx(3 / 4),
+        "per_class": {
+            "cat": {"AP": pytest.approx(2 / 3), "instances": 3},
+            "dog": {"AP": 1.0, "instances": 1},
+        },
+    }
+    assert numbers["images"] == 4
+    assert round(numbers["seconds_per_image"], 4) == float(took)
+    assert list(numbers) == ["coco", "pascal", "images", "seconds_per_image"]
+
+
+def test_options_stand_before_or_after_the_data_set(csv_set):
+    options = ["--batch-size", "3", "--iou-threshold", "0.7"]
+    before = vars(evaluate.parse_args([*options, *arguments(csv_set)]))
+    after = vars(evaluate.parse_args([*arguments(csv_set), *options]))
+    assert before == after
+    assert (before["batch_size"], before["iou_threshold"]) == (3, 0.7)
+    assert before["model"] == str(csv_set / "model.keras")
+
+
+def test_old_flags_and_their_defaults(csv_set):
+    old = "--convert-model --backbone resnet101 --gpu 0 --save-path x --image-min-side 400"
+    old += " --image-max-side 500 --no-resize --config c.ini --group-method none"
+    given = vars(evaluate.parse_args([*old.split(), *arguments(csv_set)]))
+    assert given["convert_model"] is given["no_resize"] is True
+    assert (given["image_min_side"], given["image_max_side"]) == (400, 500)
+    plain = vars(evaluate.parse_args(["coco", "folder", "model.h5"]))
+    assert (plain["score_threshold"], plain["iou_threshold"]) == (0.05, 0.5)
+    assert plain["max_detections"] == 100
+    assert (plain["coco_path"], plain["model"]) == ("folder", "model.h5")
+
+
+def test_thresholds_reach_the_numbers(csv_set, loads, finder, capsys):
+    loads(finder)
+    evaluate.main([*arguments(csv_set), "--score-threshold", "1.0"])
+    assert "mAP: 0.0000" in capsys.readouterr().out
+    evaluate.main([*arguments(csv_set), "--max-detections", "1"])
+    assert "mAP: 0.8333" in capsys.readouterr().out
+
+
+def test_pictures_are_saved(csv_set, loads, finder):
+    loads(finder)
+    evaluate.main([*arguments(csv_set), "--save-path", str(csv_set / "pictures")])
+    assert sorted(p.name for p in (csv_set / "pictures").iterdir()) == [
+        f"{i}.png" for i in range(4)
+    ]
+
+
+def test_a_data_set_without_boxes(csv_set, loads, finder, capsys):
+    loads(finder)
+    (csv_set / "boxes.csv").write_text("0.png,,,,,\n")
+    evaluate.main([*arguments(csv_set), "--json", str(csv_set / "n.json")])
+    out = capsys.readouterr().out
+    assert "0 instances of class cat with average precision: 0.0000" in out
+    assert "No test instances found." in out
+    assert json.loads((csv_set / "n.json").read_text())["coco"]["AP"] == -1
+
+
+@pytest.mark.filterwarnings("default::UserWarning")
+def test_given_sides_win_over_the_trained_ones_with_a_warning(csv_set, loads, capsys):
+    loads(detailed_finder(no_resize=False, image_min_side=64, image_max_side=96))
+    evaluate.main(arguments(csv_set))
+    quiet = capsys.readouterr()
+    assert "mAP: 0.8333" in quiet.out
+    assert "warning" not in quiet.err
+    evaluate.main([*arguments(csv_set), "--image-min-side", "128", "--image-max-side", "128"])
+    told = capsys.readouterr()
+    assert "mAP: 0.8333" in told.out
+    assert "warning: --image-min-side 128: trained with 64" in told.err
+    evaluate.main([*arguments(csv_set), "--no-resize"])
+    assert "warning: --no-resize: trained with resized images" in capsys.readouterr().err
+
+
+@pytest.mark.filterwarnings("default::UserWarning")
+def test_backbone_is_handed_on_and_useless_options_are_named(csv_set, loads, finder, capsys):
+    asked = loads(finder)
+    evaluate.main([*arguments(csv_set), "--backbone", "resnet101", "--convert-model"])
+    assert asked == [(str(csv_set / "model.keras"), {"backbone_name": "resnet101"})]
+    assert "warning: --convert-model has no effect on a converted model" in capsys.readouterr().err
+
+
+@pytest.mark.filterwarnings("default::UserWarning")
+def test_other_class_names_are_told(csv_set, loads, capsys):
+    loads(detailed_finder(class_names=("dog", "cat")))
+    evaluate.main(arguments(csv_set))
+    assert "['dog', 'cat'], the data set's ['cat', 'dog']" in capsys.readouterr().err
+
+
+@pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning")  # Keras's way to save
+def test_a_training_snapshot_is_converted_on_the_way(csv_set, capsys):
+    path = csv_set / "snapshot.keras"
+    models.save_model(tiny_retinanet(), path)
+    command = [*arguments(csv_set)[:-1], str(path), "--score-threshold", "0", "--batch-size", "4"]
+    evaluate.main([*command, "--json", str(csv_set / "n.json"), "--max-detections", "7"])
+    assert "3 instances of class cat" in capsys.readouterr().out
+    numbers = json.loads((csv_set / "n.json").read_text())
+    assert 0 <= numbers["pascal"]["mAP"] < 0.5
+    assert numbers["coco"]["AR100"] > 0  # 300 boxes an image hit something
+
+
+def wrong(capsys, argv):
+    with pytest.raises(SystemExit) as error:
+        evaluate.main(argv)
+    captured = capsys.readouterr()
+    assert error.value.code == 2
+    lines = [line for line in captured.err.splitlines() if not line.startswith("warning")]
+    assert len(lines) == 1
+    return lines[0]
+
+
+def test_wrong_number_of_classes(csv_set, loads, finder, capsys):
+    loads(finder)
+    (csv_set / "classes.csv").write_text("cat,0\ndog,1\ncow,2\n")
+    assert wrong(capsys, arguments(csv_set)) == (
+        "error: the model has 2 classes (cat, dog), the data set has 3 (cat, dog, cow)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--batch-size", "0"], "error: --batch-size: expected at least 1, got 0"),
+        (["--iou-threshold", "50"], "error: --iou-threshold: expected 0 to 1, got 50.0"),
+        (["--json", "."], "error: --json .: expected a file, got a folder"),
+    ],
+)
+def test_impossible_values(csv_set, capsys, options, message):
+    assert wrong(capsys, [*arguments(csv_set), *options]) == message
+
+
+def test_missing_and_broken_files(csv_set, loads, finder, capsys):
+    (csv_set / "model.keras").unlink()
+    assert wrong(capsys, arguments(csv_set)).startswith("error: model not found: ")
+    (csv_set / "model.keras").write_text("no model")
+    assert "model.keras" in wrong(capsys, arguments(csv_set))
+    loads(finder)
+    (csv_set / "1.png").write_bytes(b"")
+    assert "1.png: expected an image" in wrong(capsys, arguments(csv_set))
+
+
+def test_help_is_quick():
+    start = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-m", "keras_retinanet.bin.evaluate", "csv", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "--max-detections" in done.stdout
+    assert time.perf_counter() - start < 3  # TensorFlow alone takes longer to import
