@@ -16,6 +16,7 @@ BACKBONES = {
     "resnet50": ("keras_retinanet.models.resnet", "ResNetBackbone"),
     "resnet101": ("keras_retinanet.models.resnet", "ResNetBackbone"),
     "resnet152": ("keras_retinanet.models.resnet", "ResNetBackbone"),
+    "resnet18_0.5": ("keras_retinanet.models.small_resnet", "SmallResNetBackbone"),
     "mobilenet_v2": ("keras_retinanet.models.mobilenet_v2", "MobileNetV2Backbone"),
 }
 

@@ -14,6 +14,7 @@ from keras_retinanet.models.classes import (
     set_details,
 )
 from keras_retinanet.models.heads import (
+    FEATURE_SIZE,
     default_classification_model,
     default_regression_model,
     default_submodels,
@@ -78,6 +79,8 @@ def retinanet(
     pyramid_levels=None,
     submodels=None,
     name="retinanet",
+    *,
+    feature_size=FEATURE_SIZE,
 ):
     """Return the training model on top of a backbone.
 
@@ -91,6 +94,7 @@ def retinanet(
         submodels: list of (output name, model) run on every level; None means
             `default_submodels`.
         name: name of the model.
+        feature_size: channels of the pyramid and the heads.
 
     Returns:
         A `RetinaNet` with one float32 output for each submodel: its outputs on all levels, joined.
@@ -105,8 +109,10 @@ def retinanet(
         raise ValueError(f"expected the pyramid levels 3, 4 and 5 among others, got {levels}")
     if 2 in levels and "C2" not in backbone_layers:
         raise ValueError("C2 not provided by backbone model. Cannot create P2 layers.")
-    submodels = submodels or default_submodels(num_classes, num_anchors)
-    pyramid = create_pyramid_features(backbone_layers, levels)
+    submodels = submodels or default_submodels(num_classes, num_anchors, feature_size=feature_size)
+    # A function of the caller's may know nothing of sizes.
+    size = {} if feature_size == FEATURE_SIZE else {"feature_size": feature_size}
+    pyramid = create_pyramid_features(backbone_layers, levels, **size)
     outputs = [
         keras.layers.Concatenate(axis=1, dtype="float32", name=output)(
             [model(pyramid[f"P{level}"]) for level in levels]

@@ -1,0 +1,88 @@
+"""ResNet-18 (arXiv 1512.03385) with half its channels: for small images and random weights.
+
+A shallow network learns in hundreds of steps what deeper ones need thousands for, and few wide
+layers suit a CPU better than many narrow ones. No ImageNet weights exist for it.
+"""
+
+import keras
+
+from keras_retinanet.models.backbones import Backbone, image_input, retinanet_on, validate_name
+from keras_retinanet.models.normalization import batch_norm
+
+NAME = "resnet18_0.5"
+# Channels of the four stages, each of two blocks.
+STAGES = (32, 64, 128, 256)
+
+
+class SmallResNetBackbone(Backbone):
+    """ResNet-18 with half its channels."""
+
+    normalisation = "tf_rgb"
+
+    def retinanet(self, num_classes, *, inputs=None, modifier=None, freeze_bn=False, **kwargs):
+        """Return a training model; the arguments are those of `resnet.resnet_retinanet`."""
+        inputs = image_input() if inputs is None else inputs
+        return retinanet_on(
+            small_resnet(inputs, freeze_bn=freeze_bn),
+            name=self.backbone,
+            normalisation=self.normalisation,
+            num_classes=num_classes,
+            modifier=modifier,
+            **kwargs,
+        )
+
+    def download_imagenet(self):
+        """Say that there are none.
+
+        Raises:
+            ValueError: always.
+        """
+        raise ValueError(
+            f"there are no ImageNet weights for {NAME}: use --no-weights or --weights FILE"
+        )
+
+    def validate(self):
+        """Raise ValueError for another name."""
+        validate_name(self.backbone, (NAME,))
+
+
+def small_resnet(inputs, *, freeze_bn=False):
+    """Return the network without its classifier.
+
+    Args:
+        inputs: a `keras.Input` of images.
+        freeze_bn: whether batch normalisation keeps its statistics.
+
+    Returns:
+        Model with one output for each stage, C2 (stride 4) to C5 (stride 32).
+    """
+
+    def unit(x, filters, size, name, strides=1):
+        x = keras.layers.Conv2D(
+            filters,
+            size,
+            strides=strides,
+            padding="same",
+            use_bias=False,
+            kernel_initializer="he_normal",
+            name=f"res{name}",
+        )(x)
+        return batch_norm(f"bn{name}", epsilon=1e-5, frozen=freeze_bn)(x)
+
+    def relu(x, name):
+        return keras.layers.Activation("relu", name=f"{name}_relu")(x)
+
+    x = relu(unit(inputs, STAGES[0], 7, "_conv1", strides=2), "conv1")
+    x = keras.layers.MaxPooling2D(3, strides=2, padding="same", name="pool1")(x)
+    outputs = []
+    for stage, filters in enumerate(STAGES):
+        for block in "ab":
+            name = f"{stage + 2}{block}"
+            strides = 2 if stage and block == "a" else 1
+            y = relu(unit(x, filters, 3, f"{name}_branch2a", strides), f"res{name}_branch2a")
+            y = unit(y, filters, 3, f"{name}_branch2b")
+            if strides == 2:
+                x = unit(x, filters, 1, f"{name}_branch1", strides)
+            x = relu(keras.layers.Add(name=f"res{name}")([y, x]), f"res{name}")
+        outputs.append(x)
+    return keras.Model(inputs, outputs, name="resnet18_half")
