@@ -4,7 +4,7 @@ import os
 import warnings
 from dataclasses import replace
 
-from keras_retinanet.bin import common, datasets, train_options
+from keras_retinanet.bin import common, datasets, train_options, train_output
 
 
 @common.exits_cleanly
@@ -34,11 +34,15 @@ def train(options) -> None:
         set_details(options, model, training)
         compile_model(options, model, len(training))
     fit(options, model, training, validation)
-    for path, count in training.skipped.items():
-        warnings.warn(f"skipped {count} times, unreadable: {path}", stacklevel=2)
-    draw_history(options)
+    if training.skipped:
+        warnings.warn(
+            f"skipped {len(training.skipped)} of {training.size()} images, unreadable: "
+            f"{', '.join(sorted(training.skipped))}",
+            stacklevel=2,
+        )
+    train_output.draw_history(options)
     if validation is not None and options.evaluation:
-        report(options, model, validation)
+        train_output.report(options, model, validation)
 
 
 def load_snapshot(options):
@@ -210,6 +214,7 @@ def build_model(options, generator):
         modifier=freeze if options.freeze_backbone else None,
         # Batch norm of trained weights keeps its statistics; without weights it must learn them.
         freeze_bn=weights is not None,
+        feature_size=options.feature_size,
     )
     if weights is not None:
         print(f"{weights}: {models.load_weights(model, weights).summary()}")
@@ -276,85 +281,10 @@ def fit(options, model, training, validation):
             initial_epoch=options.initial_epoch,
             epochs=options.epochs,
             validation_data=held_out,
-            callbacks=make_callbacks(options, model, validation),
+            callbacks=train_output.make_callbacks(options, model, validation),
             shuffle=False,  # the pipeline does
             verbose="auto" if os.isatty(1) else 2,
         )
-
-
-def make_callbacks(options, model, validation) -> list:
-    """Return the callbacks in their order: what logs comes before what writes the logs."""
-    import keras
-
-    from keras_retinanet.callbacks.training import SaveSnapshots, StopOnNaN, WriteHistory
-
-    folder, callbacks = options.snapshot_path, [StopOnNaN()]
-    os.makedirs(folder, exist_ok=True)
-    tensorboard = None
-    if options.tensorboard_dir:
-        frequency = options.tensorboard_freq
-        frequency = frequency if frequency in ("epoch", "batch") else int(frequency)
-        tensorboard = keras.callbacks.TensorBoard(options.tensorboard_dir, update_freq=frequency)
-    evaluates = options.evaluation and validation is not None
-    if evaluates:
-        callbacks.append(make_evaluation(options, validation, tensorboard))
-    if options.snapshots:
-        name = f"{options.backbone}_{options.dataset_type}_{{epoch:02d}}.{options.snapshot_format}"
-        callbacks.append(SaveSnapshots(os.path.join(folder, name)))
-    if options.lr_schedule == "plateau":
-        callbacks.append(
-            keras.callbacks.ReduceLROnPlateau(
-                monitor="loss",
-                factor=options.reduce_lr_factor or 0.1,
-                patience=options.reduce_lr_patience or 2,
-                min_delta=0.0001,
-                verbose=1,
-            )
-        )
-    if evaluates and options.early_stopping:
-        callbacks.append(
-            keras.callbacks.EarlyStopping("mAP", patience=5, mode="max", min_delta=0.01)
-        )
-    history = os.path.join(folder, "history.csv")
-    callbacks.append(WriteHistory(history, options.initial_epoch))
-    return callbacks + ([tensorboard] if tensorboard else [])
-
-
-def make_evaluation(options, validation, tensorboard):
-    """Return the callback that evaluates after each epoch."""
-    if options.dataset_type == "coco":
-        from keras_retinanet.callbacks.coco import CocoEval
-
-        return CocoEval(validation, tensorboard=tensorboard)
-    from keras_retinanet.callbacks.eval import Evaluate
-
-    return Evaluate(validation, tensorboard=tensorboard, weighted_average=options.weighted_average)
-
-
-def draw_history(options) -> None:
-    """Draw the curves of the history file."""
-    from keras_retinanet import reports
-
-    curves = os.path.join(options.snapshot_path, "curves.png")
-    reports.plot_history(os.path.join(options.snapshot_path, "history.csv"), curves)
-    print(f"Curves: {curves}")
-
-
-def report(options, model, validation) -> None:
-    """Print how good the trained model is, and draw its curves and what it finds."""
-    from keras_retinanet import evaluation, reports
-    from keras_retinanet.bin.evaluate import print_numbers
-
-    detections, seconds = evaluation.detect_dataset(
-        validation, model, max_detections=100, batch_size=options.batch_size
-    )
-    precisions = evaluation.pascal_numbers(validation, detections)
-    summary = evaluation.coco_numbers(validation, detections)
-    print(f"\nThe trained model on {validation.size()} held-out images:")
-    print_numbers(validation, precisions, summary, seconds)
-    sheet = os.path.join(options.snapshot_path, "detections.png")
-    reports.write_detection_sheet(validation, detections, sheet)
-    print(f"Left ground truth, right detections: {sheet}")
 
 
 if __name__ == "__main__":

@@ -14,15 +14,17 @@ DEFAULTS = {
     "image_min_side": 800,
     "image_max_side": 1333,
     "imagenet_weights": True,
+    "feature_size": 256,
 }
 SHAPES_DEFAULTS = {
-    "backbone": "mobilenet_v2",
+    "backbone": "resnet18_0.5",
     "batch_size": 8,
-    "epochs": 8,
-    "lr": 1e-3,
+    "epochs": 4,
+    "lr": 2e-3,
     "image_min_side": 128,
     "image_max_side": 192,
     "imagenet_weights": False,
+    "feature_size": 64,
 }
 
 
@@ -52,7 +54,9 @@ def _add_start_options(group):
         const=False,
         help="start from random weights",
     )
-    group.add_argument("--backbone", help="the network under the pyramid (default: resnet50)")
+    group.add_argument(
+        "--backbone", help="the network under the pyramid (default: resnet50; shapes: resnet18_0.5)"
+    )
     group.add_argument("--freeze-backbone", action="store_true", help="train the new layers only")
     group.add_argument("--config", help=".ini file with anchor parameters and pyramid levels")
 
@@ -60,9 +64,9 @@ def _add_start_options(group):
 def _add_run_options(group):
     group.add_argument("--batch-size", type=int, help="images a step (default: 1; shapes: 8)")
     group.add_argument("--initial-epoch", type=int, default=0, help="epochs already done")
-    group.add_argument("--epochs", type=int, help="epochs to reach (default: 50; shapes: 8)")
+    group.add_argument("--epochs", type=int, help="epochs to reach (default: 50; shapes: 4)")
     group.add_argument("--steps", type=int, help="steps an epoch (default: the whole data set)")
-    group.add_argument("--lr", type=float, help="learning rate (default: 1e-4; shapes: 1e-3)")
+    group.add_argument("--lr", type=float, help="learning rate (default: 1e-4; shapes: 2e-3)")
     group.add_argument(
         "--lr-schedule",
         choices=["cosine", "plateau"],
@@ -98,7 +102,14 @@ def _add_output_options(group):
     group.add_argument("--no-evaluation", dest="evaluation", action="store_false")
     group.add_argument("--weighted-average", action="store_true", help="weigh mAP by class size")
     group.add_argument("--tensorboard-dir", default="", help="folder for TensorBoard's logs")
-    group.add_argument("--tensorboard-freq", default="epoch", help="'epoch', 'batch' or steps")
+    group.add_argument(
+        "--tensorboard-freq", default="epoch", type=_frequency, help="'epoch', 'batch' or steps"
+    )
+
+
+def _frequency(text) -> str | int:
+    """Return "epoch", "batch" or a number of steps."""
+    return text if text in ("epoch", "batch") else int(text)
 
 
 def _add_machine_options(group):
@@ -128,7 +139,7 @@ def parse_args(argv=None) -> argparse.Namespace:
     defaults = SHAPES_DEFAULTS if options.dataset_type == "shapes" else DEFAULTS
     options.given = {name for name, value in vars(options).items() if value is not None}
     for name, value in defaults.items():
-        if getattr(options, name) is None:
+        if getattr(options, name, None) is None:
             setattr(options, name, value)
     _check(options)
     return options

@@ -71,7 +71,9 @@ def test_trains_evaluates_resumes_and_writes_everything(data_set, tmp_path, caps
 
     snapshot = ("--snapshot", str(out / "tiny_csv_02.keras"), "--initial-epoch", "2")
     resumed = [*data_set, *snapshot, "--epochs", "3", "--snapshot-path", str(out)]
-    train.main([*resumed, "--no-evaluation", "--batch-size", "2"])
+    logs = ("--tensorboard-dir", str(tmp_path / "logs"))
+    train.main([*resumed, "--no-evaluation", "--batch-size", "2", *logs])
+    assert list((tmp_path / "logs").rglob("events.*"))
     again = models.load_model(str(out / "tiny_csv_03.keras"), compile=True)
     # Three epochs of two steps: the optimiser went on counting.
     assert int(again.optimizer.iterations) == 6
@@ -85,7 +87,7 @@ def test_unreadable_images_are_skipped_or_stop_the_run(data_set, tmp_path, capsy
     (tmp_path / "2.png").write_bytes(b"")
     more = ("--epochs", "1", "--no-snapshots")
     train.main(options(data_set, tmp_path, *more))
-    assert "skipped 1 times, unreadable" in capsys.readouterr().err
+    assert "skipped 1 of 4 images, unreadable: " in capsys.readouterr().err
     line = failure(capsys, options(data_set, tmp_path, *more, "--strict"))
     assert "2.png" in line
     assert "empty file" in line
