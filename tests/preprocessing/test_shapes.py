@@ -83,8 +83,9 @@ def test_scenes_keep_their_promises():
         assert sides.max() <= shapes_scene.SIDE_LIMITS[1]
         assert (scene.boxes >= 0).all()
         assert (scene.boxes <= [128, 112, 128, 112]).all()
-    counts = np.bincount([len(scene.shapes) for scene in planned], minlength=7)
-    assert len(counts) == 7
+    # Empty pictures, and up to ten objects.
+    counts = np.bincount([len(scene.shapes) for scene in planned], minlength=11)
+    assert len(counts) == 11
     assert (counts > 0).all()
     assert 0.04 < counts[0] / len(planned) < 0.16
     per_class = np.bincount(np.concatenate([scene.labels for scene in planned]))
