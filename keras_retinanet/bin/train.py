@@ -11,13 +11,13 @@ from keras_retinanet.bin import common, datasets, train_options, train_output
 def main(argv=None) -> None:
     """Run the command."""
     options = train_options.parse_args(argv)
+    common.quiet_tensorflow()
     if getattr(options, "export", None):
         from keras_retinanet.preprocessing import shapes
 
         shapes.export(options.export)
         print(f"wrote the data set to {options.export}")
         return
-    common.quiet_tensorflow()
     common.setup_gpu(options.gpu)
     train(options)
 
