@@ -66,8 +66,9 @@ def write_detection_sheet(generator, detections, path, count=12, score_threshold
     chosen = np.unique(np.linspace(0, generator.size() - 1, count).astype(int)).tolist()
     panels = []
     for index in chosen:
-        image = _enlarged(generator.load_image(index))
-        scale = image.shape[1] / generator.load_image(index).shape[1]
+        original = generator.load_image(index)
+        image = _enlarged(original)
+        scale = image.shape[1] / original.shape[1]
         annotations = generator.load_annotations(index)
         truth, found = image.copy(), image.copy()
         boxes = {**annotations, "bboxes": annotations["bboxes"] * scale}
