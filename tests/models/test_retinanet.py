@@ -7,7 +7,6 @@ from keras_retinanet import losses, models
 from keras_retinanet.anchors import AnchorParameters, anchors_for_shape
 from keras_retinanet.models.retinanet import (
     create_pyramid_features,
-    default_classification_model,
     default_regression_model,
     default_submodels,
     retinanet,
@@ -16,20 +15,6 @@ from keras_retinanet.models.retinanet import (
 )
 
 LEVELS_2_7 = [2, 3, 4, 5, 6, 7]
-
-
-def test_heads():
-    regression = default_regression_model(4, 9)
-    classification = default_classification_model(80, 9)
-    assert regression.name == "regression_submodel"
-    # Four 3x3 convolutions of 256 channels, then 36 and 720 filters, with biases.
-    hidden = 4 * (9 * 256 * 256 + 256)
-    assert regression.count_params() == hidden + 9 * 256 * 36 + 36
-    assert classification.count_params() == hidden + 9 * 256 * 720 + 720
-    x = np.zeros((1, 2, 3, 256), "float32")
-    assert regression(x).shape == (1, 2 * 3 * 9, 4)
-    np.testing.assert_allclose(classification(x), np.full((1, 54, 80), 0.01), rtol=1e-4)
-    assert [name for name, _ in default_submodels(2, 3)] == ["regression", "classification"]
 
 
 def test_pyramid_has_the_old_names_and_sizes():

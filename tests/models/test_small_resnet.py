@@ -53,15 +53,6 @@ def test_norms_learn_unless_frozen(model):
     assert not frozen.get_layer("bn_conv1").trainable
 
 
-def test_narrow_heads_start_as_strong_as_he(model):
-    kernel = np.array(
-        model.get_layer("regression_submodel").get_layer("pyramid_regression_1").kernel
-    )
-    assert np.std(kernel) == pytest.approx(np.sqrt(2 / (9 * 16)), rel=0.1)
-    last = np.array(model.get_layer("regression_submodel").get_layer("pyramid_regression").kernel)
-    assert np.std(last) == pytest.approx(0.01, rel=0.1)
-
-
 def test_there_are_no_imagenet_weights():
     with pytest.raises(ValueError, match="no ImageNet weights for resnet18_0.5"):
         models.backbone("resnet18_0.5").download_imagenet()

@@ -1,0 +1,40 @@
+"""The heads: their sizes, names and how they start."""
+
+import numpy as np
+import pytest
+
+from keras_retinanet.models.heads import (
+    default_classification_model,
+    default_regression_model,
+    default_submodels,
+)
+
+
+def test_sizes_and_names():
+    regression = default_regression_model(4, 9)
+    classification = default_classification_model(80, 9)
+    assert regression.name == "regression_submodel"
+    # Four 3x3 convolutions of 256 channels, then 36 and 720 filters, with biases.
+    hidden = 4 * (9 * 256 * 256 + 256)
+    assert regression.count_params() == hidden + 9 * 256 * 36 + 36
+    assert classification.count_params() == hidden + 9 * 256 * 720 + 720
+    x = np.zeros((1, 2, 3, 256), "float32")
+    assert regression(x).shape == (1, 2 * 3 * 9, 4)
+    np.testing.assert_allclose(classification(x), np.full((1, 54, 80), 0.01), rtol=1e-4)
+    assert [name for name, _ in default_submodels(2, 3)] == ["regression", "classification"]
+
+
+@pytest.mark.parametrize("size", [64, 256])
+def test_a_signal_keeps_its_strength_through_the_hidden_layers(size):
+    x = np.random.default_rng(0).normal(size=(1, 12, 12, size)).astype("float32")
+    model = default_regression_model(4, 9, size, size)
+    for i in range(4):
+        x = np.array(model.get_layer(f"pyramid_regression_{i}")(x))
+    # He's start keeps the mean square; zero padding takes a little at the edges.
+    assert 0.4 < np.mean(x**2) < 1.5
+
+
+def test_the_last_layers_start_as_in_the_paper():
+    for name, model in default_submodels(20, 9):
+        kernel = np.array(model.get_layer(f"pyramid_{name}").kernel)
+        assert np.std(kernel) == pytest.approx(0.01, rel=0.02)
