@@ -1,6 +1,7 @@
 """Training: optimiser, learning rate, and the run of `fit` with its callbacks."""
 
 import keras
+import numpy as np
 
 from keras_retinanet import losses
 
@@ -48,6 +49,18 @@ def compile_model(model, learning_rate=1e-4, clipnorm=0.001, jit_compile=False):
         loss={"regression": losses.smooth_l1(), "classification": losses.focal()},
         jit_compile=jit_compile,
     )
+    _create_state(model)
+
+
+def _create_state(model):
+    """Create the variables of optimiser and losses now.
+
+    TensorFlow traces a function that creates variables twice, and tracing takes longer than a
+    hundred steps of a small network.
+    """
+    model.optimizer.build(model.trainable_variables)
+    predictions = [np.zeros((1, 1, output.shape[-1]), "float32") for output in model.outputs]
+    model.compute_loss(y=[np.zeros((1, 1, 5)), np.zeros((1, 1, 1))], y_pred=predictions)
 
 
 def restore_optimizer(model, variables, iterations) -> bool:

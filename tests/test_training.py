@@ -40,6 +40,15 @@ def targets():
     return np.ones((1, 3, 5), "float32"), np.ones((1, 3, 1), "int32")
 
 
+def test_the_step_is_traced_once():
+    network, traced = model(), []
+    training.compile_model(network)
+    step = network.train_step
+    network.train_step = lambda data: traced.append(1) or step(data)
+    network.fit(np.ones((1, 3, 4), "float32"), targets(), epochs=2, verbose=0)
+    assert len(traced) == 1
+
+
 def test_both_losses_are_minimised():
     keras.utils.set_random_seed(0)
     network = model()
