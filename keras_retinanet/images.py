@@ -1,7 +1,10 @@
 """Images from file to network input: read, resize, normalise. All are BGR, `(h, w, 3)`."""
 
+import warnings
+
 import cv2
 import numpy as np
+from PIL import Image
 
 # ImageNet's mean pixel, blue, green, red: what the Caffe-trained ResNet and VGG weights expect.
 BGR_MEAN = np.array([103.939, 116.779, 123.68], "float32")
@@ -36,6 +39,26 @@ def _is_cut_off(data) -> bool:
     if content.startswith(b"\x89PNG"):
         return b"IEND" not in content[-1024:]
     return False
+
+
+def image_size(path) -> tuple[int, int]:
+    """Return width and height of the image in a file, from its header where there is one.
+
+    As stored: EXIF rotation is ignored, as it is when the image is read.
+
+    Raises:
+        OSError: if the file cannot be opened.
+        ValueError: if it is no image.
+    """
+    try:
+        with warnings.catch_warnings():
+            # Nothing is decoded here, so the size of a "decompression bomb" does no harm.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path) as image:
+                return image.size
+    except (Image.UnidentifiedImageError, Image.DecompressionBombError):
+        height, width = read_image_bgr(path).shape[:2]
+        return width, height
 
 
 def preprocess_image(x, mode="caffe") -> np.ndarray:

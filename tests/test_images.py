@@ -1,6 +1,9 @@
+import pathlib
+
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from keras_retinanet import images
 from tests.goldens import GOLDENS, predictions
@@ -92,3 +95,30 @@ def test_scale_by_hand(shape, scale):
 def test_a_thread_of_an_image_keeps_a_pixel():
     resized, _ = images.resize_image(np.zeros((1, 5000, 3), "uint8"), 80, 100)
     assert resized.shape == (1, 100, 3)
+
+
+def test_size_is_read_from_the_header(tmp_path):
+    path = save(tmp_path / "a.jpg")
+    height, width = IMAGE.shape[:2]
+    assert images.image_size(path) == (width, height)
+    # The header is enough.
+    data = pathlib.Path(path).read_bytes()
+    cut = tmp_path / "cut.jpg"
+    cut.write_bytes(data[: len(data) // 2])
+    assert images.image_size(cut) == (width, height)
+
+
+def test_size_of_what_is_no_image(tmp_path):
+    (tmp_path / "a.png").write_text("no image")
+    with pytest.raises(ValueError, match="cannot decode"):
+        images.image_size(tmp_path / "a.png")
+    with pytest.raises(FileNotFoundError):
+        images.image_size(tmp_path / "missing.png")
+
+
+def test_size_ignores_exif_rotation_as_reading_does(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by a quarter
+    Image.new("RGB", (30, 20)).save(tmp_path / "a.jpg", exif=exif)
+    assert images.image_size(tmp_path / "a.jpg") == (30, 20)
+    assert images.read_image_bgr(tmp_path / "a.jpg").shape == (20, 30, 3)

@@ -18,9 +18,9 @@ DEFAULTS = {
 }
 SHAPES_DEFAULTS = {
     "backbone": "resnet18_0.5",
-    "batch_size": 8,
-    "epochs": 4,
-    "lr": 2e-3,
+    "batch_size": 4,
+    "epochs": 3,
+    "lr": 1.5e-3,
     "image_min_side": 128,
     "image_max_side": 192,
     "imagenet_weights": False,
@@ -62,11 +62,11 @@ def _add_start_options(group):
 
 
 def _add_run_options(group):
-    group.add_argument("--batch-size", type=int, help="images a step (default: 1; shapes: 8)")
+    group.add_argument("--batch-size", type=int, help="images a step (default: 1; shapes: 4)")
     group.add_argument("--initial-epoch", type=int, default=0, help="epochs already done")
-    group.add_argument("--epochs", type=int, help="epochs to reach (default: 50; shapes: 4)")
+    group.add_argument("--epochs", type=int, help="epochs to reach (default: 50; shapes: 3)")
     group.add_argument("--steps", type=int, help="steps an epoch (default: the whole data set)")
-    group.add_argument("--lr", type=float, help="learning rate (default: 1e-4; shapes: 2e-3)")
+    group.add_argument("--lr", type=float, help="learning rate (default: 1e-4; shapes: 1.5e-3)")
     group.add_argument(
         "--lr-schedule",
         choices=["cosine", "plateau"],

@@ -8,8 +8,7 @@ import os
 import numpy as np
 from pycocotools.coco import COCO
 
-from keras_retinanet.images import read_image_bgr
-from keras_retinanet.preprocessing.generator import Generator
+from keras_retinanet.preprocessing.labelled import LabelledGenerator, check_files
 
 _NEEDED = {
     "images": ("id", "file_name", "width", "height"),
@@ -60,8 +59,9 @@ def _check(dataset):
             missing = [key for key in keys if key not in entry]
             if missing:
                 raise ValueError(f"{section}[{number}]: expected the keys {missing}, got {entry}")
-    images = {image["id"] for image in dataset["images"]}
-    categories = {category["id"] for category in dataset["categories"]}
+    images = _unique(dataset, "images", "id")
+    categories = _unique(dataset, "categories", "id")
+    _unique(dataset, "categories", "name")
     for number, annotation in enumerate(dataset["annotations"]):
         place = f"annotations[{number}]"
         if annotation["image_id"] not in images:
@@ -78,7 +78,17 @@ def _check(dataset):
             )
 
 
-class CocoGenerator(Generator):
+def _unique(dataset, section, key) -> set:
+    """Return the values of a key in a section; raise ValueError if one comes twice."""
+    seen = set()
+    for number, entry in enumerate(dataset[section]):
+        if entry[key] in seen:
+            raise ValueError(f"{section}[{number}]: duplicate {key}: {entry[key]!r}")
+        seen.add(entry[key])
+    return seen
+
+
+class CocoGenerator(LabelledGenerator):
     """A data set in COCO form; labels are 0, 1, ... in the order of the category ids."""
 
     def __init__(self, data_dir, set_name, **kwargs):
@@ -96,52 +106,31 @@ class CocoGenerator(Generator):
         """
         self.data_dir = data_dir
         self.set_name = set_name
-        path = os.path.join(data_dir, "annotations", f"instances_{set_name}.json")
-        self.coco = load_coco(path)
+        source = os.path.join(data_dir, "annotations", f"instances_{set_name}.json")
+        self.coco = load_coco(source)
         self.image_ids = self.coco.getImgIds()
-        self.load_classes()
-        self._check_files(path)
-        super().__init__(**kwargs)
-
-    def _check_files(self, path):
-        folder = os.path.join(self.data_dir, "images", self.set_name)
-        present = set(os.listdir(folder)) if os.path.isdir(folder) else set()
-        for image in self.coco.dataset["images"]:
-            name = image["file_name"]
-            if name not in present and not os.path.exists(os.path.join(folder, name)):
-                raise ValueError(f"{path}: image file not found: {os.path.join(folder, name)}")
-
-    def load_classes(self):
-        """Number the categories from 0, in the order of their ids."""
+        folder = os.path.join(data_dir, "images", set_name)
+        paths = [os.path.join(folder, image["file_name"]) for image in self._images()]
+        check_files(source, paths)
         categories = sorted(self.coco.dataset["categories"], key=lambda category: category["id"])
-        self.classes = {category["name"]: i for i, category in enumerate(categories)}
-        self.labels = {i: category["name"] for i, category in enumerate(categories)}
         self.coco_labels = {i: category["id"] for i, category in enumerate(categories)}
         self.coco_labels_inverse = {ident: i for i, ident in self.coco_labels.items()}
+        classes = {category["name"]: i for i, category in enumerate(categories)}
+        annotations = [self._rows(image_id) for image_id in self.image_ids]
+        super().__init__(classes, paths, annotations, **kwargs)
 
-    def size(self):
-        """Return the number of images."""
-        return len(self.image_ids)
+    def _images(self):
+        return (self.coco.imgs[image_id] for image_id in self.image_ids)
 
-    def num_classes(self):
-        """Return the number of categories."""
-        return len(self.labels)
-
-    def has_label(self, label):
-        """Return whether a label is in use."""
-        return label in self.labels
-
-    def has_name(self, name):
-        """Return whether a category of that name exists."""
-        return name in self.classes
-
-    def name_to_label(self, name):
-        """Return the label of a category name."""
-        return self.classes[name]
-
-    def label_to_name(self, label):
-        """Return the category name of a label."""
-        return self.labels[label]
+    def _rows(self, image_id):
+        """Return rows `x1, y1, x2, y2, label`, without crowds and boxes below a pixel."""
+        rows = []
+        for annotation in self.coco.imgToAnns.get(image_id, []):
+            x, y, width, height = annotation["bbox"]
+            if not annotation["iscrowd"] and min(width, height) >= 1:
+                label = self.coco_labels_inverse[annotation["category_id"]]
+                rows.append((x, y, x + width, y + height, label))
+        return rows
 
     def coco_label_to_label(self, coco_label):
         """Return the label of a COCO category id."""
@@ -155,31 +144,7 @@ class CocoGenerator(Generator):
         """Return the COCO category id of a label."""
         return self.coco_labels[label]
 
-    def image_path(self, image_index):
-        """Return the path of an image."""
-        name = self._image(image_index)["file_name"]
-        return os.path.join(self.data_dir, "images", self.set_name, name)
-
     def image_aspect_ratio(self, image_index):
         """Return the width of an image over its height, as annotated."""
-        image = self._image(image_index)
+        image = self.coco.imgs[self.image_ids[image_index]]
         return image["width"] / image["height"]
-
-    def load_image(self, image_index):
-        """Return an image as BGR uint8."""
-        return read_image_bgr(self.image_path(image_index))
-
-    def load_annotations(self, image_index):
-        """Return labels `(n,)` and boxes `(n, 4)`, without crowds and boxes below a pixel."""
-        annotations = self.coco.imgToAnns.get(self.image_ids[image_index], [])
-        rows = [
-            [*annotation["bbox"], self.coco_label_to_label(annotation["category_id"])]
-            for annotation in annotations
-            if not annotation["iscrowd"] and min(annotation["bbox"][2:]) >= 1
-        ]
-        rows = np.array(rows, "float64").reshape(-1, 5)
-        boxes = np.concatenate([rows[:, :2], rows[:, :2] + rows[:, 2:4]], axis=1)
-        return {"labels": rows[:, 4].astype(int), "bboxes": boxes}
-
-    def _image(self, image_index):
-        return self.coco.imgs[self.image_ids[image_index]]

@@ -3,11 +3,11 @@
 import csv
 import os
 
-import cv2
-import numpy as np
-
-from keras_retinanet.images import read_image_bgr
-from keras_retinanet.preprocessing.generator import Generator
+from keras_retinanet.preprocessing.labelled import (
+    LabelledGenerator,
+    check_files,
+    finite_number,
+)
 
 _COORDINATES = ("x1", "y1", "x2", "y2")
 
@@ -57,7 +57,7 @@ def _parse_classes(reader):
         if len(row) != 2:
             raise ValueError(f"line {line}: format should be 'class_name,class_id'")
         name, text = row
-        label = _number(text, int, f"line {line}: malformed class ID: {{}}")
+        label = finite_number(text, f"line {line}: malformed class ID", int)
         if label < 0:
             raise ValueError(f"line {line}: malformed class ID: expected 0 or more, got {label}")
         if name in classes:
@@ -89,7 +89,7 @@ def _parse_annotations(reader, classes):
 
 def _parse_box(row, line, classes):
     x1, y1, x2, y2 = (
-        _number(text, float, f"line {line}: malformed {name}: {{}}")
+        finite_number(text, f"line {line}: malformed {name}")
         for name, text in zip(_COORDINATES, row[1:5], strict=True)
     )
     if x2 <= x1:
@@ -101,17 +101,7 @@ def _parse_box(row, line, classes):
     return x1, y1, x2, y2, classes[row[5]]
 
 
-def _number(text, kind, message):
-    try:
-        value = kind(text)
-    except ValueError as error:
-        raise ValueError(message.format(error)) from None
-    if not np.isfinite(value):
-        raise ValueError(message.format(f"expected a finite number, got {text!r}"))
-    return value
-
-
-class CSVGenerator(Generator):
+class CSVGenerator(LabelledGenerator):
     """A data set in two CSV files: annotations and classes."""
 
     def __init__(self, csv_data_file, csv_class_file, base_dir=None, **kwargs):
@@ -129,68 +119,9 @@ class CSVGenerator(Generator):
                 naming the first image file that does not exist.
         """
         self.base_dir = os.path.dirname(csv_data_file) if base_dir is None else base_dir
-        self.classes = read_classes(csv_class_file)
-        self.labels = {label: name for name, label in self.classes.items()}
-        self.image_data = read_annotations(csv_data_file, self.classes)
+        classes = read_classes(csv_class_file)
+        self.image_data = read_annotations(csv_data_file, classes)
         self.image_names = list(self.image_data)
-        self._check_files(csv_data_file)
-        super().__init__(**kwargs)
-
-    def _check_files(self, csv_data_file):
         paths = [os.path.join(self.base_dir, name) for name in self.image_names]
-        missing = [path for path in paths if not os.path.exists(path)]
-        if missing:
-            raise ValueError(
-                f"{csv_data_file}: {len(missing)} of {len(paths)} image files not found, "
-                f"the first: {missing[0]}"
-            )
-
-    def size(self):
-        """Return the number of images."""
-        return len(self.image_names)
-
-    def num_classes(self):
-        """Return the greatest label + 1."""
-        return max(self.classes.values()) + 1
-
-    def has_label(self, label):
-        """Return whether a label is in the class file."""
-        return label in self.labels
-
-    def has_name(self, name):
-        """Return whether a class name is in the class file."""
-        return name in self.classes
-
-    def name_to_label(self, name):
-        """Return the label of a class name."""
-        return self.classes[name]
-
-    def label_to_name(self, label):
-        """Return the class name of a label."""
-        return self.labels[label]
-
-    def image_path(self, image_index):
-        """Return the path of an image."""
-        return os.path.join(self.base_dir, self.image_names[image_index])
-
-    def image_aspect_ratio(self, image_index):
-        """Return width over height; 1 for an image that cannot be read (loading it says why)."""
-        return aspect_ratio(self.image_path(image_index))
-
-    def load_image(self, image_index):
-        """Return an image as BGR uint8."""
-        return read_image_bgr(self.image_path(image_index))
-
-    def load_annotations(self, image_index):
-        """Return labels `(n,)` and boxes `(n, 4)` of an image."""
-        rows = np.array(self.image_data[self.image_names[image_index]], "float64").reshape(-1, 5)
-        return {"labels": rows[:, 4].astype(int), "bboxes": rows[:, :4]}
-
-
-def aspect_ratio(path) -> float:
-    """Return the width of an image file over its height; 1 if it cannot be read."""
-    try:
-        height, width = read_image_bgr(path).shape[:2]
-    except (OSError, ValueError, cv2.error):
-        return 1.0
-    return width / height
+        check_files(csv_data_file, paths)
+        super().__init__(classes, paths, list(self.image_data.values()), **kwargs)

@@ -1,6 +1,6 @@
 """The built-in data set `shapes`: drawn on the fly, needs no files, the same on every machine.
 
-Six classes of shapes over photo-like backgrounds, in many sizes, stretched and turned, under each
+Four classes of shapes over photo-like backgrounds, in many sizes, stretched and turned, under each
 other, among marks that are no objects; some pictures hold no object. A picture depends on
 (data_seed, set_name, index) alone. `shapes_scene` holds the rules of the ground truth.
 """
@@ -19,16 +19,16 @@ import numpy as np
 
 from keras_retinanet.files import atomic_write
 from keras_retinanet.preprocessing import shapes_renderer, shapes_scene
-from keras_retinanet.preprocessing.generator import Generator
+from keras_retinanet.preprocessing.labelled import LabelledGenerator
 from keras_retinanet.preprocessing.shapes_scene import CLASS_NAMES, Scene
 
-DEFAULT_SIZES = {"train": 1800, "val": 200}
+DEFAULT_SIZES = {"train": 2400, "val": 200}
 COCO_SET_NAMES = {"train": "train2017", "val": "val2017"}  # what the coco commands look for
-CACHED_IMAGES = 2000  # a picture takes about 50 kB
+CACHED_IMAGES = 3000  # a picture takes about 50 kB
 _SIZE, _SCENE, _COLORS = range(3)  # separate random streams, so that each can be drawn alone
 
 
-class ShapesGenerator(Generator):
+class ShapesGenerator(LabelledGenerator):
     """Batches from the built-in data set."""
 
     def __init__(
@@ -43,7 +43,7 @@ class ShapesGenerator(Generator):
         Args:
             set_name: Any name; "train" and "val" are the usual ones. Sets of different names share
                 no picture.
-            size: Number of pictures; None is 1800 for "train", 200 for any other set.
+            size: Number of pictures; None is 2400 for "train", 200 for any other set.
             data_seed: Seed of the pictures, at least 0. The keyword `seed` of the base class is
                 another: that of order and augmentation.
             **kwargs: Keywords of `Generator`.
@@ -58,60 +58,22 @@ class ShapesGenerator(Generator):
             raise ValueError(f"shapes: data_seed must be at least 0, got {data_seed}")
         self.set_name = set_name
         self.data_seed = data_seed
-        self._size = size
         self._scenes: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         self._images: dict[int, np.ndarray] = {}
-        super().__init__(**kwargs)
+        classes = {name: label for label, name in enumerate(CLASS_NAMES)}
+        # There are no such files; the names are for messages.
+        paths = [f"shapes/{set_name}/{index:06d}.png" for index in range(size)]
+        super().__init__(classes, paths, None, **kwargs)
 
     def _rng(self, index: int, stream: int) -> np.random.Generator:
-        if not 0 <= index < self._size:
-            raise IndexError(f"shapes: image {index} of a set of {self._size}")
+        if not 0 <= index < self.size():
+            raise IndexError(f"shapes: image {index} of a set of {self.size()}")
         set_key = zlib.crc32(self.set_name.encode())  # hash() differs from process to process
         return np.random.default_rng([self.data_seed, set_key, int(index), stream])
 
     def _plan(self, image_index: int) -> Scene:
         width, height = shapes_scene.draw_size(self._rng(image_index, _SIZE))
         return shapes_scene.plan_scene(width, height, self._rng(image_index, _SCENE))
-
-    def size(self) -> int:
-        """Number of pictures."""
-        return self._size
-
-    def num_classes(self) -> int:
-        """Number of classes."""
-        return len(CLASS_NAMES)
-
-    def has_label(self, label: int) -> bool:
-        """Whether `label` is 0 .. num_classes - 1."""
-        return 0 <= label < len(CLASS_NAMES)
-
-    def has_name(self, name: str) -> bool:
-        """Whether `name` is a class."""
-        return name in CLASS_NAMES
-
-    def name_to_label(self, name: str) -> int:
-        """Label of a class name.
-
-        Raises:
-            ValueError: When there is no such class.
-        """
-        if name not in CLASS_NAMES:
-            raise ValueError(f"shapes: class must be one of {', '.join(CLASS_NAMES)}, got {name!r}")
-        return CLASS_NAMES.index(name)
-
-    def label_to_name(self, label: int) -> str:
-        """Class name of a label.
-
-        Raises:
-            ValueError: When there is no such label.
-        """
-        if not self.has_label(label):
-            raise ValueError(f"shapes: label must be 0..{len(CLASS_NAMES) - 1}, got {label}")
-        return CLASS_NAMES[label]
-
-    def image_path(self, image_index: int) -> str:
-        """A made-up, unique name such as `shapes/train/000012.png`; there is no such file."""
-        return f"shapes/{self.set_name}/{image_index:06d}.png"
 
     def image_aspect_ratio(self, image_index: int) -> float:
         """Width over height, found without drawing."""
@@ -124,7 +86,7 @@ class ShapesGenerator(Generator):
         if image is None:
             scene = self._plan(image_index)
             image = shapes_renderer.render(scene, self._rng(image_index, _COLORS))
-            if self._size <= CACHED_IMAGES:
+            if self.size() <= CACHED_IMAGES:
                 self._images[image_index] = image
         return image.copy()
 

@@ -86,7 +86,7 @@ def test_what_is_wrong_is_named(tmp_path, dataset, message):
 def test_missing_files_are_named(tmp_path):
     folder = write(tmp_path, GOOD)
     (tmp_path / "images" / "val2017" / "b.png").unlink()
-    with pytest.raises(ValueError, match=r"image file not found: .*b\.png"):
+    with pytest.raises(ValueError, match=r"1 of \d image files not found, .*b\.png"):
         CocoGenerator(folder, "val2017")
     with pytest.raises(FileNotFoundError, match="instances_train2017"):
         CocoGenerator(folder, "train2017")

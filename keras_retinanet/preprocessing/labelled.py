@@ -1,0 +1,106 @@
+"""What the readers of all formats share: image files, and classes with names and labels."""
+
+import os
+
+import numpy as np
+
+from keras_retinanet.images import image_size, read_image_bgr
+from keras_retinanet.preprocessing.generator import Generator
+
+
+class LabelledGenerator(Generator):
+    """A data set whose images are files and whose classes have names.
+
+    A reader reads its format, then calls this constructor.
+
+    Attributes:
+        classes: class name -> label.
+        labels: label -> class name; of several names for a label the last.
+        paths: the file of each image.
+        annotations: for each image `{"labels": (n,), "bboxes": (n, 4)}` in pixels.
+    """
+
+    def __init__(self, classes, paths, annotations, **kwargs):
+        """Keep what a reader has read.
+
+        Args:
+            classes: class name -> label.
+            paths: the file of each image.
+            annotations: for each image rows `x1, y1, x2, y2, label` in pixels.
+            **kwargs: for `Generator`.
+        """
+        self.classes = dict(classes)
+        self.labels = {label: name for name, label in self.classes.items()}
+        self.paths = list(paths)
+        self.annotations = annotations
+        super().__init__(**kwargs)
+
+    def size(self):
+        """Return the number of images."""
+        return len(self.paths)
+
+    def num_classes(self):
+        """Return the greatest label + 1."""
+        return max(self.labels) + 1
+
+    def has_label(self, label):
+        """Return whether a label is in use."""
+        return label in self.labels
+
+    def has_name(self, name):
+        """Return whether a class name is known."""
+        return name in self.classes
+
+    def name_to_label(self, name):
+        """Return the label of a class name."""
+        return self.classes[name]
+
+    def label_to_name(self, label):
+        """Return the class name of a label."""
+        return self.labels[label]
+
+    def image_path(self, image_index):
+        """Return the path of an image."""
+        return self.paths[image_index]
+
+    def image_aspect_ratio(self, image_index):
+        """Return width over height; 1 for an image that cannot be read (loading it says why)."""
+        try:
+            width, height = image_size(self.paths[image_index])
+        except (OSError, ValueError):
+            return 1.0
+        return width / height
+
+    def load_image(self, image_index):
+        """Return an image as BGR uint8."""
+        return read_image_bgr(self.paths[image_index])
+
+    def load_annotations(self, image_index):
+        """Return labels `(n,)` and boxes `(n, 4)` of an image, in new arrays."""
+        rows = np.array(self.annotations[image_index], "float64").reshape(-1, 5)
+        return {"labels": rows[:, 4].astype(int), "bboxes": rows[:, :4]}
+
+
+def check_files(source, paths) -> None:
+    """Raise ValueError, naming the first, if image files that `source` lists do not exist."""
+    missing = [path for path in paths if not os.path.exists(path)]
+    if missing:
+        raise ValueError(
+            f"{source}: {len(missing)} of {len(paths)} image files not found, "
+            f"the first: {missing[0]}"
+        )
+
+
+def finite_number(text, what, kind=float):
+    """Return a text as a finite number of a kind.
+
+    Raises:
+        ValueError: that begins with `what`.
+    """
+    try:
+        value = kind(text)
+    except ValueError as error:
+        raise ValueError(f"{what}: {error}") from None
+    if not np.isfinite(value):
+        raise ValueError(f"{what}: expected a finite number, got {text!r}")
+    return value
