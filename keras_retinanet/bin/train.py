@@ -11,7 +11,7 @@ from keras_retinanet.bin import common, datasets, train_options, train_output
 def main(argv=None) -> None:
     """Run the command."""
     options = train_options.parse_args(argv)
-    common.quiet_tensorflow()
+    common.quiet_tensorflow(options.op_threads)
     if getattr(options, "export", None):
         from keras_retinanet.preprocessing import shapes
 
@@ -33,7 +33,8 @@ def train(options) -> None:
         model = snapshot or build_model(options, training)
         set_details(options, model, training)
         compile_model(options, model, len(training))
-    fit(options, model, training, validation)
+    callbacks = train_output.make_callbacks(options, model, validation)
+    fit(options, model, training, validation, callbacks)
     if training.skipped:
         warnings.warn(
             f"skipped {len(training.skipped)} of {training.size()} images, unreadable: "
@@ -42,7 +43,7 @@ def train(options) -> None:
         )
     train_output.draw_history(options)
     if validation is not None and options.evaluation:
-        train_output.report(options, model, validation)
+        train_output.report(options, callbacks, validation)
 
 
 def load_snapshot(options):
@@ -260,7 +261,7 @@ def compile_model(options, model, data_length):
         training.restore_optimizer(model, variables, steps * options.initial_epoch)
 
 
-def fit(options, model, training, validation):
+def fit(options, model, training, validation, callbacks):
     """Run `fit` on the pipeline of the training generator."""
     from keras_retinanet.preprocessing import pipeline
 
@@ -281,7 +282,7 @@ def fit(options, model, training, validation):
             initial_epoch=options.initial_epoch,
             epochs=options.epochs,
             validation_data=held_out,
-            callbacks=train_output.make_callbacks(options, model, validation),
+            callbacks=callbacks,
             shuffle=False,  # the pipeline does
             verbose="auto" if os.isatty(1) else 2,
         )

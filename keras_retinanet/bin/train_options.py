@@ -15,6 +15,7 @@ DEFAULTS = {
     "image_max_side": 1333,
     "imagenet_weights": True,
     "feature_size": 256,
+    "op_threads": None,
 }
 SHAPES_DEFAULTS = {
     "backbone": "resnet18_0.5",
@@ -25,6 +26,9 @@ SHAPES_DEFAULTS = {
     "image_max_side": 192,
     "imagenet_weights": False,
     "feature_size": 64,
+    # Small operations gain nothing from two threads each, but two of them can run side by side: a
+    # step took 135 ms instead of 175 on two cores.
+    "op_threads": 1,
 }
 
 

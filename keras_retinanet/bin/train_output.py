@@ -72,13 +72,16 @@ def draw_history(options) -> None:
     print(f"Curves: {curves}")
 
 
-def report(options, model, validation) -> None:
-    """Print how good the trained model is, and draw its curves and what it finds."""
+def report(options, callbacks, validation) -> None:
+    """Print how good the trained model is, and draw what it finds."""
     from keras_retinanet import evaluation, reports
     from keras_retinanet.bin.evaluate import print_numbers
+    from keras_retinanet.callbacks.common import Evaluation
 
+    # The detector of the evaluation after each epoch is ready; a new one would be traced again.
+    detector = next(call.detector() for call in callbacks if isinstance(call, Evaluation))
     detections, seconds = evaluation.detect_dataset(
-        validation, model, max_detections=100, batch_size=options.batch_size
+        validation, detector, max_detections=100, batch_size=options.batch_size
     )
     precisions = evaluation.pascal_numbers(validation, detections)
     summary = evaluation.coco_numbers(validation, detections)

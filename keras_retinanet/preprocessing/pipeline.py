@@ -67,4 +67,7 @@ def _dataset(generator, steps, workers, queue_size):
 
     workers = workers or os.cpu_count() or 1
     dataset = steps.map(to_tensors, num_parallel_calls=workers, deterministic=True)
-    return dataset.prefetch(max(1, queue_size - workers))
+    options = tf.data.Options()
+    # There is nothing to tune, and the end of `fit` would wait up to a minute for the tuner's nap.
+    options.autotune.enabled = False
+    return dataset.prefetch(max(1, queue_size - workers)).with_options(options)

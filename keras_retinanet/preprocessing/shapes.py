@@ -22,9 +22,9 @@ from keras_retinanet.preprocessing import shapes_renderer, shapes_scene
 from keras_retinanet.preprocessing.labelled import LabelledGenerator
 from keras_retinanet.preprocessing.shapes_scene import CLASS_NAMES, Scene
 
-DEFAULT_SIZES = {"train": 2400, "val": 200}
+DEFAULT_SIZES = {"train": 1900, "val": 200}
 COCO_SET_NAMES = {"train": "train2017", "val": "val2017"}  # what the coco commands look for
-CACHED_IMAGES = 3000  # a picture takes about 50 kB
+CACHED_IMAGES = 2000  # a picture takes about 50 kB
 _SIZE, _SCENE, _COLORS = range(3)  # separate random streams, so that each can be drawn alone
 
 
@@ -43,7 +43,7 @@ class ShapesGenerator(LabelledGenerator):
         Args:
             set_name: Any name; "train" and "val" are the usual ones. Sets of different names share
                 no picture.
-            size: Number of pictures; None is 2400 for "train", 200 for any other set.
+            size: Number of pictures; None is 1900 for "train", 200 for any other set.
             data_seed: Seed of the pictures, at least 0. The keyword `seed` of the base class is
                 another: that of order and augmentation.
             **kwargs: Keywords of `Generator`.

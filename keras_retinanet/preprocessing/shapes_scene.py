@@ -25,8 +25,8 @@ STRETCH = 2.0  # width over height before rotation lies in 1 / STRETCH .. STRETC
 # after 9,600 views a small network knew 73 % of held-out single shapes, with this limit 93 %.
 MAX_TURN = np.radians(15)
 SIDE_LIMITS = (16, 100)  # a box with a side outside these is not placed
-MIN_INSIDE = 0.85  # of the area of the outline; a corner of a rectangle would look like a triangle
-MIN_VISIBLE = 0.7  # of the area of the outline: inside the picture and not under other shapes
+MIN_INSIDE = 0.9  # of the area of the outline; a corner of a rectangle would look like a triangle
+MIN_VISIBLE = 0.8  # of the area of the outline: inside the picture and not under other shapes
 PLACING_ATTEMPTS = 12
 OVERSAMPLING = 4  # finer steps in each direction when a shape's edge is drawn
 SUBPIXEL_BITS = 4  # cv2 takes fixed-point coordinates: 4 bits are steps of 1/16 pixel

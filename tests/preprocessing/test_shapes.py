@@ -129,7 +129,7 @@ def test_picture_depends_on_seed_set_and_index_only():
 
 def test_generator_describes_its_pictures():
     generator = ShapesGenerator("val")
-    assert (generator.size(), ShapesGenerator("train").size()) == (200, 2400)
+    assert (generator.size(), ShapesGenerator("train").size()) == (200, 1900)
     assert generator.num_classes() == len(CLASS_NAMES) >= 4
     for number, name in enumerate(CLASS_NAMES):
         assert generator.name_to_label(name) == number
