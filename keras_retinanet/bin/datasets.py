@@ -12,14 +12,13 @@ class Dataset:
     Attributes:
         help: one line for `--help`.
         add_arguments: adds the data set's own arguments to its subparser; told the command.
-        open_training: options and `Generator` arguments -> training generator.
-        open_validation: options and `Generator` arguments -> generator, or None if there is none.
+        open: options, whether to train, and `Generator` arguments -> the generator to train on or
+            the one to evaluate on; None if there is none to evaluate on.
     """
 
     help: str
     add_arguments: Callable
-    open_training: Callable
-    open_validation: Callable
+    open: Callable
 
 
 def add_dataset_parsers(parser, parents, command, extra_positionals=()):
@@ -49,12 +48,12 @@ def add_dataset_parsers(parser, parents, command, extra_positionals=()):
 
 def open_training(options, **arguments):
     """Return the training generator that the parsed options name."""
-    return DATASETS[options.dataset_type].open_training(options, **arguments)
+    return DATASETS[options.dataset_type].open(options, True, arguments)
 
 
 def open_validation(options, **arguments):
     """Return the generator to evaluate on that the parsed options name, or None."""
-    return DATASETS[options.dataset_type].open_validation(options, **arguments)
+    return DATASETS[options.dataset_type].open(options, False, arguments)
 
 
 def _coco_arguments(parser, command):
@@ -63,13 +62,10 @@ def _coco_arguments(parser, command):
     )
 
 
-def _open_coco(set_name):
-    def open_set(options, **arguments):
-        from keras_retinanet.preprocessing.coco import CocoGenerator
+def _open_coco(options, train, arguments):
+    from keras_retinanet.preprocessing.coco import CocoGenerator
 
-        return CocoGenerator(options.coco_path, set_name, **arguments)
-
-    return open_set
+    return CocoGenerator(options.coco_path, "train2017" if train else "val2017", **arguments)
 
 
 def _csv_arguments(parser, command):
@@ -79,19 +75,65 @@ def _csv_arguments(parser, command):
         parser.add_argument("--val-annotations", help="CSV file to evaluate on after each epoch")
 
 
-def _open_csv(options, **arguments):
+def _open_csv(options, train, arguments):
     from keras_retinanet.preprocessing.csv_generator import CSVGenerator
 
-    return CSVGenerator(options.annotations, options.classes, **arguments)
+    annotations = options.annotations
+    if not train:
+        # Only train has --val-annotations; evaluate's annotations are those to evaluate on.
+        annotations = getattr(options, "val_annotations", annotations)
+    return CSVGenerator(annotations, options.classes, **arguments) if annotations else None
 
 
-def _open_csv_validation(options, **arguments):
-    # Only train has --val-annotations; evaluate names the file to evaluate on as its annotations.
-    annotations = getattr(options, "val_annotations", options.annotations)
-    if annotations is None:
-        return None
-    validation = argparse.Namespace(annotations=annotations, classes=options.classes)
-    return _open_csv(validation, **arguments)
+def _pascal_arguments(parser, command):
+    parser.add_argument(
+        "pascal_path", help="folder with ImageSets/Main/, Annotations/ and JPEGImages/"
+    )
+    parser.add_argument("--image-extension", default=".jpg", help="how image files end")
+    parser.add_argument("--classes", help="CSV file of rows class_name,id; else the 20 of VOC")
+    parser.add_argument("--skip-truncated", action="store_true", help="leave out cut-off objects")
+    parser.add_argument("--skip-difficult", action="store_true", help="leave out difficult objects")
+    if command == "train":
+        parser.add_argument("--pascal-set", default="trainval", help="the set to train on")
+        parser.add_argument("--pascal-val-set", default="test", help="the set to evaluate on")
+    else:
+        parser.add_argument("--pascal-set", default="test", help="the set")
+
+
+def _open_pascal(options, train, arguments):
+    from keras_retinanet.preprocessing.csv_generator import read_classes
+    from keras_retinanet.preprocessing.pascal_voc import PascalVocGenerator
+
+    if options.classes:
+        arguments = {**arguments, "classes": read_classes(options.classes)}
+    return PascalVocGenerator(
+        options.pascal_path,
+        options.pascal_set if train else getattr(options, "pascal_val_set", options.pascal_set),
+        image_extension=options.image_extension,
+        skip_truncated=options.skip_truncated,
+        skip_difficult=options.skip_difficult,
+        **arguments,
+    )
+
+
+def _kitti_arguments(parser, command):
+    parser.add_argument("kitti_path", help="folder with {train,val}/{labels,images}/")
+
+
+def _open_kitti(options, train, arguments):
+    from keras_retinanet.preprocessing.kitti import KittiGenerator
+
+    return KittiGenerator(options.kitti_path, "train" if train else "val", **arguments)
+
+
+def _yolo_arguments(parser, command):
+    parser.add_argument("data", help="data.yaml, or its folder")
+
+
+def _open_yolo(options, train, arguments):
+    from keras_retinanet.preprocessing.yolo import YoloGenerator
+
+    return YoloGenerator(options.data, "train" if train else "val", **arguments)
 
 
 def _shapes_arguments(parser, command):
@@ -103,32 +145,33 @@ def _shapes_arguments(parser, command):
         )
 
 
-def _open_shapes(set_name):
-    def open_set(options, **arguments):
-        from keras_retinanet.preprocessing.shapes import ShapesGenerator
+def _open_shapes(options, train, arguments):
+    from keras_retinanet.preprocessing.shapes import ShapesGenerator
 
-        return ShapesGenerator(set_name, **arguments)
-
-    return open_set
+    return ShapesGenerator("train" if train else "val", **arguments)
 
 
 DATASETS = {
     "coco": Dataset(
         "images and boxes in COCO form: train2017 to train on, val2017 to evaluate on",
         _coco_arguments,
-        _open_coco("train2017"),
-        _open_coco("val2017"),
+        _open_coco,
     ),
-    "csv": Dataset(
-        "images and boxes listed in a CSV file",
-        _csv_arguments,
-        _open_csv,
-        _open_csv_validation,
+    "csv": Dataset("images and boxes listed in a CSV file", _csv_arguments, _open_csv),
+    "pascal": Dataset("images and boxes in PASCAL VOC form", _pascal_arguments, _open_pascal),
+    "kitti": Dataset(
+        "images and boxes in KITTI form: train to train on, val to evaluate on",
+        _kitti_arguments,
+        _open_kitti,
+    ),
+    "yolo": Dataset(
+        "images and boxes in YOLO form: train to train on, val to evaluate on",
+        _yolo_arguments,
+        _open_yolo,
     ),
     "shapes": Dataset(
         "a built-in data set of drawn shapes, to see everything work without files",
         _shapes_arguments,
-        _open_shapes("train"),
-        _open_shapes("val"),
+        _open_shapes,
     ),
 }

@@ -1,6 +1,7 @@
 """What the readers of all formats share: image files, and classes with names and labels."""
 
 import os
+import warnings
 
 import numpy as np
 
@@ -89,6 +90,24 @@ def check_files(source, paths) -> None:
             f"{source}: {len(missing)} of {len(paths)} image files not found, "
             f"the first: {missing[0]}"
         )
+
+
+def drop_empty_boxes(annotations, files) -> list[list[tuple]]:
+    """Return annotations without boxes that are empty or reversed, with one warning for all.
+
+    Args:
+        annotations: for each image rows `x1, y1, x2, y2, label`.
+        files: where the rows of each image come from.
+    """
+    kept = [[row for row in rows if row[2] > row[0] and row[3] > row[1]] for rows in annotations]
+    losses = [len(rows) - len(left) for rows, left in zip(annotations, kept, strict=True)]
+    if any(losses):
+        first = next(file for file, lost in zip(files, losses, strict=True) if lost)
+        warnings.warn(
+            f"left out {sum(losses)} boxes without area, the first of them in {first}",
+            stacklevel=3,
+        )
+    return kept
 
 
 def finite_number(text, what, kind=float):

@@ -46,3 +46,50 @@ def test_coco_reads_the_sets_of_2017(tmp_path, opener, name):
     options = parse("train", "coco", str(tmp_path))
     with pytest.raises(FileNotFoundError, match=f"instances_{name}2017.json"):
         getattr(datasets, opener)(options)
+
+
+def test_pascal_trains_on_trainval_and_evaluates_on_test(tmp_path):
+    options = parse("train", "pascal", str(tmp_path))
+    with pytest.raises(FileNotFoundError, match=r"trainval\.txt"):
+        datasets.open_training(options)
+    with pytest.raises(FileNotFoundError, match=r"test\.txt"):
+        datasets.open_validation(options)
+    options = parse("evaluate", "pascal", str(tmp_path), "--pascal-set", "val")
+    with pytest.raises(FileNotFoundError, match=r"val\.txt"):
+        datasets.open_validation(options)
+
+
+def test_pascal_has_its_own_classes_and_skips(tmp_path):
+    for folder in ("ImageSets/Main", "Annotations", "JPEGImages"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "ImageSets" / "Main" / "val.txt").write_text("a\n")
+    (tmp_path / "JPEGImages" / "a.png").write_bytes(b"")
+    (tmp_path / "Annotations" / "a.xml").write_text("<annotation></annotation>")
+    (tmp_path / "classes.csv").write_text("cell,0\n")
+    options = parse(
+        *("train", "pascal", str(tmp_path), "--image-extension", ".png", "--skip-difficult"),
+        *("--pascal-val-set", "val", "--classes", str(tmp_path / "classes.csv")),
+    )
+    generator = datasets.open_validation(options)
+    assert generator.class_names() == ["cell"]
+    assert (generator.skip_difficult, generator.skip_truncated) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("name", "opener", "missing"),
+    [
+        ("kitti", "open_training", "train.labels"),
+        ("kitti", "open_validation", "val.labels"),
+        ("yolo", "open_training", r"data\.yaml"),
+    ],
+)
+def test_kitti_and_yolo_name_what_is_missing(tmp_path, name, opener, missing):
+    options = parse("train", name, str(tmp_path))
+    with pytest.raises(FileNotFoundError, match=missing):
+        getattr(datasets, opener)(options)
+
+
+def test_yolo_without_a_set_to_evaluate_on_names_the_key(tmp_path):
+    (tmp_path / "data.yaml").write_text("train: images\nnames: [cat]\n")
+    with pytest.raises(ValueError, match="expected the key 'val'"):
+        datasets.open_validation(parse("evaluate", "yolo", str(tmp_path)))

@@ -1,0 +1,86 @@
+"""Data sets in KITTI form: `SUBSET/labels/*.txt` and `SUBSET/images/*.png`.
+
+The format of a line is that of http://www.cvlibs.net/datasets/kitti/: 15 fields, of which the first
+is the class and the fifth to eighth are left, top, right and bottom in pixels from 0.
+"""
+
+import os
+
+from keras_retinanet.preprocessing.labelled import (
+    LabelledGenerator,
+    check_files,
+    finite_number,
+)
+
+# "DontCare" marks regions that nobody labelled; keras-retinanet trains them as "Misc".
+kitti_classes = {
+    "Car": 0,
+    "Van": 1,
+    "Truck": 2,
+    "Pedestrian": 3,
+    "Person_sitting": 4,
+    "Cyclist": 5,
+    "Tram": 6,
+    "Misc": 7,
+    "DontCare": 7,
+}
+_SIDES = ("left", "top", "right", "bottom")
+
+
+def read_labels(path) -> list[tuple]:
+    """Return the boxes `(x1, y1, x2, y2, label)` in a label file.
+
+    Raises:
+        OSError: if the file cannot be read.
+        ValueError: naming file and line, for too few fields, an unknown class, or a malformed,
+            empty or reversed box.
+    """
+    with open(path, encoding="utf-8-sig") as file:
+        try:
+            return [
+                _parse(line.split(), number) for number, line in enumerate(file, 1) if line.strip()
+            ]
+        except ValueError as error:
+            raise ValueError(f"invalid KITTI label file: {path}: {error}") from None
+
+
+def _parse(fields, number):
+    place = f"line {number}"
+    if len(fields) < 8:
+        raise ValueError(f"{place}: expected 15 fields, got {len(fields)}")
+    if fields[0] not in kitti_classes:
+        raise ValueError(f"{place}: unknown class '{fields[0]}' (classes: {list(kitti_classes)})")
+    x1, y1, x2, y2 = (
+        finite_number(text, f"{place}: malformed {side}")
+        for text, side in zip(fields[4:8], _SIDES, strict=True)
+    )
+    if x2 <= x1 or y2 <= y1:
+        raise ValueError(
+            f"{place}: expected right and bottom above left and top, got {fields[4:8]}"
+        )
+    return x1, y1, x2, y2, kitti_classes[fields[0]]
+
+
+class KittiGenerator(LabelledGenerator):
+    """A data set in KITTI form."""
+
+    def __init__(self, base_dir, subset="train", **kwargs):
+        """Read all label files, in the order of their names.
+
+        Args:
+            base_dir: folder of the subsets.
+            subset: the folder in it with `labels/` and `images/`.
+            **kwargs: for `Generator`.
+
+        Raises:
+            OSError: if a file cannot be read.
+            ValueError: naming file and line, if one is malformed or an image does not exist.
+        """
+        self.base_dir = base_dir
+        labels = os.path.join(base_dir, subset, "labels")
+        names = sorted(name for name in os.listdir(labels) if name.endswith(".txt"))
+        folder = os.path.join(base_dir, subset, "images")
+        paths = [os.path.join(folder, name[: -len(".txt")] + ".png") for name in names]
+        check_files(labels, paths)
+        annotations = [read_labels(os.path.join(labels, name)) for name in names]
+        super().__init__(kitti_classes, paths, annotations, **kwargs)

@@ -1,0 +1,146 @@
+"""Data sets in PASCAL VOC form: `ImageSets/Main/SET.txt`, `Annotations/*.xml`, `JPEGImages/`.
+
+The format is that of http://host.robots.ox.ac.uk/pascal/VOC/voc2012/htmldoc/: pixel coordinates
+that count from 1.
+"""
+
+import os
+from xml.etree import ElementTree
+
+from keras_retinanet.preprocessing.labelled import (
+    LabelledGenerator,
+    check_files,
+    drop_empty_boxes,
+    finite_number,
+)
+
+_NAMES = (
+    "aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse motorbike "
+    "person pottedplant sheep sofa train tvmonitor"
+)
+voc_classes = {name: label for label, name in enumerate(_NAMES.split())}
+
+
+def read_image_set(path) -> list[str]:
+    """Return the image names in a file of an image set: the first word of each line.
+
+    Raises:
+        OSError: if the file cannot be read.
+        ValueError: if it names no image, or one of them twice.
+    """
+    with open(path, encoding="utf-8-sig") as file:
+        names = [line.split()[0] for line in file if line.strip()]
+    if not names:
+        raise ValueError(f"{path}: expected an image name in each line, got none")
+    seen = set()
+    for name in names:
+        if name in seen:
+            raise ValueError(f"{path}: duplicate image name: '{name}'")
+        seen.add(name)
+    return names
+
+
+def read_objects(path, classes) -> list[dict]:
+    """Return the objects in an annotation file.
+
+    Args:
+        path: the XML file.
+        classes: label of each class name.
+
+    Returns:
+        For each object `{"box": (x1, y1, x2, y2), "label", "truncated", "difficult"}`. The box
+        counts from 0, as keras-retinanet always had it: 1 is taken off every coordinate.
+
+    Raises:
+        OSError: if the file cannot be read.
+        ValueError: naming the file, and the object from 0, if something is missing or malformed.
+    """
+    try:
+        root = ElementTree.parse(path).getroot()
+        return [_parse_object(node, i, classes) for i, node in enumerate(root.iter("object"))]
+    except (ElementTree.ParseError, ValueError) as error:
+        raise ValueError(f"invalid annotations file: {path}: {error}") from None
+
+
+def _parse_object(node, number, classes):
+    try:
+        name = _text(node, "name").strip()
+        if name not in classes:
+            raise ValueError(f"class name '{name}' not found in classes: {list(classes)}")
+        box = tuple(_number(node, f"bndbox/{key}") - 1 for key in ("xmin", "ymin", "xmax", "ymax"))
+        # Many tools leave these two out.
+        flags = {key: bool(_number(node, key, 0)) for key in ("truncated", "difficult")}
+        return {"box": box, "label": classes[name], **flags}
+    except ValueError as error:
+        raise ValueError(f"could not parse object #{number}: {error}") from None
+
+
+def _text(node, path, default=None):
+    found = node.find(path)
+    if found is None or not (found.text or "").strip():
+        if default is None:
+            raise ValueError(f"missing element '{_dotted(path)}'")
+        return default
+    return found.text
+
+
+def _number(node, path, default=None):
+    return finite_number(_text(node, path, default), f"illegal value for '{_dotted(path)}'")
+
+
+def _dotted(path):
+    return path.replace("/", ".")
+
+
+class PascalVocGenerator(LabelledGenerator):
+    """A data set in PASCAL VOC form."""
+
+    def __init__(
+        self,
+        data_dir,
+        set_name,
+        classes=voc_classes,
+        image_extension=".jpg",
+        skip_truncated=False,
+        skip_difficult=False,
+        **kwargs,
+    ):
+        """Read the image set and its annotations.
+
+        Args:
+            data_dir: folder with `ImageSets/Main/`, `Annotations/` and `JPEGImages/`.
+            set_name: such as `trainval`.
+            classes: class name -> label.
+            image_extension: how the names of the image files end.
+            skip_truncated: whether to leave out objects that leave their image.
+            skip_difficult: whether to leave out objects marked as difficult.
+            **kwargs: for `Generator`.
+
+        Raises:
+            OSError: if the set or an annotation file cannot be read.
+            ValueError: naming the file, if one is malformed or an image does not exist. Boxes
+                without area, which real sets have, are left out with a warning.
+        """
+        self.data_dir = data_dir
+        self.set_name = set_name
+        self.image_extension = image_extension
+        self.skip_truncated = skip_truncated
+        self.skip_difficult = skip_difficult
+        source = os.path.join(data_dir, "ImageSets", "Main", f"{set_name}.txt")
+        self.image_names = read_image_set(source)
+        folder = os.path.join(data_dir, "JPEGImages")
+        paths = [os.path.join(folder, name + image_extension) for name in self.image_names]
+        check_files(source, paths)
+        folder = os.path.join(data_dir, "Annotations")
+        files = [os.path.join(folder, f"{name}.xml") for name in self.image_names]
+        annotations = [self._rows(read_objects(file, classes)) for file in files]
+        super().__init__(classes, paths, drop_empty_boxes(annotations, files), **kwargs)
+
+    def _rows(self, objects):
+        """Return rows `x1, y1, x2, y2, label`, without what is to be skipped."""
+        return [
+            (*entry["box"], entry["label"])
+            for entry in objects
+            if not (entry["truncated"] and self.skip_truncated)
+            and not (entry["difficult"] and self.skip_difficult)
+        ]

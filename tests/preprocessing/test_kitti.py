@@ -1,0 +1,64 @@
+import cv2
+import numpy as np
+import pytest
+
+from keras_retinanet.preprocessing.kitti import KittiGenerator, read_labels
+
+CAR = "Car 0.00 0 -1.57 10.5 2 30 12.25 1.5 1.6 4.0 1.0 1.5 20.0 -1.5"
+REGION = "DontCare -1 -1 -10 0 0 5 5 -1 -1 -1 -1000 -1000 -1000 -10"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A subset of three images: a car and a region, nothing, and a van."""
+    for name in ("labels", "images"):
+        (tmp_path / "train" / name).mkdir(parents=True)
+    texts = {"000001": "", "000000": f"{CAR}\n{REGION}\n\n", "000002": CAR.replace("Car", "Van")}
+    for name, text in texts.items():
+        (tmp_path / "train" / "labels" / f"{name}.txt").write_text(text)
+        image = np.full((20, 40, 3), 7, "uint8")
+        cv2.imwrite(str(tmp_path / "train" / "images" / f"{name}.png"), image)
+    return tmp_path
+
+
+def test_reads_boxes_and_classes_in_the_order_of_the_names(folder):
+    generator = KittiGenerator(str(folder), "train")
+    assert [generator.image_path(i)[-10:] for i in range(3)] == [f"00000{i}.png" for i in range(3)]
+    truth = generator.load_annotations(0)
+    assert truth["bboxes"].tolist() == [[10.5, 2, 30, 12.25], [0, 0, 5, 5]]
+    assert truth["labels"].tolist() == [0, 7]
+    assert generator.load_annotations(1)["bboxes"].shape == (0, 4)
+    assert generator.load_annotations(2)["labels"].tolist() == [1]
+
+
+def test_two_names_share_the_last_label(folder):
+    generator = KittiGenerator(str(folder))
+    assert generator.num_classes() == 8
+    assert generator.name_to_label("Misc") == generator.name_to_label("DontCare") == 7
+    assert generator.label_to_name(7) == "DontCare"
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("Car 0 0 0 1 2 3", "line 2: expected 15 fields, got 7"),
+        (CAR.replace("Car", "Bus"), "line 2: unknown class 'Bus'"),
+        (CAR.replace("10.5", "ten"), "line 2: malformed left: could not convert"),
+        (CAR.replace("10.5", "inf"), "line 2: malformed left: expected a finite number"),
+        (CAR.replace("10.5", "30"), "line 2: expected right and bottom above"),
+    ],
+)
+def test_malformed_lines_are_named(tmp_path, line, message):
+    path = tmp_path / "a.txt"
+    path.write_text(f"{CAR}\n{line}\n")
+    with pytest.raises(ValueError, match="^invalid KITTI label file: ") as error:
+        read_labels(path)
+    assert f"{path}: {message}" in str(error.value)
+
+
+def test_missing_files_are_named(folder):
+    (folder / "train" / "images" / "000002.png").unlink()
+    with pytest.raises(ValueError, match=r"1 of 3 image files not found, .*000002\.png"):
+        KittiGenerator(str(folder))
+    with pytest.raises(FileNotFoundError, match="val"):
+        KittiGenerator(str(folder), "val")
