@@ -4,6 +4,8 @@ import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from keras_retinanet.preprocessing.open_images_files import LAYOUTS
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -126,6 +128,34 @@ def _open_kitti(options, train, arguments):
     return KittiGenerator(options.kitti_path, "train" if train else "val", **arguments)
 
 
+def _oid_arguments(parser, command):
+    parser.add_argument("main_dir", help="folder of Open Images")
+    parser.add_argument("--version", default="v4", choices=list(LAYOUTS), help="of Open Images")
+    parser.add_argument(
+        "--labels-filter",
+        type=lambda text: text.split(","),
+        help="names of the classes to use, separated by commas",
+    )
+    parser.add_argument("--parent-label", help="use this class and all below it")
+    parser.add_argument(
+        "--annotation-cache-dir", default=".", help="folder where boxes and sizes are kept"
+    )
+
+
+def _open_oid(options, train, arguments):
+    from keras_retinanet.preprocessing.open_images import OpenImagesGenerator
+
+    return OpenImagesGenerator(
+        options.main_dir,
+        "train" if train else "validation",
+        version=options.version,
+        labels_filter=options.labels_filter,
+        annotation_cache_dir=options.annotation_cache_dir,
+        parent_label=options.parent_label,
+        **arguments,
+    )
+
+
 def _yolo_arguments(parser, command):
     parser.add_argument("data", help="data.yaml, or its folder")
 
@@ -163,6 +193,11 @@ DATASETS = {
         "images and boxes in KITTI form: train to train on, val to evaluate on",
         _kitti_arguments,
         _open_kitti,
+    ),
+    "oid": Dataset(
+        "images and boxes of Open Images: train to train on, validation to evaluate on",
+        _oid_arguments,
+        _open_oid,
     ),
     "yolo": Dataset(
         "images and boxes in YOLO form: train to train on, val to evaluate on",

@@ -81,9 +81,10 @@ def test_pascal_has_its_own_classes_and_skips(tmp_path):
         ("kitti", "open_training", "train.labels"),
         ("kitti", "open_validation", "val.labels"),
         ("yolo", "open_training", r"data\.yaml"),
+        ("oid", "open_training", "2018_04.class-descriptions-boxable"),
     ],
 )
-def test_kitti_and_yolo_name_what_is_missing(tmp_path, name, opener, missing):
+def test_what_is_missing_is_named(tmp_path, name, opener, missing):
     options = parse("train", name, str(tmp_path))
     with pytest.raises(FileNotFoundError, match=missing):
         getattr(datasets, opener)(options)
@@ -93,3 +94,21 @@ def test_yolo_without_a_set_to_evaluate_on_names_the_key(tmp_path):
     (tmp_path / "data.yaml").write_text("train: images\nnames: [cat]\n")
     with pytest.raises(ValueError, match="expected the key 'val'"):
         datasets.open_validation(parse("evaluate", "yolo", str(tmp_path)))
+
+
+def test_the_options_of_open_images_reach_the_reader(monkeypatch):
+    seen = {}
+    monkeypatch.setattr(
+        "keras_retinanet.preprocessing.open_images.OpenImagesGenerator",
+        lambda *args, **arguments: seen.update(arguments, args=args),
+    )
+    options = parse("train", "oid", "there", "--version", "v7", "--labels-filter", "Cat,Dog")
+    datasets.open_validation(options, batch_size=2)
+    assert seen.pop("args") == ("there", "validation")
+    assert seen == {
+        "version": "v7",
+        "labels_filter": ["Cat", "Dog"],
+        "annotation_cache_dir": ".",
+        "parent_label": None,
+        "batch_size": 2,
+    }

@@ -1,0 +1,211 @@
+"""Data sets in Open Images form: versions 3 to 7 and the challenge of 2018.
+
+The formats are those of https://storage.googleapis.com/openimages/web/download_v7.html: a CSV file
+of boxes for each subset, in shares of the image's sides, and class names in another.
+"""
+
+import csv
+import json
+import os
+import warnings
+
+import numpy as np
+
+from keras_retinanet.files import replacing
+from keras_retinanet.images import image_size
+from keras_retinanet.preprocessing.labelled import LabelledGenerator, finite_number
+from keras_retinanet.preprocessing.open_images_files import (
+    Files,
+    choose_classes,
+    read_class_names,
+)
+
+_SIDES = ("XMin", "YMin", "XMax", "YMax")
+
+
+def read_boxes(path, labels, keep=None) -> dict[str, list]:
+    """Return the boxes of each image in a CSV file of boxes.
+
+    Args:
+        path: the file, with a header that has ImageID, LabelName, XMin, XMax, YMin and YMax.
+        labels: label of each class id; boxes of other classes are left out.
+        keep: function that says of an image id whether to keep it; None keeps all.
+
+    Returns:
+        Dictionary of image id -> rows `x1, y1, x2, y2, label` in shares of the image's sides.
+
+    Raises:
+        OSError: if the file cannot be read.
+        ValueError: naming file and line, for a missing column or a malformed or reversed box.
+    """
+    boxes = {}
+    with open(path, newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file)
+        missing = {"ImageID", "LabelName", *_SIDES} - set(reader.fieldnames or [])
+        if missing:
+            raise ValueError(f"{path}: line 1: expected the columns {sorted(missing)}")
+        for row in reader:
+            if row["LabelName"] in labels and (keep is None or keep(row["ImageID"])):
+                box = _parse(row, f"{path}: line {reader.line_num}")
+                boxes.setdefault(row["ImageID"], []).append((*box, labels[row["LabelName"]]))
+    return boxes
+
+
+def _parse(row, place):
+    x1, y1, x2, y2 = (finite_number(row[key], f"{place}: malformed {key}") for key in _SIDES)
+    if x2 <= x1:
+        raise ValueError(f"{place}: x2 ({x2}) must be higher than x1 ({x1})")
+    if y2 <= y1:
+        raise ValueError(f"{place}: y2 ({y2}) must be higher than y1 ({y1})")
+    return x1, y1, x2, y2
+
+
+def to_pixels(boxes, folder) -> dict[str, tuple]:
+    """Return boxes in pixels, with the sizes of their images.
+
+    Images that are not there, as in a partial download, and boxes thinner than a pixel are left
+    out, with one warning for each kind.
+
+    Args:
+        boxes: image id -> rows in shares, from `read_boxes`.
+        folder: where the images are, as `id.jpg`.
+
+    Returns:
+        Dictionary of image id -> (width, height, array `(n, 5)` of `x1, y1, x2, y2, label`).
+
+    Raises:
+        ValueError: if no image is there.
+    """
+    images, absent, thin = {}, 0, 0
+    for ident, rows in boxes.items():
+        try:
+            width, height = image_size(os.path.join(folder, f"{ident}.jpg"))
+        except (OSError, ValueError):
+            absent += 1
+            continue
+        pixels = np.array(rows) * [width, height, width, height, 1]
+        whole = np.round(pixels)
+        kept = (whole[:, 2] > whole[:, 0]) & (whole[:, 3] > whole[:, 1])
+        thin += int((~kept).sum())
+        if kept.any():
+            images[ident] = (width, height, pixels[kept])
+    if not images:
+        raise ValueError(f"{folder}: expected images, found none of the {len(boxes)} annotated")
+    if absent:
+        warnings.warn(f"{folder}: left out {absent} images, missing or unreadable", stacklevel=3)
+    if thin:
+        warnings.warn(f"{folder}: left out {thin} boxes thinner than a pixel", stacklevel=3)
+    return images
+
+
+def _fingerprint(path) -> list:
+    """Return what changes when a file or folder does: its path, size and time."""
+    status = os.stat(path)
+    return [os.path.abspath(path), status.st_size, status.st_mtime_ns]
+
+
+def save_cache(path, images, made_from) -> None:
+    """Write what `to_pixels` returned, and what it was made from, to a .npz file."""
+    counts = [len(rows) for _, _, rows in images.values()]
+    with replacing(path) as temporary:
+        np.savez(
+            temporary,
+            made_from=json.dumps(made_from),
+            idents=list(images),
+            sizes=[(width, height) for width, height, _ in images.values()],
+            starts=np.cumsum([0, *counts]),
+            rows=np.concatenate([rows for _, _, rows in images.values()]),
+        )
+
+
+def load_cache(path, made_from) -> dict[str, tuple] | None:
+    """Return what `save_cache` wrote; None if there is no such file or it was made of others."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            if str(stored["made_from"]) != json.dumps(made_from):
+                return None
+            starts, rows = stored["starts"].tolist(), stored["rows"]
+            sizes, idents = stored["sizes"].tolist(), stored["idents"].tolist()
+    except (OSError, ValueError, KeyError):
+        return None
+    return {
+        ident: (*size, rows[start:end])
+        for ident, size, start, end in zip(idents, sizes, starts[:-1], starts[1:], strict=True)
+    }
+
+
+class OpenImagesGenerator(LabelledGenerator):
+    """A data set in Open Images form; images without boxes of the chosen classes are left out."""
+
+    def __init__(
+        self,
+        main_dir,
+        subset,
+        version="v4",
+        labels_filter=None,
+        annotation_cache_dir=".",
+        parent_label=None,
+        **kwargs,
+    ):
+        """Read the annotations, or their cache.
+
+        The size of every image is needed, which takes long for a million; so boxes and sizes are
+        kept in `annotation_cache_dir/oid_VERSION_SUBSET.npz`, which is made anew when the files it
+        was made from have changed.
+
+        Args:
+            main_dir: folder of the data set; see `LAYOUTS` for what lies where.
+            subset: "train", "validation" or "test".
+            version: one of `LAYOUTS`.
+            labels_filter: names of the classes to use, in the order of their labels; None for all.
+            annotation_cache_dir: folder of the cache.
+            parent_label: name of a class to use with all below it in the hierarchy, instead of
+                `labels_filter`.
+            **kwargs: for `Generator`.
+
+        Raises:
+            OSError: if a file cannot be read.
+            ValueError: naming file and line, if one is malformed; for an unknown version, subset or
+                class; or if there is no image.
+        """
+        files = Files(main_dir, subset, version)
+        names = read_class_names(files)
+        chosen = choose_classes(files, names, labels_filter, parent_label)
+        images = self._read(files, names, os.path.join(annotation_cache_dir, f"oid_{version}"))
+        labels = np.full(len(names), -1)
+        known = list(names)
+        labels[[known.index(ident) for ident in chosen]] = np.arange(len(chosen))
+        images = _relabel(images, labels)
+        self.sizes = [(width, height) for width, height, _ in images.values()]
+        classes = {names[ident]: label for label, ident in enumerate(chosen)}
+        self.base_dir = files.images()
+        paths = [os.path.join(self.base_dir, f"{ident}.jpg") for ident in images]
+        super().__init__(classes, paths, [rows for _, _, rows in images.values()], **kwargs)
+
+    def _read(self, files, names, cache):
+        """Return the boxes of all classes, from the cache if it is of these files."""
+        path, folder = files.metadata(*files.layout.boxes), files.images()
+        made_from = [_fingerprint(path), _fingerprint(folder), list(names)]
+        cache = f"{cache}_{files.subset}.npz"
+        images = load_cache(cache, made_from)
+        if images is None:
+            labels = {ident: label for label, ident in enumerate(names)}
+            images = to_pixels(read_boxes(path, labels, files.is_in_subset()), folder)
+            save_cache(cache, images, made_from)
+        return images
+
+    def image_aspect_ratio(self, image_index):
+        """Return the width of an image over its height."""
+        width, height = self.sizes[image_index]
+        return width / height
+
+
+def _relabel(images, labels):
+    """Return images with `labels[old]` for each label, without the boxes where that is -1."""
+    relabelled = {}
+    for ident, (width, height, rows) in images.items():
+        new = labels[rows[:, 4].astype(int)]
+        if (new >= 0).any():
+            rows = np.column_stack([rows[:, :4], new])[new >= 0]
+            relabelled[ident] = (width, height, rows)
+    return relabelled

@@ -1,0 +1,163 @@
+"""Where the versions of Open Images keep their files, and which classes there are."""
+
+import csv
+import json
+import os
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where a version keeps its files; `{}` stands for the subset.
+
+    Attributes:
+        metadata: folder of all but the images, in the main folder.
+        classes: files of rows `id,name`; the first that exists counts.
+        boxes: CSV files of boxes; the first that exists counts.
+        images: folders of images, in the main folder; the first that exists counts.
+        hierarchy: JSON file of classes below classes.
+        trainable: text file of the class ids in use, in their order; None for all, as listed.
+        held_out: CSV file of the image ids to evaluate on, where there is one file of boxes for
+            both subsets; None where each has its own.
+    """
+
+    metadata: str
+    classes: tuple[str, ...]
+    boxes: tuple[str, ...]
+    images: tuple[str, ...] = ("images/{}",)
+    hierarchy: str = "bbox_labels_600_hierarchy.json"
+    trainable: str | None = None
+    held_out: str | None = None
+
+
+_TODAY = Layout(
+    "",
+    ("oidv7-class-descriptions-boxable.csv", "class-descriptions-boxable.csv"),
+    ("oidv6-{}-annotations-bbox.csv", "{}-annotations-bbox.csv"),
+    ("{}", "images/{}"),
+)
+LAYOUTS = {
+    "v3": Layout(
+        "2017_11",
+        ("class-descriptions.csv",),
+        ("{}/annotations-human-bbox.csv",),
+        trainable="classes-bbox-trainable.txt",
+    ),
+    "v4": Layout("2018_04", ("class-descriptions-boxable.csv",), ("{}/{}-annotations-bbox.csv",)),
+    "challenge2018": Layout(
+        "challenge2018",
+        ("challenge-2018-class-descriptions-500.csv",),
+        ("challenge-2018-train-annotations-bbox.csv",),
+        ("images/train",),
+        hierarchy="bbox_labels_500_hierarchy.json",
+        held_out="challenge-2018-image-ids-valset-od.csv",
+    ),
+    "v5": _TODAY,
+    "v6": _TODAY,
+    "v7": _TODAY,
+}
+
+
+class Files:
+    """The files of one subset of one version."""
+
+    def __init__(self, main_dir, subset, version):
+        if version not in LAYOUTS:
+            raise ValueError(f"version: expected one of {', '.join(LAYOUTS)}, got {version!r}")
+        self.layout, self.main_dir, self.subset = LAYOUTS[version], main_dir, subset
+        if self.layout.held_out and subset not in ("train", "validation"):
+            raise ValueError(f"subset: {version} has train and validation, got {subset!r}")
+
+    def metadata(self, *names):
+        """Return the first metadata file of some names that exists, else the first."""
+        return self._first(os.path.join(self.main_dir, self.layout.metadata), names)
+
+    def images(self):
+        """Return the folder of the images."""
+        return self._first(self.main_dir, self.layout.images)
+
+    def is_in_subset(self):
+        """Return a function that says whether an image id is in the subset; None if all are.
+
+        Raises:
+            OSError: if the file of held-out images cannot be read.
+        """
+        if self.layout.held_out is None:
+            return None
+        with open(self.metadata(self.layout.held_out), encoding="utf-8-sig") as file:
+            held_out = set(file.read().split()[1:])  # after the header
+        return lambda ident: (ident in held_out) == (self.subset == "validation")
+
+    def _first(self, folder, names):
+        paths = [os.path.join(folder, name.replace("{}", self.subset)) for name in names]
+        return next(filter(os.path.exists, paths), paths[0])
+
+
+def read_class_names(files) -> dict[str, str]:
+    """Return the name of each class id, in the order of the labels; quotes are left out of names.
+
+    Raises:
+        OSError: if a file cannot be read.
+        ValueError: naming file and line, for a row without a name or an id without a description.
+    """
+    path, names = files.metadata(*files.layout.classes), {}
+    with open(path, newline="", encoding="utf-8-sig") as file:
+        reader = csv.reader(file)
+        for row in filter(None, reader):
+            if len(row) < 2:
+                raise ValueError(f"{path}: line {reader.line_num}: expected 'id,name', got {row}")
+            names[row[0]] = row[1].translate(str.maketrans("", "", "\"'`"))
+    if files.layout.trainable is None:
+        return names
+    path = files.metadata(files.layout.trainable)
+    with open(path, encoding="utf-8-sig") as file:
+        idents = file.read().split()
+    unknown = [ident for ident in idents if ident not in names]
+    if unknown:
+        raise ValueError(f"{path}: class id without a description: {unknown[0]}")
+    return {ident: names[ident] for ident in idents}
+
+
+def find_children(node, ident) -> list[str] | None:
+    """Return a class id and all below it in a hierarchy, parents first; None if it is not there."""
+    if node["LabelName"] == ident:
+        return _all_ids(node)
+    for child in node.get("Subcategory", []):
+        found = find_children(child, ident)
+        if found is not None:
+            return found
+    return None
+
+
+def _all_ids(node):
+    below = [_all_ids(child) for child in node.get("Subcategory", [])]
+    return [node["LabelName"], *sum(below, [])]
+
+
+def choose_classes(files, names, labels_filter=None, parent_label=None) -> list[str]:
+    """Return the class ids to use, in the order of their labels.
+
+    Args:
+        files: the files of the subset.
+        names: name of each class id.
+        labels_filter: names of the classes to use; None for all.
+        parent_label: name of a class to use with all that are below it; it wins.
+
+    Raises:
+        OSError: if the hierarchy cannot be read.
+        ValueError: for an unknown name.
+    """
+    idents = {name: ident for ident, name in names.items()}
+    wanted = [parent_label] if parent_label else labels_filter or []
+    for name in wanted:
+        if name not in idents:
+            raise ValueError(f"unknown class {name!r}, expected one such as {list(idents)[:5]}")
+    if not parent_label:
+        return [idents[name] for name in labels_filter] if labels_filter else list(names)
+    path = files.metadata(files.layout.hierarchy)
+    with open(path, encoding="utf-8-sig") as file:
+        found = find_children(json.load(file), idents[parent_label])
+    if found is None:
+        raise ValueError(f"{path}: expected the class {parent_label!r} in the hierarchy")
+    # A class may stand below several others.
+    return [ident for ident in dict.fromkeys(found) if ident in names]

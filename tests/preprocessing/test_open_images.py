@@ -1,0 +1,199 @@
+import json
+import os
+
+import cv2
+import numpy as np
+import pytest
+
+from keras_retinanet.preprocessing.open_images import OpenImagesGenerator, read_boxes
+from keras_retinanet.preprocessing.open_images_files import LAYOUTS, find_children
+
+HEADER = (
+    "ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,IsOccluded,IsTruncated,IsGroupOf,"
+    "IsDepiction,IsInside"
+)
+CLASSES = '/m/cat,Cat\n/m/dog,"Dog\'s"\n/m/animal,Animal\n\n'
+TREE = {
+    "LabelName": "/m/entity",
+    "Subcategory": [
+        {
+            "LabelName": "/m/animal",
+            "Subcategory": [
+                {"LabelName": "/m/dog"},
+                {"LabelName": "/m/unused", "Subcategory": [{"LabelName": "/m/dog"}]},
+            ],
+        },
+        {"LabelName": "/m/cat"},
+    ],
+}
+# Image "a" is 40 x 20; "b" has a class that is not used; "c" is not there.
+ROWS = [
+    ("a", "/m/cat", 0.25, 0.5, 0.1, 0.6),
+    ("a", "/m/dog", 0, 1, 0, 1),
+    ("b", "/m/animal", 0.5, 1, 0.5, 1),
+    ("b", "/m/tree", 0, 1, 0, 1),
+    ("c", "/m/cat", 0, 1, 0, 1),
+]
+
+
+def csv_of(rows):
+    lines = [
+        f"{ident},human,{name},1,{x1},{x2},{y1},{y2},0,0,0,0,0"
+        for ident, name, x1, x2, y1, y2 in rows
+    ]
+    return "\n".join([HEADER, *lines, ""])
+
+
+def write(folder, name, text):
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def write_images(folder, names="ab"):
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        cv2.imwrite(str(folder / f"{name}.jpg"), np.full((20, 40, 3), 7, "uint8"))
+
+
+@pytest.fixture
+def v4(tmp_path):
+    write(tmp_path, "2018_04/class-descriptions-boxable.csv", CLASSES)
+    write(tmp_path, "2018_04/bbox_labels_600_hierarchy.json", json.dumps(TREE))
+    write(tmp_path, "2018_04/train/train-annotations-bbox.csv", csv_of(ROWS))
+    write_images(tmp_path / "images" / "train")
+    return tmp_path
+
+
+def open_set(folder, *args, missing=1, **arguments):
+    arguments = {"annotation_cache_dir": str(folder / "cache"), **arguments}
+    if not missing:
+        return OpenImagesGenerator(str(folder), *args, **arguments)
+    with pytest.warns(UserWarning, match=f"left out {missing} images, missing"):
+        return OpenImagesGenerator(str(folder), *args, **arguments)
+
+
+def test_reads_boxes_in_pixels(v4):
+    generator = open_set(v4, "train")
+    assert [os.path.basename(path) for path in generator.paths] == ["a.jpg", "b.jpg"]
+    assert generator.class_names() == ["Cat", "Dogs", "Animal"]
+    truth = generator.load_annotations(0)
+    np.testing.assert_allclose(truth["bboxes"], [[10, 2, 20, 12], [0, 0, 40, 20]])
+    assert truth["labels"].tolist() == [0, 1]
+    assert generator.load_annotations(1)["labels"].tolist() == [2]
+    assert generator.image_aspect_ratio(0) == 2
+
+
+def test_a_filter_numbers_its_classes_anew(v4):
+    generator = open_set(v4, "train", labels_filter=["Animal", "Cat"])
+    assert generator.classes == {"Animal": 0, "Cat": 1}
+    assert generator.load_annotations(0)["labels"].tolist() == [1]
+    assert generator.load_annotations(1)["labels"].tolist() == [0]
+    only = open_set(v4, "train", labels_filter=["Cat"], missing=0)
+    assert only.size() == 1
+
+
+def test_a_parent_brings_its_children(v4):
+    generator = open_set(v4, "train", parent_label="Animal")
+    assert generator.class_names() == ["Animal", "Dogs"]
+    assert [generator.load_annotations(i)["labels"].tolist() for i in range(2)] == [[1], [0]]
+
+
+def test_hierarchy():
+    assert find_children(TREE, "/m/animal") == ["/m/animal", "/m/dog", "/m/unused", "/m/dog"]
+    assert find_children(TREE, "/m/none") is None
+
+
+@pytest.mark.parametrize("option", [{"labels_filter": ["Cow"]}, {"parent_label": "Cow"}])
+def test_unknown_classes_are_named(v4, option):
+    with pytest.raises(ValueError, match="unknown class 'Cow'"):
+        open_set(v4, "train", missing=0, **option)
+
+
+def test_the_cache_is_used_until_its_sources_change(v4, monkeypatch):
+    first = open_set(v4, "train")
+    monkeypatch.setattr("keras_retinanet.preprocessing.open_images.read_boxes", None)
+    again = open_set(v4, "train", missing=0)
+    assert again.paths == first.paths
+    assert (
+        again.load_annotations(0)["bboxes"].tolist() == first.load_annotations(0)["bboxes"].tolist()
+    )
+    monkeypatch.undo()
+    write(v4, "2018_04/train/train-annotations-bbox.csv", csv_of(ROWS[1:2]))
+    assert open_set(v4, "train", missing=0).load_annotations(0)["labels"].tolist() == [1]
+    # A half-written cache is no cache.
+    write(v4, "cache/oid_v4_train.npz", "half")
+    assert open_set(v4, "train", missing=0).size() == 1
+
+
+@pytest.mark.parametrize("version", ["v5", "v6", "v7"])
+@pytest.mark.parametrize("prefix", ["", "oidv6-"])
+def test_the_layout_of_today(tmp_path, version, prefix):
+    write(tmp_path, "class-descriptions-boxable.csv", CLASSES)
+    write(tmp_path, f"{prefix}train-annotations-bbox.csv", csv_of(ROWS[:2]))
+    write_images(tmp_path / "train")
+    generator = open_set(tmp_path, "train", version, missing=0)
+    assert generator.paths == [str(tmp_path / "train" / "a.jpg")]
+
+
+def test_the_layout_of_version_3(tmp_path):
+    write(tmp_path, "2017_11/class-descriptions.csv", CLASSES)
+    write(tmp_path, "2017_11/classes-bbox-trainable.txt", "/m/dog\n/m/cat\n")
+    write(tmp_path, "2017_11/validation/annotations-human-bbox.csv", csv_of(ROWS[:2]))
+    write_images(tmp_path / "images" / "validation")
+    generator = open_set(tmp_path, "validation", "v3", missing=0)
+    assert generator.class_names() == ["Dogs", "Cat"]
+    assert generator.load_annotations(0)["labels"].tolist() == [1, 0]
+    write(tmp_path, "2017_11/classes-bbox-trainable.txt", "/m/cow\n")
+    with pytest.raises(ValueError, match="without a description: /m/cow"):
+        open_set(tmp_path, "validation", "v3", missing=0)
+
+
+@pytest.mark.parametrize(("subset", "name"), [("train", "a"), ("validation", "b")])
+def test_the_challenge_splits_one_file(tmp_path, subset, name):
+    folder = "challenge2018"
+    write(tmp_path, f"{folder}/challenge-2018-class-descriptions-500.csv", CLASSES)
+    write(tmp_path, f"{folder}/challenge-2018-train-annotations-bbox.csv", csv_of(ROWS[:4]))
+    write(tmp_path, f"{folder}/challenge-2018-image-ids-valset-od.csv", "ImageID\nb\n")
+    write_images(tmp_path / "images" / "train")
+    generator = open_set(tmp_path, subset, "challenge2018", missing=0)
+    assert [os.path.basename(path) for path in generator.paths] == [f"{name}.jpg"]
+    with pytest.raises(ValueError, match="challenge2018 has train and validation, got 'test'"):
+        open_set(tmp_path, "test", "challenge2018", missing=0)
+
+
+def test_boxes_thinner_than_a_pixel_are_left_out_and_counted(v4):
+    rows = [ROWS[0], ("a", "/m/cat", 0.5, 0.501, 0, 1)]
+    write(v4, "2018_04/train/train-annotations-bbox.csv", csv_of(rows))
+    with pytest.warns(UserWarning, match="left out 1 boxes thinner than a pixel"):
+        generator = open_set(v4, "train", missing=0)
+    assert len(generator.load_annotations(0)["labels"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        (("a", "/m/cat", 0.5, 0.5, 0, 1), r"line 2: x2 \(0.5\) must be higher than x1 \(0.5\)"),
+        (("a", "/m/cat", 0, 1, 0.5, 0.4), r"line 2: y2 \(0.4\) must be higher than y1 \(0.5\)"),
+        (("a", "/m/cat", "x", 1, 0, 1), "line 2: malformed XMin: could not convert"),
+    ],
+)
+def test_malformed_boxes_are_named(tmp_path, row, message):
+    path = write(tmp_path, "boxes.csv", csv_of([row]))
+    with pytest.raises(ValueError, match=message):
+        read_boxes(path, {"/m/cat": 0})
+
+
+def test_what_is_not_there_is_named(v4):
+    with pytest.raises(ValueError, match="expected one of v3, v4, challenge2018, v5, v6, v7"):
+        open_set(v4, "train", "v2", missing=0)
+    with pytest.raises(FileNotFoundError, match="validation-annotations-bbox.csv"):
+        open_set(v4, "validation", missing=0)
+    write(v4, "2018_04/train/train-annotations-bbox.csv", "ImageID\n")
+    with pytest.raises(ValueError, match="line 1: expected the columns .'LabelName'"):
+        open_set(v4, "train", missing=0)
+    write(v4, "2018_04/train/train-annotations-bbox.csv", csv_of(ROWS[-1:]))
+    with pytest.raises(ValueError, match="found none of the 1 annotated"):
+        open_set(v4, "train", missing=0)
+    assert set(LAYOUTS) == {"v3", "v4", "v5", "v6", "v7", "challenge2018"}
