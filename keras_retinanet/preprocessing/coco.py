@@ -110,7 +110,8 @@ class CocoGenerator(LabelledGenerator):
         self.coco = load_coco(source)
         self.image_ids = self.coco.getImgIds()
         folder = os.path.join(data_dir, "images", set_name)
-        paths = [os.path.join(folder, image["file_name"]) for image in self._images()]
+        images = [self.coco.imgs[image_id] for image_id in self.image_ids]
+        paths = [os.path.join(folder, image["file_name"]) for image in images]
         check_files(source, paths)
         categories = sorted(self.coco.dataset["categories"], key=lambda category: category["id"])
         self.coco_labels = {i: category["id"] for i, category in enumerate(categories)}
@@ -118,9 +119,6 @@ class CocoGenerator(LabelledGenerator):
         classes = {category["name"]: i for i, category in enumerate(categories)}
         annotations = [self._rows(image_id) for image_id in self.image_ids]
         super().__init__(classes, paths, annotations, **kwargs)
-
-    def _images(self):
-        return (self.coco.imgs[image_id] for image_id in self.image_ids)
 
     def _rows(self, image_id):
         """Return rows `x1, y1, x2, y2, label`, without crowds and boxes below a pixel."""

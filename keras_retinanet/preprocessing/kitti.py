@@ -10,6 +10,7 @@ from keras_retinanet.preprocessing.labelled import (
     LabelledGenerator,
     check_files,
     finite_number,
+    parse_lines,
 )
 
 # "DontCare" marks regions that nobody labelled; keras-retinanet trains them as "Misc".
@@ -35,17 +36,10 @@ def read_labels(path) -> list[tuple]:
         ValueError: naming file and line, for too few fields, an unknown class, or a malformed,
             empty or reversed box.
     """
-    with open(path, encoding="utf-8-sig") as file:
-        try:
-            return [
-                _parse(line.split(), number) for number, line in enumerate(file, 1) if line.strip()
-            ]
-        except ValueError as error:
-            raise ValueError(f"invalid KITTI label file: {path}: {error}") from None
+    return parse_lines(path, "KITTI label file", _parse)
 
 
-def _parse(fields, number):
-    place = f"line {number}"
+def _parse(fields, place):
     if len(fields) < 8:
         raise ValueError(f"{place}: expected 15 fields, got {len(fields)}")
     if fields[0] not in kitti_classes:

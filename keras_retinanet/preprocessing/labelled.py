@@ -92,6 +92,26 @@ def check_files(source, paths) -> None:
         )
 
 
+def parse_lines(path, kind, parse) -> list:
+    """Return `parse(fields, place)` of each line of a text file that is not blank.
+
+    Args:
+        path: the file, UTF-8, fields separated by white space.
+        kind: what the file is, for the message.
+        parse: function of the fields and of "line N".
+
+    Raises:
+        OSError: if the file cannot be read.
+        ValueError: naming the file, if `parse` raises one.
+    """
+    with open(path, encoding="utf-8-sig") as file:
+        try:
+            lines = [(line.split(), f"line {number}") for number, line in enumerate(file, 1)]
+            return [parse(fields, place) for fields, place in lines if fields]
+        except ValueError as error:
+            raise ValueError(f"invalid {kind}: {path}: {error}") from None
+
+
 def drop_empty_boxes(annotations, files) -> list[list[tuple]]:
     """Return annotations without boxes that are empty or reversed, with one warning for all.
 

@@ -171,7 +171,8 @@ class OpenImagesGenerator(LabelledGenerator):
         files = Files(main_dir, subset, version)
         names = read_class_names(files)
         chosen = choose_classes(files, names, labels_filter, parent_label)
-        images = self._read(files, names, os.path.join(annotation_cache_dir, f"oid_{version}"))
+        cache = os.path.join(annotation_cache_dir, f"oid_{version}_{subset}.npz")
+        images = _read(files, names, cache)
         labels = np.full(len(names), -1)
         known = list(names)
         labels[[known.index(ident) for ident in chosen]] = np.arange(len(chosen))
@@ -182,22 +183,22 @@ class OpenImagesGenerator(LabelledGenerator):
         paths = [os.path.join(self.base_dir, f"{ident}.jpg") for ident in images]
         super().__init__(classes, paths, [rows for _, _, rows in images.values()], **kwargs)
 
-    def _read(self, files, names, cache):
-        """Return the boxes of all classes, from the cache if it is of these files."""
-        path, folder = files.metadata(*files.layout.boxes), files.images()
-        made_from = [_fingerprint(path), _fingerprint(folder), list(names)]
-        cache = f"{cache}_{files.subset}.npz"
-        images = load_cache(cache, made_from)
-        if images is None:
-            labels = {ident: label for label, ident in enumerate(names)}
-            images = to_pixels(read_boxes(path, labels, files.is_in_subset()), folder)
-            save_cache(cache, images, made_from)
-        return images
-
     def image_aspect_ratio(self, image_index):
         """Return the width of an image over its height."""
         width, height = self.sizes[image_index]
         return width / height
+
+
+def _read(files, names, cache):
+    """Return the boxes of all classes, from the cache if it is of these files."""
+    path, folder = files.metadata(*files.layout.boxes), files.images()
+    made_from = [_fingerprint(path), _fingerprint(folder), list(names)]
+    images = load_cache(cache, made_from)
+    if images is None:
+        labels = {ident: label for label, ident in enumerate(names)}
+        images = to_pixels(read_boxes(path, labels, files.is_in_subset()), folder)
+        save_cache(cache, images, made_from)
+    return images
 
 
 def _relabel(images, labels):

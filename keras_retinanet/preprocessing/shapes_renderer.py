@@ -15,7 +15,7 @@ import numpy as np
 
 from keras_retinanet.preprocessing.shapes_scene import SUBPIXEL_BITS, Scene, Shape, fixed_point
 
-# Letters and digits that do not look like a circle, ring, cross, triangle or star.
+# Letters and digits that do not look like a ring, a cross or a triangle.
 LETTERS = "abdeghkmnprsuwyzBEGHKMNRSWZ234567"
 MIN_CONTRAST = 110.0  # length of the BGR difference between a shape and what lies under it
 SHADOW_REACH = 5  # pixels

@@ -180,7 +180,7 @@ def plan_scene(width: int, height: int, rng: np.random.Generator) -> Scene:
         rng: Source of every choice.
 
     Returns:
-        A scene of 0 to 6 shapes.
+        A scene of 0 to 10 shapes.
     """
     if rng.random() < EMPTY_CHANCE:
         return Scene(height, width, ())

@@ -14,6 +14,7 @@ from keras_retinanet.preprocessing.labelled import (
     LabelledGenerator,
     check_files,
     finite_number,
+    parse_lines,
 )
 
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
@@ -122,12 +123,9 @@ def read_labels(path, size, labels) -> list[tuple]:
     """
     if not os.path.exists(path):
         return []
-    with open(path, encoding="utf-8-sig") as file:
-        try:
-            lines = [(line.split(), number) for number, line in enumerate(file, 1)]
-            return [_parse(fields, f"line {n}", size, labels) for fields, n in lines if fields]
-        except ValueError as error:
-            raise ValueError(f"invalid YOLO label file: {path}: {error}") from None
+    return parse_lines(
+        path, "YOLO label file", lambda fields, place: _parse(fields, place, size, labels)
+    )
 
 
 def _parse(fields, place, size, labels):
