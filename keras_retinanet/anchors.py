@@ -99,11 +99,14 @@ def layer_shapes(image_shape, model) -> dict:
     """Return the output shape of every layer of a model for an image shape `(height, width, 3)`.
 
     Returns:
-        Dictionary of layer name -> shape with a leading None for the batch.
+        Dictionary of layer name -> shape with a leading None for the batch; without the heads.
     """
     import keras
 
-    outputs = {layer.name: layer.output for layer in model.layers}
+    # A model that stands as a layer, such as a head, runs on several levels: it has no one output.
+    outputs = {
+        layer.name: layer.output for layer in model.layers if not isinstance(layer, keras.Model)
+    }
     probe = keras.Model(model.inputs, outputs)
     shapes = probe.compute_output_shape((None, *image_shape))
     return {name: tuple(shape) for name, shape in shapes.items()}
@@ -112,11 +115,28 @@ def layer_shapes(image_shape, model) -> dict:
 def make_shapes_callback(model):
     """Return a replacement for `guess_shapes` that asks the model's own layers P2..P7."""
 
+    @lru_cache(maxsize=256)
+    def shapes_of(image_shape):
+        return layer_shapes(image_shape, model)
+
     def get_shapes(image_shape, pyramid_levels):
-        shapes = layer_shapes(tuple(image_shape), model)
+        shapes = shapes_of(tuple(int(side) for side in image_shape))
         return [shapes[f"P{level}"][1:3] for level in pyramid_levels]
 
     return get_shapes
+
+
+def rounds_up(model, pyramid_levels) -> bool:
+    """Return whether `guess_shapes` is right for a model.
+
+    Backbones of keras-retinanet 1.0.0 other than ResNet round down where a stride does not divide
+    a side; the snapshots that it wrote of them still do.
+    """
+    odd = (333, 501, 3)
+    shapes = make_shapes_callback(model)(odd, pyramid_levels)
+    return [tuple(shape) for shape in shapes] == [
+        tuple(shape) for shape in guess_shapes(odd, pyramid_levels)
+    ]
 
 
 def anchors_for_shape(

@@ -8,6 +8,9 @@ from PIL import Image
 
 # ImageNet's mean pixel, blue, green, red: what the Caffe-trained ResNet and VGG weights expect.
 BGR_MEAN = np.array([103.939, 116.779, 123.68], "float32")
+# Mean and deviation of ImageNet's pixels in 0..1, red, green, blue: what PyTorch's weights expect.
+RGB_MEAN = np.array([0.485, 0.456, 0.406], "float32")
+RGB_DEVIATION = np.array([0.229, 0.224, 0.225], "float32")
 
 
 def read_image_bgr(path) -> np.ndarray:
@@ -70,6 +73,11 @@ def preprocess_image(x, mode="caffe") -> np.ndarray:
             - "caffe": BGR less ImageNet's mean pixel.
             - "tf": BGR scaled to -1..1, as keras-retinanet 1.0.0 fed most backbones.
             - "tf_rgb": RGB scaled to -1..1, as the weights of Keras's MobileNets expect.
+            - "torch": BGR less ImageNet's mean RGB pixel, over its deviation, as keras-retinanet
+              1.0.0 fed EfficientNet and the larger SE networks.
+            - "torch_rgb": RGB less ImageNet's mean pixel, over its deviation.
+            - "bgr": as it is, as keras-retinanet 1.0.0 fed SE-ResNet-18 and -34.
+            - "rgb": RGB as it is, for networks that scale by themselves.
 
     Returns:
         New float32 array of the same shape.
@@ -86,6 +94,10 @@ NORMALISATIONS = {
     "caffe": lambda x: x - BGR_MEAN,
     "tf": lambda x: x / np.float32(127.5) - np.float32(1),
     "tf_rgb": lambda x: x[..., ::-1] / np.float32(127.5) - np.float32(1),
+    "torch": lambda x: (x / np.float32(255) - RGB_MEAN) / RGB_DEVIATION,
+    "torch_rgb": lambda x: (x[..., ::-1] / np.float32(255) - RGB_MEAN) / RGB_DEVIATION,
+    "bgr": lambda x: x,
+    "rgb": lambda x: np.ascontiguousarray(x[..., ::-1]),
 }
 
 

@@ -57,6 +57,13 @@ def test_shapes_callback_asks_the_model():
     assert len(found) == 8 * 11 + 3 * 5
 
 
+def test_networks_that_round_down_are_known():
+    image = keras.Input((None, None, 3))
+    for padding, expected in [("same", True), ("valid", False)]:
+        level = keras.layers.MaxPooling2D(8, padding=padding, name="P3")(image)
+        assert anchors.rounds_up(keras.Model(image, level), [3]) is expected
+
+
 def test_parameters_survive_json():
     params = AnchorParameters([16.5, 32], [4, 8], [0.3, 1], [1, 1.2])
     again = AnchorParameters.from_dict(params.to_dict())

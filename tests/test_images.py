@@ -75,8 +75,19 @@ def test_rgb_mode_turns_the_channels_round():
 
 
 def test_unknown_mode_is_refused():
-    with pytest.raises(ValueError, match="got 'torch'"):
-        images.preprocess_image(IMAGE, "torch")
+    with pytest.raises(ValueError, match="got 'pytorch'"):
+        images.preprocess_image(IMAGE, "pytorch")
+
+
+def test_modes_with_mean_and_deviation():
+    pixel = np.array([[[0, 127.5, 255]]])  # blue, green, red
+    deviations = [[[(0 - 0.485) / 0.229, (0.5 - 0.456) / 0.224, (1 - 0.406) / 0.225]]]
+    np.testing.assert_allclose(images.preprocess_image(pixel, "torch"), deviations, rtol=1e-5)
+    np.testing.assert_allclose(
+        images.preprocess_image(pixel[..., ::-1], "torch_rgb"), deviations, rtol=1e-5
+    )
+    assert images.preprocess_image(pixel, "bgr").tolist() == pixel.tolist()
+    assert images.preprocess_image(pixel, "rgb").tolist() == [[[255, 127.5, 0]]]
 
 
 def test_resizes_as_before():

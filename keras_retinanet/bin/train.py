@@ -32,6 +32,7 @@ def train(options) -> None:
     with strategy(options).scope():
         model = snapshot or build_model(options, training)
         set_details(options, model, training)
+        place_anchors_as(model, training)
         compile_model(options, model, len(training))
     callbacks = train_output.make_callbacks(options, model, validation)
     fit(options, model, training, validation, callbacks)
@@ -44,6 +45,14 @@ def train(options) -> None:
     train_output.draw_history(options)
     if validation is not None and options.evaluation:
         train_output.report(options, callbacks, validation)
+
+
+def place_anchors_as(model, generator):
+    """Let a generator ask a model for the shapes of its levels if they are not the usual ones."""
+    from keras_retinanet.anchors import make_shapes_callback, rounds_up
+
+    if not rounds_up(model, model.details.pyramid_levels):
+        generator.compute_shapes = make_shapes_callback(model)
 
 
 def load_snapshot(options):

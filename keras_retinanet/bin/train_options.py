@@ -4,6 +4,7 @@ import argparse
 import warnings
 
 from keras_retinanet.bin import common, datasets
+from keras_retinanet.bin.list_backbones import ListBackbones
 
 # What a data set takes where nothing is given: for photos, and for the small drawn images.
 DEFAULTS = {
@@ -61,6 +62,7 @@ def _add_start_options(group):
     group.add_argument(
         "--backbone", help="the network under the pyramid (default: resnet50; shapes: resnet18_0.5)"
     )
+    group.add_argument("--list-backbones", action=ListBackbones, help="print all backbones and end")
     group.add_argument("--freeze-backbone", action="store_true", help="train the new layers only")
     group.add_argument("--config", help=".ini file with anchor parameters and pyramid levels")
 

@@ -1,4 +1,4 @@
-"""The table of backbones, and what they have in common."""
+"""Backbones by name: what to build RetinaNet on, how to feed it, where its weights are."""
 
 import difflib
 from importlib import import_module
@@ -6,19 +6,12 @@ from importlib import import_module
 import keras
 
 from keras_retinanet import initializers, layers, losses
+from keras_retinanet.backbone_table import BACKBONES, Entry
 from keras_retinanet.images import preprocess_image
 from keras_retinanet.models.classes import RetinaNet, RetinaNetBBox, set_details
 from keras_retinanet.models.details import first_details
+from keras_retinanet.models.download import fetch
 from keras_retinanet.models.retinanet import retinanet
-
-# Name -> module and class of its `Backbone`; the module is imported on first use.
-BACKBONES = {
-    "resnet50": ("keras_retinanet.models.resnet", "ResNetBackbone"),
-    "resnet101": ("keras_retinanet.models.resnet", "ResNetBackbone"),
-    "resnet152": ("keras_retinanet.models.resnet", "ResNetBackbone"),
-    "resnet18_0.5": ("keras_retinanet.models.small_resnet", "SmallResNetBackbone"),
-    "mobilenet_v2": ("keras_retinanet.models.mobilenet_v2", "MobileNetV2Backbone"),
-}
 
 
 class Backbone:
@@ -26,11 +19,11 @@ class Backbone:
 
     Attributes:
         backbone: its name.
-        normalisation: the mode of `images.preprocess_image` that its ImageNet weights expect.
+        names: the names that the class takes; None for all of the table.
         custom_objects: name -> class or function, for Keras to load models with.
     """
 
-    normalisation = "caffe"
+    names: tuple[str, ...] | None = None
 
     def __init__(self, backbone):
         """Keep the name.
@@ -42,23 +35,41 @@ class Backbone:
         self.custom_objects = custom_objects()
         self.validate()
 
+    @property
+    def entry(self) -> Entry:
+        """Its row of the table."""
+        return BACKBONES[self.backbone]
+
+    @property
+    def normalisation(self) -> str:
+        """The mode of `images.preprocess_image` that its ImageNet weights expect."""
+        return self.entry.normalisation
+
     def retinanet(self, *args, **kwargs):
         """Return a training model on this backbone, without ImageNet weights.
 
         Args:
-            *args: the number of classes.
-            **kwargs: `num_classes`, `inputs`, `modifier`, `freeze_bn`, and what
-                `models.retinanet.retinanet` takes.
+            *args: number of classes; input; modifier: as in `build_retinanet`.
+            **kwargs: see `build_retinanet`.
         """
-        raise NotImplementedError("retinanet method not implemented.")
+        return build_retinanet(self.backbone, *args, **kwargs)
 
     def download_imagenet(self):
-        """Return the path of a file of ImageNet weights, downloaded on first use."""
-        raise NotImplementedError("download_imagenet method not implemented.")
+        """Return the path of a file of ImageNet weights, downloaded on first use.
+
+        Raises:
+            ValueError: if none are published for Keras, or they cannot be downloaded.
+        """
+        if self.entry.url is None:
+            raise ValueError(
+                f"there are no ImageNet weights for {self.backbone}: use --no-weights or "
+                "--weights FILE"
+            )
+        return fetch(self.entry.url, self.entry.file_hash)
 
     def validate(self):
         """Raise ValueError if there is no backbone of this name."""
-        raise NotImplementedError("validate method not implemented.")
+        validate_name(self.backbone, BACKBONES if self.names is None else self.names)
 
     def preprocess_image(self, inputs):
         """Return BGR images `(..., 3)` of values 0..255 normalised for the ImageNet weights."""
@@ -69,23 +80,60 @@ def backbone(backbone_name) -> Backbone:
     """Return the backbone of a name such as "resnet50".
 
     Raises:
-        ValueError: if there is none.
+        ValueError: if there is none; with the names that are close, and all others.
     """
-    if backbone_name not in BACKBONES:
-        close = difflib.get_close_matches(str(backbone_name), BACKBONES, n=1)
-        hint = f" (did you mean {close[0]!r}?)" if close else ""
-        raise ValueError(
-            f"Backbone class for {backbone_name!r} not implemented; expected one of "
-            f"{', '.join(BACKBONES)}{hint}"
-        )
-    module, name = BACKBONES[backbone_name]
-    return getattr(import_module(module), name)(backbone_name)
+    return Backbone(backbone_name)
+
+
+def build_retinanet(
+    backbone_name, num_classes, inputs=None, modifier=None, *, freeze_bn=None, **kwargs
+):
+    """Return a training model on a backbone of the table, with its first details set.
+
+    Args:
+        backbone_name: name of the backbone.
+        num_classes: number of classes.
+        inputs: a `keras.Input` of images; None means images of any size.
+        modifier: function that gets the model of features, with the outputs C2 to C5, and returns
+            the one to use, such as `utils.model.freeze`.
+        freeze_bn: whether batch normalisation of the backbone keeps its statistics; None means
+            where there are ImageNet weights to take them from.
+        **kwargs: for `models.retinanet.retinanet`.
+    """
+    entry = BACKBONES[backbone_name]
+    if freeze_bn is None:
+        freeze_bn = entry.url is not None
+    features = import_module(entry.module).features(
+        backbone_name, image_input() if inputs is None else inputs, freeze_bn=freeze_bn
+    )
+    return retinanet_on(
+        modifier(features) if modifier else features,
+        name=backbone_name,
+        normalisation=entry.normalisation,
+        num_classes=num_classes,
+        **kwargs,
+    )
+
+
+def builder(backbone_name):
+    """Return the function that builds on one backbone, as keras-retinanet 1.0.0 had them."""
+
+    def build(num_classes, inputs=None, **kwargs):
+        return build_retinanet(backbone_name, num_classes, inputs, **kwargs)
+
+    build.__name__ = build.__qualname__ = f"{backbone_name}_retinanet"
+    build.__doc__ = f"Return a training model on {backbone_name}; see `build_retinanet`."
+    return build
 
 
 def validate_name(name, allowed) -> None:
     """Raise ValueError if a backbone's name is not among the allowed ones."""
     if name not in allowed:
-        raise ValueError(f"Backbone ('{name}') not in allowed backbones ({list(allowed)}).")
+        close = difflib.get_close_matches(str(name), allowed)
+        hint = f" (did you mean {', '.join(map(repr, close))}?)" if close else ""
+        raise ValueError(
+            f"Backbone ({name!r}) not in allowed backbones{hint}: {', '.join(allowed)}"
+        )
 
 
 def custom_objects() -> dict:
@@ -110,7 +158,7 @@ def image_input() -> keras.KerasTensor:
     return keras.Input((3, None, None) if first else (None, None, 3))
 
 
-def retinanet_on(features, *, name, normalisation, num_classes, modifier=None, **kwargs):
+def retinanet_on(features, *, name, normalisation, num_classes, **kwargs):
     """Return a training model on a model of features, with its first details set.
 
     Args:
@@ -118,12 +166,8 @@ def retinanet_on(features, *, name, normalisation, num_classes, modifier=None, *
         name: name of the backbone.
         normalisation: the mode of `images.preprocess_image` it expects.
         num_classes: number of classes.
-        modifier: function that gets the model of features and returns the one to use, such as
-            `utils.model.freeze`.
         **kwargs: for `models.retinanet.retinanet`.
     """
-    if modifier:
-        features = modifier(features)
     stages = ("C2", "C3", "C4", "C5")[-len(features.outputs) :]
     model = retinanet(
         inputs=features.inputs[0],

@@ -6,22 +6,22 @@ from pathlib import Path
 import keras
 
 
-def fetch(name, url, md5=None) -> str:
+def fetch(url, file_hash=None) -> str:
     """Return the path of a file in Keras's cache of models, downloaded on first use.
 
     Args:
-        name: name of the file in the cache.
-        url: where to download it from.
-        md5: its MD5 sum; None means not to check it.
+        url: where to download it from; the cached file has the same name.
+        file_hash: its MD5 or SHA-256 sum; None means not to check it.
 
     Raises:
         ValueError: if it is not there and cannot be downloaded, or is not the right file.
     """
+    name = url.rpartition("/")[2]
     home = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"))
     path = home / "models" / name
     try:
         return keras.utils.get_file(
-            name, url, cache_dir=str(home), cache_subdir="models", file_hash=md5
+            name, url, cache_dir=str(home), cache_subdir="models", file_hash=file_hash
         )
     except Exception as error:  # get_file lets out plain Exception, OSError, ValueError, ...
         reason = " ".join(str(error).replace(url, "it").split())

@@ -143,7 +143,8 @@ def _weights_by_group(root, submodels) -> StoredWeights:
             parts = path.split("/")
             owner = owners.get(parts[-2], parts[-2]) if layer in submodels else layer
             weight = parts[-1].split(":")[0].removeprefix("depthwise_")
-            stored.setdefault(owner, []).append((weight, group[path]))
+            # Keras 2 had layers such as "conv1/conv"; Keras 3 allows no slash.
+            stored.setdefault(owner.replace("/", "_"), []).append((weight, group[path]))
     return stored
 
 

@@ -7,15 +7,21 @@ import keras
 MOMENTUM = 0.9
 
 
-def batch_norm(name, *, epsilon, frozen):
+def batch_norm(name, *, epsilon, frozen, scale=True):
     """Return a batch normalisation over channels.
 
     Args:
         name: name of the layer.
         epsilon: added to the variance.
+        scale: whether it has a factor for each channel.
         frozen: whether it keeps its scale and statistics, in training too.
     """
     axis = 1 if keras.config.image_data_format() == "channels_first" else -1
     return keras.layers.BatchNormalization(
-        axis=axis, momentum=MOMENTUM, epsilon=epsilon, trainable=not frozen, name=name
+        axis=axis,
+        momentum=MOMENTUM,
+        epsilon=epsilon,
+        scale=scale,
+        trainable=not frozen,
+        name=name,
     )

@@ -5,16 +5,15 @@ anew; the weights are matched by name.
 """
 
 import re
-from collections import Counter
 from dataclasses import dataclass, replace
 
 import h5py
 
 from keras_retinanet.anchors import AnchorParameters
-from keras_retinanet.models.backbones import backbone
+from keras_retinanet.models.backbones import retinanet_on
 from keras_retinanet.models.classes import set_details
 from keras_retinanet.models.hdf5 import read_config, stored_weights
-from keras_retinanet.models.resnet import BLOCKS
+from keras_retinanet.models.old_backbones import build_features, identify
 from keras_retinanet.models.retinanet import retinanet_bbox
 from keras_retinanet.models.weights import assign
 
@@ -39,8 +38,9 @@ class Architecture:
     """What the configuration of an old model says.
 
     Attributes:
+        layers: name -> configuration of each layer.
         backbone: name of the backbone.
-        stem: padding of its first convolution, see `models.resnet.resnet_retinanet`.
+        normalisation: the mode of `images.preprocess_image` that it was fed with.
         num_classes: number of classes.
         num_anchors: number of anchors at one place.
         pyramid_levels: levels, in the order of the outputs.
@@ -49,8 +49,9 @@ class Architecture:
             model.
     """
 
+    layers: dict
     backbone: str
-    stem: str
+    normalisation: str
     num_classes: int
     num_anchors: int
     pyramid_levels: tuple[int, ...]
@@ -58,8 +59,13 @@ class Architecture:
     detection: dict | None = None
 
 
-def read_old_model(file: h5py.File):
+def read_old_model(file: h5py.File, backbone_name: str | None = None):
     """Return the model in a file of Keras 2: a `RetinaNet`, or a `RetinaNetBBox` if converted.
+
+    Args:
+        file: the file.
+        backbone_name: name of the backbone; only heeded where the file leaves several (MobileNets
+            of one width have the same layers, whatever the size of their ImageNet images).
 
     Raises:
         ValueError: if the file holds no RetinaNet of keras-retinanet on a known backbone, or not
@@ -72,7 +78,7 @@ def read_old_model(file: h5py.File):
             "alone can be given to --weights)"
         )
     try:
-        return _build(file, read_architecture(config))
+        return _build(file, read_architecture(config, backbone_name))
     except (KeyError, IndexError, TypeError, AttributeError) as error:
         raise ValueError(
             f"{file.filename}: expected a model of keras-retinanet, got one that cannot be built "
@@ -92,11 +98,13 @@ def _build(file, architecture):
     """Return the model of an architecture with the weights in a file."""
     stored = stored_weights(file, _SUBMODELS)
     _check_head(stored, architecture)
-    model = backbone(architecture.backbone).retinanet(
+    model = retinanet_on(
+        build_features(architecture.layers),
+        name=architecture.backbone,
+        normalisation=architecture.normalisation,
         num_classes=architecture.num_classes,
         num_anchors=architecture.num_anchors,
         pyramid_levels=list(architecture.pyramid_levels),
-        stem=architecture.stem,
     )
     report = assign(model, stored)
     wrong = [*report.missing, *report.mismatched, *report.unexpected]
@@ -112,11 +120,12 @@ def _build(file, architecture):
     return retinanet_bbox(model=model, **architecture.detection)
 
 
-def read_architecture(config: dict) -> Architecture:
+def read_architecture(config: dict, backbone_name: str | None = None) -> Architecture:
     """Return what a model configuration of Keras 2 says.
 
     Args:
         config: the dictionary in the attribute `model_config`.
+        backbone_name: see `read_old_model`.
 
     Raises:
         ValueError: if it is no RetinaNet, or its backbone is unknown.
@@ -129,28 +138,16 @@ def read_architecture(config: dict) -> Architecture:
                 f"expected a model of keras-retinanet, got a model without a layer {name!r}"
             )
     num_classes, num_anchors = _heads(layers)
+    name, normalisation = identify(layers, backbone_name)
     return Architecture(
-        backbone=_backbone(layers),
-        stem="padded" if "padding_conv1" in layers else "same",
+        layers=layers,
+        backbone=name,
+        normalisation=normalisation,
         num_classes=num_classes,
         num_anchors=num_anchors,
         pyramid_levels=_levels(layers["regression_submodel"]),
         anchors=_anchors(layers),
         detection=_detection(layers),
-    )
-
-
-def _backbone(layers) -> str:
-    """Return the name of the ResNet that has this many blocks in each stage."""
-    stages = (re.fullmatch(r"res([2-5])(?:[a-z]|b\d+)_branch2c", name) for name in layers)
-    count = Counter(match[1] for match in stages if match)
-    blocks = tuple(count[stage] for stage in "2345")
-    for name, known in BLOCKS.items():
-        if blocks == known:
-            return name
-    raise ValueError(
-        f"expected a model on one of {', '.join(BLOCKS)}, got one on another backbone "
-        f"(first layers: {', '.join(list(layers)[:6])})"
     )
 
 

@@ -6,52 +6,14 @@ layers suit a CPU better than many narrow ones. No ImageNet weights exist for it
 
 import keras
 
-from keras_retinanet.models.backbones import Backbone, image_input, retinanet_on, validate_name
 from keras_retinanet.models.normalization import batch_norm
 
-NAME = "resnet18_0.5"
 # Channels of the four stages, each of two blocks.
 STAGES = (32, 64, 128, 256)
 
 
-class SmallResNetBackbone(Backbone):
-    """ResNet-18 with half its channels."""
-
-    normalisation = "tf_rgb"
-
-    def retinanet(self, num_classes, *, inputs=None, modifier=None, freeze_bn=False, **kwargs):
-        """Return a training model; the arguments are those of `resnet.resnet_retinanet`."""
-        inputs = image_input() if inputs is None else inputs
-        return retinanet_on(
-            small_resnet(inputs, freeze_bn=freeze_bn),
-            name=self.backbone,
-            normalisation=self.normalisation,
-            num_classes=num_classes,
-            modifier=modifier,
-            **kwargs,
-        )
-
-    def download_imagenet(self):
-        """Say that there are none.
-
-        Raises:
-            ValueError: always.
-        """
-        raise ValueError(
-            f"there are no ImageNet weights for {NAME}: use --no-weights or --weights FILE"
-        )
-
-    def validate(self):
-        """Raise ValueError for another name."""
-        validate_name(self.backbone, (NAME,))
-
-
-def small_resnet(inputs, *, freeze_bn=False):
-    """Return the network without its classifier.
-
-    Args:
-        inputs: a `keras.Input` of images.
-        freeze_bn: whether batch normalisation keeps its statistics.
+def features(name, inputs, *, freeze_bn=False):
+    """Return the network of a name without its classifier; see `applications.features`.
 
     Returns:
         Model with one output for each stage, C2 (stride 4) to C5 (stride 32).

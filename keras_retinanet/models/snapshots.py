@@ -58,7 +58,7 @@ def load_model(filepath, backbone_name="resnet50", *, compile=False):
     else:
         with open_hdf5(filepath) as file:
             if is_old(file):
-                model = read_old_model(file)
+                model = read_old_model(file, backbone_name)
             else:
                 model = _load_with_keras(_path_of(file), backbone_name, compile)
                 if compile and model.compiled:

@@ -1,10 +1,12 @@
 """Weights from files into a model, matched by the names of layers and weights and by shape."""
 
 from dataclasses import dataclass, field
+from importlib import import_module
 
 import h5py
 import numpy as np
 
+from keras_retinanet.backbone_table import BACKBONES
 from keras_retinanet.models.hdf5 import StoredWeights, open_hdf5, stored_weights
 
 
@@ -50,13 +52,22 @@ def load_weights(model, path) -> WeightsReport:
         ValueError: if it holds no weights, or none that fits the model.
     """
     with open_hdf5(path) as file:
-        report = assign(model, stored_weights(file, submodel_layers(model)))
+        stored = stored_weights(file, submodel_layers(model))
+        report = assign(model, _translator(model)(stored, model))
         name = file.filename if isinstance(path, h5py.File) else path
     if not report.matched:
         raise ValueError(
             f"{name}: none of its weights fits the model {model.name!r}: {report.summary()}"
         )
     return report
+
+
+def _translator(model):
+    """Return the function that knows other layouts of files for the backbone of a model."""
+    details = getattr(model, "details", None)
+    entry = BACKBONES.get(details.backbone) if details else None
+    translate = getattr(import_module(entry.module), "translate", None) if entry else None
+    return translate or (lambda stored, model: stored)
 
 
 def submodel_layers(model) -> dict[str, list[str]]:
@@ -93,6 +104,8 @@ def assign(model, stored: StoredWeights) -> WeightsReport:
 def _assign_layer(layer, entries, report):
     """Copy the stored weights of one layer; adds to the lists of the report."""
     by_name = {weight or _name_at(layer, i): data for i, (weight, data) in enumerate(entries)}
+    if len(by_name) == len(layer.weights) == 1:  # it needs no name, and may have none of sense
+        by_name = {layer.weights[0].name: next(iter(by_name.values()))}
     for variable in layer.weights:
         name, data = f"{layer.name}/{variable.name}", by_name.pop(variable.name, None)
         if data is None:

@@ -20,6 +20,17 @@ import numpy as np
 
 HERE = Path(__file__).parent
 
+# Training snapshots of the other families, of which every 25th anchor is kept.
+FAMILIES = (
+    "mobilenet128_1.0",
+    "densenet121",
+    "vgg16",
+    "seresnet18",
+    "seresnext50",
+    "EfficientNetB0",
+)
+FEW = 25
+
 
 def read_layout(case):
     """Return names, shapes and configurations of a snapshot, as `describe` found them."""
@@ -36,9 +47,11 @@ def weight(name, shape):
     """Return a weight that keeps activations in range and depends on its name alone."""
     noise = np.random.default_rng(zlib.crc32(name.encode())).standard_normal(shape, "float32")
     layer, kind = name.split(":")[0].split("/")[-2:]
+    if kind == "depthwise_kernel":
+        return noise * np.float32(np.sqrt(2 / np.prod(shape[:2])))
     if kind == "kernel":
         gain = np.sqrt(2 / np.prod(shape[:-1]))
-        if layer == "conv1":
+        if shape[-2] == 3:
             gain /= 60  # it sees pixels, not unit Gaussians
         elif layer.startswith("pyramid_"):
             gain *= 0.8
@@ -72,6 +85,15 @@ def describe(path):
     return {"attrs": attrs, "layers": layers}
 
 
+def without_code(layout):
+    """Return a layout without the compiled functions of Lambda layers."""
+    config = json.loads(layout["attrs"]["model_config"])
+    for layer in config["config"]["layers"]:
+        if layer["class_name"] == "Lambda":
+            layer["config"]["function"] = ["", None, None]
+    return {**layout, "attrs": {**layout["attrs"], "model_config": json.dumps(config)}}
+
+
 def with_padded_stem(layout):
     """Return a layout changed to what keras-resnet 0.1.0 and Keras 2.2.4 wrote."""
     config = json.loads(layout["attrs"]["model_config"].replace('"Functional"', '"Model"'))
@@ -92,23 +114,28 @@ def with_padded_stem(layout):
     }
 
 
-def _make(case, model, change, models, run):
+def _make(case, model, change, models, run, backbone="resnet50"):
     """Write layout and expected numbers of one case."""
     with tempfile.TemporaryDirectory() as folder:
         path = f"{folder}/model.h5"
         model.save(path)
         layout = change(describe(path))
         write_snapshot(layout, path)
-        expected = run(models.load_model(path))
+        expected = run(models.load_model(path, backbone))
     with gzip.GzipFile(HERE / f"{case}.layout.json.gz", "wb", mtime=0) as file:
-        file.write(json.dumps(layout).encode())
+        file.write(json.dumps(without_code(layout)).encode())
     np.savez_compressed(HERE / f"{case}.expected.npz", **expected)
     print({name: value.shape for name, value in expected.items()})
 
 
-def _run_training(model):
+def _run_training(model, step=5):
     regression, classification = model.predict_on_batch(images())
-    return {"regression": regression[:, ::5], "classification": classification[:, ::5]}
+    print(regression.std(), classification.std(), classification.mean())
+    return {"regression": regression[:, ::step], "classification": classification[:, ::step]}
+
+
+def _run_few(model):
+    return _run_training(model, step=FEW)
 
 
 def _run_converted(model):
@@ -134,6 +161,25 @@ def main():
     settings = {"nms_threshold": 0.3, "score_threshold": 0.55, "max_detections": 25}
     converted = models.convert_model(fine, anchor_params=anchors, pyramid_levels=levels, **settings)
     _make("old_converted", converted, with_padded_stem, models, _run_converted)
+    _make_families(models, anchors, levels)
+
+
+def _make_families(models, anchors, levels):
+    """Make the cases of `FAMILIES`, and a converted ResNet-101 with levels 2 to 7."""
+    import keras
+
+    for name in FAMILIES:
+        keras.backend.clear_session()
+        # Keras 2 before 2.4 counted layers from 1, and the old package takes "activation_81".
+        keras.layers.Activation("relu")
+        model = models.backbone(name).retinanet(num_classes=2)
+        _make(name, model, lambda layout: layout, models, _run_few, name)
+    deep = models.backbone("resnet101").retinanet(
+        num_classes=2, num_anchors=anchors.num_anchors(), pyramid_levels=levels
+    )
+    settings = {"score_threshold": 0.55, "max_detections": 25}
+    converted = models.convert_model(deep, anchor_params=anchors, pyramid_levels=levels, **settings)
+    _make("resnet101", converted, lambda layout: layout, models, _run_converted)
 
 
 if __name__ == "__main__":

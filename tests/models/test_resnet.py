@@ -59,15 +59,9 @@ def test_stride_is_in_the_first_convolution(small):
     assert strides["res3a_branch2b"] == strides["res2a_branch2a"] == (1, 1)
 
 
-def test_stems():
-    inputs = keras.Input((None, None, 3))
-    same = module.resnet(inputs, (1, 1, 1, 1), stem="same")
-    padded = module.resnet(inputs, (1, 1, 1, 1), stem="padded")
-    assert same.get_layer("conv1").padding == "same"
-    assert padded.get_layer("padding_conv1").padding == ((3, 3), (3, 3))
-    assert padded.get_layer("conv1").padding == "valid"
-    with pytest.raises(ValueError, match="expected a stem"):
-        module.resnet(inputs, (1, 1, 1, 1), stem="wide")
+def test_stem_is_padded_on_every_side(small):
+    assert small.get_layer("padding_conv1").padding == ((3, 3), (3, 3))
+    assert small.get_layer("conv1").padding == "valid"
 
 
 @pytest.mark.parametrize("frozen", [True, False])

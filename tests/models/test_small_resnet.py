@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from keras_retinanet import models
-from keras_retinanet.models.small_resnet import small_resnet
+from keras_retinanet.models.small_resnet import features
 
 
 @pytest.fixture(scope="module")
@@ -14,7 +14,7 @@ def model():
 
 def test_strides_double_from_4_to_32():
     inputs = keras.Input((None, None, 3))
-    shapes = small_resnet(inputs).compute_output_shape((1, 97, 130, 3))
+    shapes = features("resnet18_0.5", inputs).compute_output_shape((1, 97, 130, 3))
     assert [tuple(shape) for shape in shapes] == [
         (1, 25, 33, 32),
         (1, 13, 17, 64),
@@ -27,7 +27,8 @@ def test_weights_are_a_quarter_of_those_of_resnet_18():
     # Torchvision's ResNet-18 has 11,176,512 without its classifier; halving both sides of every
     # convolution but the first quarters it, and normalisation has four tensors instead of two.
     trainable = sum(
-        np.prod(w.shape) for w in small_resnet(keras.Input((None, None, 3))).trainable_weights
+        np.prod(w.shape)
+        for w in features("resnet18_0.5", keras.Input((None, None, 3))).trainable_weights
     )
     first = 7 * 7 * 3 * 64
     norms = 2 * (5 * 64 + 5 * 128 + 5 * 256 + 5 * 512)
@@ -49,7 +50,7 @@ def test_narrow_pyramid_and_heads(model):
 
 def test_norms_learn_unless_frozen(model):
     assert model.get_layer("bn_conv1").trainable
-    frozen = small_resnet(keras.Input((None, None, 3)), freeze_bn=True)
+    frozen = features("resnet18_0.5", keras.Input((None, None, 3)), freeze_bn=True)
     assert not frozen.get_layer("bn_conv1").trainable
 
 

@@ -86,6 +86,18 @@ def test_keras_2_backbone_alone(tmp_path):
     np.testing.assert_array_equal(model.get_layer("stage1").kernel, kernel)
 
 
+def test_a_lone_weight_needs_no_name(tmp_path):
+    scale = keras.layers.EinsumDense("bc,c->bc", output_shape=(3,), name="scale")
+    model = keras.Sequential([keras.Input((3,)), scale])
+    path = tmp_path / "scale.h5"
+    with h5py.File(path, "w") as file:
+        file.attrs["layer_names"] = np.array(["scale"], "S")
+        file.create_group("scale").attrs["weight_names"] = np.array(["scale/gamma:0"], "S")
+        file["scale/scale/gamma:0"] = np.array([1, 2, 3], "float32")
+    assert load_weights(model, path).matched == ["scale/kernel"]
+    np.testing.assert_array_equal(scale.kernel, [1, 2, 3])
+
+
 def test_refuses_weights_of_another_network(tmp_path):
     other = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, name="dense")])
     path = tmp_path / "other.weights.h5"

@@ -1,0 +1,26 @@
+"""EfficientNet (arXiv 1905.11946) by the old names; `applications` builds it."""
+
+from keras_retinanet.backbone_table import BACKBONES
+from keras_retinanet.models.backbones import Backbone, build_retinanet, builder, validate_name
+
+
+class EfficientNetBackbone(Backbone):
+    """EfficientNet of any size."""
+
+    names = tuple(name for name in BACKBONES if name.startswith("EfficientNet"))
+
+
+def effnet_retinanet(num_classes, backbone="EfficientNetB0", inputs=None, modifier=None, **kwargs):
+    """Return a training model on EfficientNet; see `models.backbones.build_retinanet`."""
+    validate_name(backbone, EfficientNetBackbone.names)
+    return build_retinanet(backbone, num_classes, inputs, modifier, **kwargs)
+
+
+EfficientNetB0_retinanet = builder("EfficientNetB0")
+EfficientNetB1_retinanet = builder("EfficientNetB1")
+EfficientNetB2_retinanet = builder("EfficientNetB2")
+EfficientNetB3_retinanet = builder("EfficientNetB3")
+EfficientNetB4_retinanet = builder("EfficientNetB4")
+EfficientNetB5_retinanet = builder("EfficientNetB5")
+EfficientNetB6_retinanet = builder("EfficientNetB6")
+EfficientNetB7_retinanet = builder("EfficientNetB7")
