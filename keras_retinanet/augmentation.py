@@ -4,6 +4,7 @@ A transform is a homogeneous 3x3 matrix that moves a point `(x, y)` of the image
 Matrices for single steps are made here under the names keras-retinanet has always had.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -158,13 +159,13 @@ class TransformParameters:
     Attributes:
         fill_mode: "constant", "nearest", "reflect" or "wrap": what lies outside the image.
         interpolation: "nearest", "linear", "cubic", "area" or "lanczos4".
-        cval: the value of "constant".
+        cval: the value of "constant" for all channels, or one value for each.
         relative_translation: whether translations are shares of the image's sides, not pixels.
     """
 
     fill_mode: str = "nearest"
     interpolation: str = "linear"
-    cval: float = 0
+    cval: float | Sequence[float] = 0
     relative_translation: bool = True
 
     def cvBorderMode(self):  # noqa: N802 (its name since keras-retinanet 0.1)
@@ -182,22 +183,31 @@ def _choose(name, value, table):
     return table[value]
 
 
-def apply_transform(matrix, image, params):
-    """Return an image with every point moved by a matrix `(3, 3)`; the size stays.
+def apply_transform(matrix, image, params, size=None):
+    """Return an image with every point moved by a matrix `(3, 3)`.
 
     Points are measured as boxes are: the first pixel spans 0 to 1, so a flip about the middle is an
     exact mirror image.
+
+    Args:
+        matrix: where each point of the image goes.
+        image: array `(h, w)` or `(h, w, channels)`.
+        params: a `TransformParameters`.
+        size: width and height of the result; None means those of the image.
+
+    Raises:
+        ValueError: for an unknown fill mode or interpolation.
     """
     # OpenCV puts the centre of the first pixel at 0, not at 0.5.
     matrix = np.linalg.multi_dot([translation((-0.5, -0.5)), matrix, translation((0.5, 0.5))])
-    border = params.cvBorderMode()
     return cv2.warpAffine(
         image,
         matrix[:2],
-        dsize=(image.shape[1], image.shape[0]),
+        dsize=size or (image.shape[1], image.shape[0]),
         flags=params.cvInterpolation(),
-        borderMode=border,
-        borderValue=(params.cval,) * 4,
+        borderMode=params.cvBorderMode(),
+        # OpenCV takes a single number as the value of the first channel alone.
+        borderValue=(params.cval,) * 4 if np.isscalar(params.cval) else tuple(params.cval),
     )
 
 

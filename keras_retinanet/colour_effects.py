@@ -44,13 +44,14 @@ class RandomVisualEffect:
     def __init__(self, ranges):
         """Keep the four ranges, in the order of `VisualEffect`'s attributes."""
         self._ranges = ranges
-        self._prng = np.random.default_rng()
 
     def __iter__(self):
         return self
 
     def __next__(self):
-        return self.draw(self._prng)
+        # As before: who seeds NumPy and asks for the next effect gets the same one. Generators draw
+        # with their own.
+        return self.draw(np.random)
 
     def draw(self, rng) -> VisualEffect:
         """Return an effect drawn with `rng`."""

@@ -1,10 +1,12 @@
-"""Numbers that keras-retinanet 1.0.0 computes; see data/make_core_goldens.py for its inputs."""
+"""Numbers that keras-retinanet 1.0.0 computes; see data/make_*_goldens.py for its inputs."""
 
 from pathlib import Path
 
 import numpy as np
 
-GOLDENS = dict(np.load(Path(__file__).parent / "data" / "core_goldens.npz"))
+DATA = Path(__file__).parent / "data"
+GOLDENS = dict(np.load(DATA / "core_goldens.npz"))
+AUGMENTATION = dict(np.load(DATA / "augmentation_goldens.npz"))
 
 BOXES = np.array([[10.0, 12, 60, 50], [70, 5, 128, 74], [20, 20, 45, 44]])
 LABELS = np.array([2.0, 0, 1])

@@ -3,7 +3,14 @@ import pytest
 
 from keras_retinanet import augmentation
 from keras_retinanet.augmentation import TransformParameters
+from tests.data.make_augmentation_goldens import RANGES
+from tests.goldens import AUGMENTATION as GOLDENS
 
+MODES = [
+    (fill, interpolation)
+    for fill in augmentation.BORDER_MODES
+    for interpolation in augmentation.INTERPOLATIONS
+]
 STRONG = {
     "min_rotation": -0.5,
     "max_rotation": 0.5,
@@ -44,6 +51,51 @@ def test_neutral_ranges_change_nothing():
     np.testing.assert_array_equal(augmentation.random_transform(), np.eye(3))
 
 
+def test_draws_are_those_of_old():
+    seeded = [
+        augmentation.random_transform(prng=np.random.RandomState(i), **RANGES) for i in range(6)
+    ]
+    np.testing.assert_allclose(seeded, GOLDENS["seeded"], atol=1e-12)
+    source = augmentation.random_transform_generator(prng=np.random.RandomState(3), **RANGES)
+    generated = [next(source) for _ in range(3)]
+    np.testing.assert_allclose(generated, GOLDENS["generated"], atol=1e-12)
+    np.random.seed(4)
+    drawn = [augmentation.random_transform(**RANGES) for _ in range(3)]
+    np.testing.assert_allclose(drawn, GOLDENS["global"], atol=1e-12)
+
+
+def test_matrices_and_boxes_are_those_of_old():
+    for i, matrix in enumerate(GOLDENS["seeded"]):
+        found = [
+            augmentation.change_transform_origin(matrix, (12, 20.5)),
+            augmentation.adjust_transform_for_image(matrix, GOLDENS["image"], True),
+            augmentation.adjust_transform_for_image(matrix, GOLDENS["image"], False),
+        ]
+        expected = [GOLDENS[name][i] for name in ("centred", "relative", "absolute")]
+        np.testing.assert_allclose(found, expected, atol=1e-12)
+        box = augmentation.transform_aabb(matrix, [3, 4, 20, 30])
+        np.testing.assert_allclose(box, GOLDENS["boxes"][i], atol=1e-12)
+
+
+@pytest.mark.parametrize(("fill", "interpolation"), MODES)
+def test_pixels_are_those_of_old_but_for_half_a_pixel(fill, interpolation):
+    # keras-retinanet 1.0.0 measured pixels from the middle of the first one, boxes from its edge.
+    there, back = augmentation.translation((0.5, 0.5)), augmentation.translation((-0.5, -0.5))
+    parameters = TransformParameters(fill, interpolation, cval=77)
+    for matrix, expected in zip(
+        GOLDENS["relative"], GOLDENS[f"{fill} {interpolation}"], strict=False
+    ):
+        found = augmentation.apply_transform(there @ matrix @ back, GOLDENS["image"], parameters)
+        np.testing.assert_allclose(found, expected, atol=1)
+
+
+def test_each_channel_may_have_its_own_fill():
+    parameters = TransformParameters("constant", cval=(1, 2, 3))
+    away = augmentation.translation((5, 0))
+    found = augmentation.apply_transform(away, np.zeros((2, 3, 3), "uint8"), parameters)
+    assert np.unique(found.reshape(-1, 3), axis=0).tolist() == [[1, 2, 3]]
+
+
 def test_draws_depend_on_the_generator_alone():
     source = augmentation.random_transform_generator(**STRONG)
     draws = [source.draw(np.random.default_rng(5)) for _ in range(2)]
@@ -61,20 +113,45 @@ def test_a_flip_is_an_exact_mirror_image(flips):
     np.testing.assert_array_equal(found, expected)
 
 
-@pytest.mark.parametrize("seed", range(8))
-def test_pixels_and_boxes_are_moved_alike(seed):
-    image = np.zeros((120, 160, 3), "uint8")
-    image[50:70, 60:100] = 255
-    box = np.array([[60, 50, 100, 70]])
-    transform = augmentation.random_transform(**STRONG, prng=np.random.default_rng(seed))
-    transform = augmentation.adjust_transform_for_image(transform, image, True)
-    parameters = TransformParameters(fill_mode="constant")
-    moved = augmentation.apply_transform(transform, image, parameters)
-    rows, columns = np.nonzero(moved[..., 0] > 127)
+STEPS = {
+    "flip x": augmentation.scaling((-1, 1)),
+    "flip y": augmentation.scaling((1, -1)),
+    "rotation": augmentation.rotation(0.4),
+    "shear": augmentation.shear(-0.3),
+    "scaling": augmentation.scaling((1.4, 0.7)),
+    "translation": augmentation.translation((0.125, -0.175)),
+    **{
+        f"all, seed {seed}": augmentation.random_transform(
+            **STRONG, prng=np.random.default_rng(seed)
+        )
+        for seed in range(8)
+    },
+}
+
+
+@pytest.mark.parametrize("interpolation", augmentation.INTERPOLATIONS)
+@pytest.mark.parametrize("step", STEPS)
+def test_pixels_points_and_boxes_are_moved_alike(step, interpolation):
+    image = np.zeros((240, 320, 3), "uint8")
+    image[100:140, 120:200] = 255
+    transform = augmentation.adjust_transform_for_image(STEPS[step], image, True)
+    parameters = TransformParameters("constant", interpolation)
+    moved = augmentation.apply_transform(transform, image, parameters)[..., 0]
+    rows, columns = np.nonzero(moved > 127)
     seen = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
-    limits = [160, 120, 160, 120]
-    expected = np.clip(augmentation.transform_boxes(transform, box)[0], 0, limits)
-    np.testing.assert_allclose(seen, expected, atol=1.5)
+    expected = augmentation.transform_boxes(transform, np.array([[120, 100, 200, 140]]))[0]
+    assert (expected[:2] > 1).all()  # it stays inside
+    assert (expected[2:] < [319, 239]).all()
+    # Corners of a turned block are thinner than a pixel.
+    np.testing.assert_allclose(seen, expected, atol=0 if "flip" in step else 1.5)
+    # The middle of the block is known to a fraction of a pixel, so half a pixel would show.
+    light = moved.astype(float)
+    middle = [
+        (light.sum(axis=0) * (np.arange(320) + 0.5)).sum() / light.sum(),
+        (light.sum(axis=1) * (np.arange(240) + 0.5)).sum() / light.sum(),
+    ]
+    tolerance = 0.2 if interpolation == "nearest" else 0.05
+    np.testing.assert_allclose(middle, (transform @ [160, 120, 1])[:2], atol=tolerance)
 
 
 def test_boxes_of_nothing_and_the_old_single_box():

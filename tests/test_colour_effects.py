@@ -4,6 +4,8 @@ import pytest
 
 from keras_retinanet import colour_effects
 from keras_retinanet.colour_effects import VisualEffect
+from tests.data.make_augmentation_goldens import EFFECTS
+from tests.goldens import AUGMENTATION as GOLDENS
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (6, 5, 3)).astype("uint8")
 
@@ -41,6 +43,17 @@ def test_the_image_given_stays_as_it_is():
     before = IMAGE.copy()
     VisualEffect(1.1, 0.1, 0.1, 1.1)(IMAGE)
     np.testing.assert_array_equal(IMAGE, before)
+
+
+def test_draws_and_colours_are_those_of_old():
+    np.random.seed(5)
+    source = colour_effects.random_visual_effect_generator()
+    drawn = [next(source) for _ in range(3)]
+    found = [list(vars(effect).values()) for effect in drawn]
+    np.testing.assert_allclose(found, GOLDENS["drawn"], atol=1e-12)
+    drawn += [VisualEffect(*values) for values in EFFECTS]
+    coloured = [effect(GOLDENS["image"]) for effect in drawn]
+    np.testing.assert_array_equal(coloured, GOLDENS["coloured"])
 
 
 def test_draws_lie_in_the_ranges_and_depend_on_the_generator_alone():
