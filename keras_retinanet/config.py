@@ -1,24 +1,36 @@
-"""The .ini file of anchor parameters and pyramid levels, parsed once."""
+"""The .ini file of anchor parameters, pyramid levels and augmentation, parsed once."""
 
 import configparser
-from dataclasses import dataclass
+import contextlib
+import difflib
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 from keras_retinanet.anchors import DEFAULT_LEVELS, AnchorParameters
+from keras_retinanet.augmentation_settings import KNOBS
 
 _KEYS = {"sizes": int, "strides": int, "ratios": float, "scales": float}
+_SECTIONS = {
+    "anchor_parameters": list(_KEYS),
+    "pyramid_levels": ["levels"],
+    "augmentation": list(KNOBS),
+}
 
 
 @dataclass(frozen=True)
 class Config:
-    """What a config file may set; None where it does not.
+    """What a config file may set; None or empty where it does not.
 
     Attributes:
         anchor_params: from `[anchor_parameters]`.
         pyramid_levels: from `[pyramid_levels]`, such as (2, 3, 4, 5, 6, 7).
+        augmentation: from `[augmentation]`: those attributes of `AugmentationSettings` it names.
     """
 
     anchor_params: AnchorParameters | None = None
     pyramid_levels: tuple[int, ...] | None = None
+    augmentation: Mapping = field(default_factory=dict, hash=False)
 
     @classmethod
     def of(cls, config) -> "Config":
@@ -32,7 +44,7 @@ class Config:
             anchors = parse_anchor_parameters(config)
         if "pyramid_levels" in config:
             levels = tuple(parse_pyramid_levels(config))
-        return cls(anchors, levels)
+        return cls(anchors, levels, _augmentation(config))
 
 
 def load_config(path) -> Config:
@@ -43,16 +55,11 @@ def load_config(path) -> Config:
         ValueError: naming file, section and key, if something is missing, unknown or malformed, or
             if there is not one size and stride for each level.
     """
-    try:
-        config = Config.of(read_config_file(path))
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
-    levels = config.pyramid_levels or DEFAULT_LEVELS
-    if config.anchor_params and len(config.anchor_params.sizes) != len(levels):
-        raise ValueError(
-            f"{path}: [anchor_parameters] sizes: expected one for each of the pyramid levels "
-            f"{list(levels)}, got {config.anchor_params.sizes}"
-        )
+    with _naming(path):
+        parser = _read(path)
+        _check_sections(parser)
+        config = Config.of(parser)
+        _check_levels(config)
     return config
 
 
@@ -61,23 +68,16 @@ def read_config_file(config_path) -> configparser.ConfigParser:
 
     Raises:
         OSError: if the file cannot be read.
-        ValueError: if it is no .ini file, or a section or key is missing or unknown.
+        ValueError: naming the file, if it is no .ini file, or a section or key is missing or
+            unknown.
     """
-    config = configparser.ConfigParser()
-    with open(config_path, encoding="utf-8-sig") as file:
-        try:
-            config.read_file(file)
-        except configparser.Error as error:
-            raise ValueError(f"expected an .ini file: {' '.join(str(error).split())}") from None
-    if "anchor_parameters" not in config:
-        raise ValueError(f"expected a section [anchor_parameters], got {config.sections()}")
-    unknown = set(config["anchor_parameters"]) - set(_KEYS)
-    if unknown:
-        raise ValueError(
-            f"[anchor_parameters]: expected the keys {list(_KEYS)}, got {sorted(unknown)}"
-        )
-    if "pyramid_levels" in config and "levels" not in config["pyramid_levels"]:
-        raise ValueError("[pyramid_levels]: expected the key levels")
+    with _naming(config_path):
+        config = _read(config_path)
+        if "anchor_parameters" not in config:
+            raise ValueError(f"expected a section [anchor_parameters], got {config.sections()}")
+        _check_keys(config, "anchor_parameters")
+        if "pyramid_levels" in config and "levels" not in config["pyramid_levels"]:
+            raise ValueError("[pyramid_levels]: expected the key levels")
     return config
 
 
@@ -87,7 +87,7 @@ def parse_anchor_parameters(config) -> AnchorParameters:
     Raises:
         ValueError: naming section and key.
     """
-    values = {key: _numbers(config, "anchor_parameters", key, kind) for key, kind in _KEYS.items()}
+    values = {key: _positive(config, "anchor_parameters", key, kind) for key, kind in _KEYS.items()}
     if len(values["sizes"]) != len(values["strides"]):
         raise ValueError(
             "[anchor_parameters]: sizes and strides should have an equal number of values, "
@@ -102,21 +102,101 @@ def parse_pyramid_levels(config) -> list[int]:
     Raises:
         ValueError: naming section and key.
     """
-    return _numbers(config, "pyramid_levels", "levels", int)
+    return _positive(config, "pyramid_levels", "levels", int)
 
 
-def _numbers(config, section, key, kind):
-    """Return the numbers, separated by white space, of one key."""
+@contextlib.contextmanager
+def _naming(path) -> Iterator[None]:
+    """Put the file before the message of a ValueError."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def _read(path) -> configparser.ConfigParser:
+    # No value refers to another, so a per cent sign is nothing special.
+    config = configparser.ConfigParser(interpolation=None)
+    with open(path, encoding="utf-8-sig") as file:
+        try:
+            config.read_file(file)
+        except (configparser.Error, UnicodeDecodeError) as error:
+            raise ValueError(f"expected an .ini file: {' '.join(str(error).split())}") from None
+    return config
+
+
+def _check_sections(config):
+    unknown = [name for name in config.sections() if name not in _SECTIONS]
+    if unknown or not config.sections():
+        names = [f"[{name}]" for name in _SECTIONS]
+        raise ValueError(
+            f"expected a section {', '.join(names[:-1])} or {names[-1]}, got {unknown}"
+            f"{_hint(unknown, _SECTIONS)}"
+        )
+    for section in config.sections():
+        _check_keys(config, section)
+
+
+def _check_keys(config, section):
+    keys = _SECTIONS[section]
+    unknown = [key for key in config[section] if key not in keys]
+    if unknown:
+        raise ValueError(
+            f"[{section}]: expected the keys {keys}, got {unknown}{_hint(unknown, keys)}"
+        )
+
+
+def _hint(unknown, known) -> str:
+    close = difflib.get_close_matches(unknown[0], known, n=1) if unknown else []
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def _check_levels(config):
+    levels = list(config.pyramid_levels or DEFAULT_LEVELS)
+    if len(set(levels)) != len(levels) or not set(levels) <= set(range(2, 8)):
+        raise ValueError(
+            f"[pyramid_levels] levels: expected different numbers from 2 to 7, got {levels}"
+        )
+    if 7 in levels and 6 not in levels:
+        raise ValueError(f"[pyramid_levels] levels: expected 6, of which 7 is made, got {levels}")
+    sizes = (config.anchor_params or AnchorParameters.default).sizes
+    if len(sizes) != len(levels):
+        given = "got" if config.anchor_params else "and without the section there are"
+        raise ValueError(
+            "[anchor_parameters] sizes: expected one for each of the pyramid levels "
+            f"{levels}, {given} {sizes}"
+        )
+
+
+def _augmentation(config) -> dict:
+    values = {}
+    for key, text in config["augmentation"].items() if "augmentation" in config else ():
+        try:
+            values[key] = KNOBS[key].read(_numbers(text, float))
+        except ValueError as error:
+            raise ValueError(f"[augmentation] {key}: {error}") from None
+    return values
+
+
+def _positive(config, section, key, kind):
+    """Return the numbers above 0, separated by white space, of one key."""
     if key not in config[section]:
         raise ValueError(f"[{section}]: expected the key {key}")
     text = config[section][key]
     try:
-        numbers = [kind(value) for value in text.split()]
+        numbers = _numbers(text, kind)
     except ValueError:
         numbers = []
-    if not numbers or min(numbers) <= 0:
+    if not numbers or not all(0 < number < math.inf for number in numbers):
         raise ValueError(
             f"[{section}] {key}: expected {kind.__name__} numbers above 0, separated by spaces, "
             f"got {text!r}"
         )
     return numbers
+
+
+def _numbers(text, kind):
+    try:
+        return [kind(value) for value in text.split()]
+    except ValueError:
+        raise ValueError(f"expected numbers separated by spaces, got {text!r}") from None

@@ -1,3 +1,5 @@
+import configparser
+
 import pytest
 
 from keras_retinanet import config
@@ -18,6 +20,39 @@ def test_reads_anchors_and_levels(tmp_path):
     assert found.anchor_params == AnchorParameters([16, 32], [8, 16], [0.5, 1], [1, 1.2, 1.6])
 
 
+def test_augmentation_alone_is_enough(tmp_path):
+    text = "[augmentation]\nflip_x_chance = 0.25\nrotation = -0.1  0.2\nscale_range=0.5 1\n"
+    found = config.load_config(write(tmp_path, text))
+    assert found == config.Config(
+        augmentation={"flip_x_chance": 0.25, "rotation": (-0.1, 0.2), "scale_range": (0.5, 1)}
+    )
+    assert isinstance(hash(found), int)
+
+
+def test_levels_alone_are_enough_if_the_usual_anchors_fit(tmp_path):
+    found = config.load_config(write(tmp_path, "[pyramid_levels]\nlevels = 2 3 4 5 6\n"))
+    assert found == config.Config(pyramid_levels=(2, 3, 4, 5, 6))
+
+
+def test_a_missing_file_is_named(tmp_path):
+    for read in (config.load_config, config.read_config_file):
+        with pytest.raises(FileNotFoundError, match=r"none\.ini"):
+            read(tmp_path / "none.ini")
+
+
+def test_old_functions_name_the_file_and_want_anchors(tmp_path):
+    path = write(tmp_path, "[augmentation]\nhue = 0 0.1\n")
+    with pytest.raises(ValueError, match=r"ini: expected a section \[anchor_parameters\]"):
+        config.read_config_file(path)
+
+
+def test_old_functions_take_any_parser():
+    parser = configparser.ConfigParser()
+    parser.read_string(GOOD + "[mine]\nkey = 1\n")
+    assert config.parse_anchor_parameters(parser).sizes == [16, 32]
+    assert config.Config.of(parser).anchor_params.strides == [8, 16]
+
+
 def test_old_functions_agree(tmp_path):
     parser = config.read_config_file(write(tmp_path, GOOD + "[pyramid_levels]\nlevels = 3 4\n"))
     assert config.parse_pyramid_levels(parser) == [3, 4]
@@ -36,6 +71,24 @@ def test_old_functions_agree(tmp_path):
         (GOOD.replace("8 16", "8"), "equal number of values"),
         (GOOD.replace("ratios = 0.5 1\n", ""), r"\[anchor_parameters\]: expected the key ratios"),
         (GOOD + "[pyramid_levels]\n", r"\[pyramid_levels\]: expected the key levels"),
+        ("", r"expected a section .*, got \[\]"),
+        ("[augmentations]\n", r"got \['augmentations'\] \(did you mean 'augmentation'\?\)"),
+        (GOOD + "[pyramid_level]\nlevels = 3 4\n", "did you mean 'pyramid_levels'"),
+        (GOOD + "size = 3\n", "did you mean 'sizes'"),
+        (GOOD + "[pyramid_levels]\nlevel = 3 4\n", r"\[pyramid_levels\]: .* mean 'levels'"),
+        (GOOD + "sizes = 3\n", "expected an .ini file: .* 'sizes' .* already exists"),
+        (GOOD.replace("16 32", ""), r"\[anchor_parameters\] sizes: .* got ''"),
+        (GOOD.replace("16 32", "16, 32"), r"sizes: expected int numbers .* got '16, 32'"),
+        (GOOD.replace("16 32", "50% 32"), r"sizes: .* got '50% 32'"),
+        (GOOD.replace("1.2", "nan"), r"scales: .* got '1 nan 1.6'"),
+        (GOOD + "[pyramid_levels]\nlevels = 3 8\n", r"levels: expected .* from 2 to 7, got \[3, 8"),
+        (GOOD + "[pyramid_levels]\nlevels = 3 3\n", r"levels: expected different numbers"),
+        (GOOD + "[pyramid_levels]\nlevels = 5 7\n", r"levels: expected 6, of which 7 is made"),
+        ("[pyramid_levels]\nlevels = 3 4\n", r"without the section there are \[32, 64"),
+        ("[augmentation]\nrotate = 1 2\n", r"\[augmentation\]: .*did you mean 'rotation'"),
+        ("[augmentation]\nhue = x\n", r"\[augmentation\] hue: expected numbers .* got 'x'"),
+        ("[augmentation]\nhue =\n", r"\[augmentation\] hue: expected two .* got nothing"),
+        ("[augmentation]\nhue = 0 2\n", r"\[augmentation\] hue: .* in -1\.\.1, got 0 2"),
         (GOOD, r"sizes: expected one for each of the pyramid levels \[3, 4, 5, 6, 7\]"),
     ],
 )

@@ -4,7 +4,13 @@ import os
 import warnings
 from dataclasses import replace
 
-from keras_retinanet.bin import common, datasets, train_options, train_output
+from keras_retinanet.bin import (
+    augmentation_options,
+    common,
+    datasets,
+    train_options,
+    train_output,
+)
 
 
 @common.exits_cleanly
@@ -79,8 +85,10 @@ def load_snapshot(options):
 def open_data(options, snapshot):
     """Return the generators to train on and to evaluate on (None if there is none)."""
     from keras_retinanet import models
-    from keras_retinanet.augmentation import random_transform_generator
+    from keras_retinanet.config import Config, load_config
 
+    given = load_config(options.config) if options.config else Config()
+    augmentation = augmentation_options.settings(options, given.augmentation)
     details = snapshot.details if snapshot else None
     source = details or models.backbone(options.backbone)
     arguments = {
@@ -90,13 +98,11 @@ def open_data(options, snapshot):
         "preprocess_image": source.preprocess_image,
         "batch_size": options.batch_size,
         "group_method": options.group_method,
-        "config": read_config(options, details),
+        "config": choose_config(options, given, details),
         "seed": options.seed,
         "strict": options.strict,
     }
-    changes = {"transform_generator": random_transform_generator(flip_x_chance=0.5)}
-    if options.random_transform:
-        changes = strong_augmentation()
+    changes = augmentation.generator_arguments()
     training = datasets.open_training(options, **arguments, **changes)
     if options.batch_size > training.size():
         raise ValueError(
@@ -112,33 +118,10 @@ def open_data(options, snapshot):
     return training, validation
 
 
-def strong_augmentation() -> dict:
-    """Return the generators of `--random-transform`, as strong as they have always been."""
-    from keras_retinanet.augmentation import random_transform_generator
-    from keras_retinanet.colour_effects import random_visual_effect_generator
-
-    return {
-        "transform_generator": random_transform_generator(
-            min_rotation=-0.1,
-            max_rotation=0.1,
-            min_translation=(-0.1, -0.1),
-            max_translation=(0.1, 0.1),
-            min_shear=-0.1,
-            max_shear=0.1,
-            min_scaling=(0.9, 0.9),
-            max_scaling=(1.1, 1.1),
-            flip_x_chance=0.5,
-            flip_y_chance=0.5,
-        ),
-        "visual_effect_generator": random_visual_effect_generator(),
-    }
-
-
-def read_config(options, details):
+def choose_config(options, given, details):
     """Return anchors and levels: those of --config, else of the snapshot, else unset."""
-    from keras_retinanet.config import Config, load_config
+    from keras_retinanet.config import Config
 
-    given = load_config(options.config) if options.config else Config()
     if details is None:
         return given
     if details.anchors is None and given.anchor_params is None:

@@ -3,7 +3,7 @@
 import argparse
 import warnings
 
-from keras_retinanet.bin import common, datasets
+from keras_retinanet.bin import augmentation_options, common, datasets
 from keras_retinanet.bin.list_backbones import ListBackbones
 
 # What a data set takes where nothing is given: for photos, and for the small drawn images.
@@ -38,6 +38,7 @@ def add_options(parser) -> None:
     _add_start_options(parser.add_argument_group("where to start"))
     _add_run_options(parser.add_argument_group("the run"))
     _add_image_options(parser.add_argument_group("images"))
+    augmentation_options.add_options(parser)
     _add_output_options(parser.add_argument_group("output"))
     _add_machine_options(parser.add_argument_group("machine"))
 
@@ -64,7 +65,9 @@ def _add_start_options(group):
     )
     group.add_argument("--list-backbones", action=ListBackbones, help="print all backbones and end")
     group.add_argument("--freeze-backbone", action="store_true", help="train the new layers only")
-    group.add_argument("--config", help=".ini file with anchor parameters and pyramid levels")
+    group.add_argument(
+        "--config", help=".ini file with anchor parameters, pyramid levels and augmentation"
+    )
 
 
 def _add_run_options(group):
@@ -89,7 +92,6 @@ def _add_run_options(group):
 
 
 def _add_image_options(group):
-    group.add_argument("--random-transform", action="store_true", help="augment strongly")
     group.add_argument("--image-min-side", type=int, help="shortest side (default: 800)")
     group.add_argument("--image-max-side", type=int, help="longest side (default: 1333)")
     group.add_argument("--no-resize", action="store_true", help="leave images as they are")
@@ -162,6 +164,7 @@ def _check(options):
         )
     if options.image_max_side < options.image_min_side:
         raise ValueError("--image-max-side: expected at least --image-min-side")
+    augmentation_options.given(options)
     if options.multi_gpu > 1 and not options.multi_gpu_force:
         raise ValueError("--multi-gpu is experimental: add --multi-gpu-force to go on")
     if options.multi_gpu > 1 and options.batch_size < options.multi_gpu:

@@ -7,15 +7,12 @@ from collections import Counter
 import keras
 import numpy as np
 
+from keras_retinanet import samples
 from keras_retinanet.anchors import anchors_for_shape, guess_shapes
-from keras_retinanet.augmentation import (
-    TransformParameters,
-    adjust_transform_for_image,
-    apply_transform,
-    transform_boxes,
-)
+from keras_retinanet.augmentation import TransformParameters, adjust_transform_for_image
 from keras_retinanet.config import Config
 from keras_retinanet.images import preprocess_image, resize_image
+from keras_retinanet.preprocessing.groups import Groups
 from keras_retinanet.targets import anchor_targets_compact
 
 
@@ -47,6 +44,8 @@ class Generator(keras.utils.PyDataset):
         preprocess_image=preprocess_image,
         config=None,
         *,
+        random_crop=None,
+        scale_range=None,
         seed=0,
         strict=False,
     ):
@@ -69,12 +68,17 @@ class Generator(keras.utils.PyDataset):
             compute_shapes: function of image shape and levels that returns each level's shape.
             preprocess_image: function that normalises a BGR image.
             config: a `Config` or what `read_config_file` returns, for anchors and levels.
+            random_crop: a `RandomCrop`; None for none.
+            scale_range: least and greatest factor on both sides of the resized images, drawn for
+                each batch, since images of several scales in one batch would be mostly padding;
+                None for 1.
             seed: what all random draws start from.
             strict: whether an unreadable image raises an error; else it is named in a warning,
                 counted in `skipped`, and another image takes its place.
 
         Raises:
-            ValueError: for a batch size below 1, an unknown group method, or an empty data set.
+            ValueError: for a batch size below 1, an unknown group method, an empty data set, or a
+                range of scales without resizing.
         """
         super().__init__()
         self.transform_generator = transform_generator
@@ -90,13 +94,16 @@ class Generator(keras.utils.PyDataset):
         self.compute_shapes = compute_shapes
         self.preprocess_image = preprocess_image
         self.config = Config.of(config)
+        self.random_crop = random_crop
+        self.scale_range = scale_range
         self.seed = seed
         self.strict = strict
         self.epoch = 0
         self.skipped = Counter()
         self.failure: Exception | None = None  # what stopped a thread of the pipeline
         self._lock = threading.Lock()
-        self._epoch_groups = {}
+        if no_resize and scale_range is not None:
+            raise ValueError("a range of scales needs images that are resized")
         self.group_images()
 
     def size(self) -> int:
@@ -146,45 +153,17 @@ class Generator(keras.utils.PyDataset):
 
     def group_images(self) -> None:
         """Make `groups`, the image indices of each batch of this epoch."""
-        if self.batch_size < 1:
-            raise ValueError(f"expected a batch size of at least 1, got {self.batch_size}")
-        if self.group_method not in ("none", "random", "ratio"):
-            raise ValueError(
-                f"expected group_method 'none', 'random' or 'ratio', got {self.group_method!r}"
-            )
-        if not self.size():
-            raise ValueError("expected a data set with at least one image, got none")
+        ratios = None
         if self.group_method == "ratio":
-            self._ratios = np.array([self.image_aspect_ratio(i) for i in range(self.size())])
-        self._epoch_groups = {}
+            ratios = [self.image_aspect_ratio(i) for i in range(self.size())]
+        self._groups = Groups(
+            self.size(), self.batch_size, self.group_method, self.shuffle_groups, self.seed, ratios
+        )
         self.groups = self.groups_of(self.epoch)
 
     def groups_of(self, epoch) -> list[list[int]]:
         """Return the image indices of each batch of an epoch."""
-        with self._lock:
-            if epoch not in self._epoch_groups:
-                # Batches are fetched ahead, so two epochs are in use at a time.
-                self._epoch_groups = {
-                    known: groups
-                    for known, groups in self._epoch_groups.items()
-                    if known >= epoch - 1
-                }
-                self._epoch_groups[epoch] = self._draw_groups(epoch)
-            return self._epoch_groups[epoch]
-
-    def _draw_groups(self, epoch):
-        rng = np.random.default_rng([self.seed, epoch])
-        order = np.arange(self.size())
-        if self.group_method == "random" or (self.group_method == "ratio" and self.shuffle_groups):
-            rng.shuffle(order)
-        if self.group_method == "ratio":
-            # Images of one ratio meet others of it each epoch; the sort keeps their random order.
-            order = order[np.argsort(self._ratios[order], kind="stable")]
-        filled = np.resize(order, -(-len(order) // self.batch_size) * self.batch_size)
-        groups = filled.reshape(-1, self.batch_size).tolist()
-        if self.shuffle_groups:
-            rng.shuffle(groups)
-        return groups
+        return self._groups.of(epoch)
 
     def on_epoch_end(self) -> None:
         """Go on to the next epoch: other draws, and other groups if they are shuffled."""
@@ -206,16 +185,27 @@ class Generator(keras.utils.PyDataset):
     def compute_input_output(self, group, epoch=None):
         """Return the batch of the images `group`, drawn as in an epoch (None: this one)."""
         epoch = self.epoch if epoch is None else epoch
-        samples = [self.sample(image_index, epoch) for image_index in group]
-        images = [image for image, _ in samples]
-        annotations = [annotation for _, annotation in samples]
+        scale = self.draw_scale(group[0], epoch)
+        drawn = [self.sample(image_index, epoch, scale) for image_index in group]
+        images = [image for image, _ in drawn]
+        annotations = [annotation for _, annotation in drawn]
         return self.compute_inputs(images), self.compute_targets(images, annotations)
 
-    def sample(self, image_index, epoch):
+    def draw_scale(self, image_index, epoch) -> float:
+        """Return the factor on the image sides in the batch that an image begins."""
+        if self.scale_range is None:
+            return 1.0
+        # The 1 keeps this draw apart from those of the sample.
+        rng = np.random.default_rng([self.seed, epoch, image_index, 1])
+        return float(rng.uniform(*self.scale_range))
+
+    def sample(self, image_index, epoch, scale=None):
         """Return a normalised image and its annotations, changed at random as drawn for an epoch.
 
-        An unreadable image is replaced by the next readable one, unless `strict`.
+        An unreadable image is replaced by the next readable one, unless `strict`. The `scale` is
+        that of the batch; None means that of a batch which the image begins.
         """
+        scale = self.draw_scale(image_index, epoch) if scale is None else scale
         for offset in range(self.size()):
             index = (image_index + offset) % self.size()
             try:
@@ -229,7 +219,7 @@ class Generator(keras.utils.PyDataset):
             annotations = self.filter_annotations(image, annotations, index)
             image = self.random_visual_effect(image, rng)
             image, annotations = self.random_transform(image, annotations, rng)
-            return self.preprocess(image, annotations)
+            return self.preprocess(image, annotations, scale)
         raise ValueError(f"none of the {self.size()} images can be read")
 
     def _skip(self, image_index, error):
@@ -243,22 +233,14 @@ class Generator(keras.utils.PyDataset):
     def filter_annotations(self, image, annotations, image_index):
         """Return annotations without boxes that are empty or leave the image, with a warning."""
         boxes = np.asarray(annotations["bboxes"], "float64").reshape(-1, 4)
-        height, width = image.shape[:2]
-        good = (
-            (boxes[:, 2] > boxes[:, 0])
-            & (boxes[:, 3] > boxes[:, 1])
-            & (boxes[:, :2] >= 0).all(axis=1)
-            & (boxes[:, 2] <= width)
-            & (boxes[:, 3] <= height)
-        )
+        good = samples.are_valid(boxes, image.shape)
         if not good.all():
             warnings.warn(
                 f"Image {self.image_path(image_index)} with id {image_index} (shape {image.shape}) "
                 f"contains the following invalid boxes: {boxes[~good].tolist()}.",
                 stacklevel=2,
             )
-        kept = {key: np.asarray(values)[good] for key, values in annotations.items()}
-        return {**kept, "bboxes": boxes[good]}
+        return samples.select({**annotations, "bboxes": boxes}, good)
 
     def random_visual_effect(self, image, rng):
         """Return an image with random colours."""
@@ -267,22 +249,16 @@ class Generator(keras.utils.PyDataset):
         return _draw(self.visual_effect_generator, rng, self._lock)(image)
 
     def random_transform(self, image, annotations, rng):
-        """Return an image and its boxes, moved by one random transform."""
-        if self.transform_generator is None:
-            return image, annotations
-        transform = _draw(self.transform_generator, rng, self._lock)
+        """Return an image and its boxes, moved by one random transform and cropped."""
+        transform, window = np.eye(3), None
         parameters = self.transform_parameters
-        transform = adjust_transform_for_image(transform, image, parameters.relative_translation)
-        if np.allclose(transform, np.eye(3)):
-            return image, annotations
-        boxes = transform_boxes(transform, annotations["bboxes"])
-        height, width = image.shape[:2]
-        clipped = np.clip(boxes, 0, [width, height, width, height])
-        # A box pushed out of the image by more than this shows too little of its object.
-        kept = _areas(clipped) > 0.25 * _areas(boxes)
-        moved = {key: values[kept] for key, values in annotations.items()}
-        image = apply_transform(transform, image, parameters)
-        return image, {**moved, "bboxes": clipped[kept]}
+        if self.transform_generator is not None:
+            transform = _draw(self.transform_generator, rng, self._lock)
+            relative = parameters.relative_translation
+            transform = adjust_transform_for_image(transform, image, relative)
+        if self.random_crop is not None:
+            window = self.random_crop.draw(rng, image.shape)
+        return samples.move(image, annotations, transform, parameters, window)
 
     def resize_image(self, image):
         """Return an image resized as this data set is, and the factor."""
@@ -290,11 +266,15 @@ class Generator(keras.utils.PyDataset):
             return image, 1.0
         return resize_image(image, self.image_min_side, self.image_max_side)
 
-    def preprocess(self, image, annotations):
-        """Return an image resized and normalised, float32, and its boxes at that size."""
-        image, scale = self.resize_image(image)
+    def preprocess(self, image, annotations, scale=1.0):
+        """Return an image resized, `scale` times, and normalised, and its boxes at that size."""
+        if scale == 1:
+            image, factor = self.resize_image(image)
+        else:
+            sides = self.image_min_side * scale, self.image_max_side * scale
+            image, factor = resize_image(image, *sides)
         image = np.asarray(self.preprocess_image(image), "float32")
-        return image, {**annotations, "bboxes": annotations["bboxes"] * scale}
+        return image, {**annotations, "bboxes": annotations["bboxes"] * factor}
 
     def compute_inputs(self, image_group):
         """Return images as one array, padded with 0 at the right and bottom to the largest."""
@@ -328,7 +308,3 @@ def _draw(source, rng, lock):
         return source.draw(rng)
     with lock:
         return next(source)
-
-
-def _areas(boxes):
-    return np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)

@@ -82,6 +82,21 @@ def test_trains_evaluates_resumes_and_writes_everything(data_set, tmp_path, caps
         assert [row["epoch"] for row in csv.DictReader(file)] == ["1", "2", "3"]
 
 
+def test_augmentation_comes_from_flags_and_config(data_set, tmp_path):
+    config = tmp_path / "config.ini"
+    config.write_text("[augmentation]\nscale_range = 0.5 0.5\nbrightness = 0.5 0.5\n")
+    more = ("--config", str(config), "--random-crop", "1", "--flip-x-chance", "0")
+    parsed = train_options.parse_args(options(data_set, tmp_path, *more, "--brightness", "0", "0"))
+    training, _ = train.open_data(parsed, None)
+    assert training.random_crop.chance == 1
+    assert training.visual_effect_generator is None
+    assert training.sample(2, 0)[0].shape == (32, 32, 3)
+    parsed.val_annotations = data_set[1]
+    validation = train.open_data(parsed, None)[1]
+    np.testing.assert_array_equal(validation.sample(2, 0)[0], validation.sample(2, 1)[0])
+    assert validation.sample(2, 0)[0].shape == (64, 64, 3)
+
+
 @pytest.mark.filterwarnings("default:skipped")
 def test_unreadable_images_are_skipped_or_stop_the_run(data_set, tmp_path, capsys):
     (tmp_path / "2.png").write_bytes(b"")
@@ -111,6 +126,8 @@ def test_a_loss_that_is_no_number_stops_the_run(data_set, tmp_path, capsys):
         (["--weights", "nowhere.h5"], "nowhere.h5"),
         (["--snapshot", "nowhere.h5"], "nowhere.h5"),
         (["--config", "nowhere.ini"], "nowhere.ini"),
+        (["--rotation", "5", "10"], "--rotation: expected two numbers, the least first, in"),
+        (["--scale-range", "1", "2", "--no-resize"], "--scale-range: has no meaning with"),
         (["--gpu", "99"], "--gpu 99: TensorFlow sees"),
     ],
 )

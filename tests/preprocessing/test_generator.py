@@ -1,12 +1,20 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from keras_retinanet import targets
 from keras_retinanet.anchors import AnchorParameters
 from keras_retinanet.augmentation import random_transform_generator
+from keras_retinanet.augmentation_settings import STRONG
 from keras_retinanet.colour_effects import random_visual_effect_generator
 from keras_retinanet.config import Config
 from keras_retinanet.preprocessing.generator import Generator
+from keras_retinanet.samples import RandomCrop
+
+EVERYTHING = replace(
+    STRONG, random_crop=0.7, crop_min_share=0.5, scale_range=(0.5, 1.5)
+).generator_arguments()
 
 
 class Blocks(Generator):
@@ -102,6 +110,71 @@ def test_a_batch_depends_on_seed_epoch_and_image_alone():
     assert not np.array_equal(first.sample(0, 1)[0], first.sample(0, 2)[0])
 
 
+def everything(**options):
+    sides = {"no_resize": False, "image_min_side": 64, "image_max_side": 128}
+    return Blocks(**{"batch_size": 2, **sides, **EVERYTHING, **options})
+
+
+def test_samples_are_the_same_in_any_order_and_others_in_another_epoch():
+    forward, backward = everything(), everything()
+    draws = [(epoch, index) for epoch in range(3) for index in range(5)]
+    first = {key: forward.sample(key[1], key[0]) for key in draws}
+    second = {key: backward.sample(key[1], key[0]) for key in reversed(draws)}
+    for key in draws:
+        np.testing.assert_array_equal(first[key][0], second[key][0])
+        np.testing.assert_array_equal(first[key][1]["bboxes"], second[key][1]["bboxes"])
+    pictures = [first[key][0].tobytes() for key in draws]
+    assert len(set(pictures)) == len(draws)
+    assert not np.array_equal(everything(seed=1).sample(0, 0)[0], first[0, 0][0])
+
+
+def test_boxes_stay_on_their_blocks_through_everything():
+    straight = replace(STRONG, rotation=(0, 0), shear=(0, 0), hue=(0, 0), scale_range=(0.5, 1.5))
+    straight = replace(straight, random_crop=0.7).generator_arguments()
+    generator = Blocks(no_resize=False, image_min_side=64, image_max_side=128, **straight)
+    for epoch in range(20):
+        image, annotations = generator.sample(3, epoch)
+        rows, columns = np.nonzero(image[..., 0] > image.max() / 2)
+        for box in annotations["bboxes"]:
+            seen = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+            np.testing.assert_allclose(seen, box, atol=1.5)
+
+
+def test_a_crop_fills_the_image_sides():
+    generator = Blocks(
+        no_resize=False, image_min_side=64, image_max_side=64, random_crop=RandomCrop(1, 0.5)
+    )
+    sizes = []
+    for epoch in range(30):
+        image, annotations = generator.sample(0, epoch)
+        assert image.shape == (64, 64, 3)
+        for x1, y1, x2, y2 in annotations["bboxes"]:
+            assert image[round(y1) : round(y2), round(x1) : round(x2)].mean() > 245
+            sizes.append(x2 - x1)
+    assert 70 > max(sizes) > 45  # the block is 36 wide in the whole image
+    assert min(sizes) < 36  # cut
+
+
+def test_the_scale_is_drawn_for_a_batch_of_any_length():
+    options = {"no_resize": False, "image_min_side": 64, "image_max_side": 128}
+    generator = Blocks(
+        batch_size=5, group_method="none", scale_range=(0.5, 1.5), shuffle_groups=False, **options
+    )
+    factors = [generator.draw_scale(0, epoch) for epoch in range(200)]
+    assert 0.5 <= min(factors) < 0.55
+    assert 1.45 < max(factors) <= 1.5
+    for epoch, factor in enumerate(factors[:5]):
+        images, _ = generator.batch(epoch, 0)
+        assert images.shape[1:3] == (round(64 * factor), round(128 * factor))
+        smallest, annotations = generator.sample(0, epoch)
+        assert smallest.shape[0] == round(64 * factor)
+        np.testing.assert_allclose(annotations["bboxes"], np.array([[8, 10, 44, 40]]) * factor)
+    fixed = Blocks(scale_range=(0.5, 0.5), **options)
+    assert fixed.sample(1, 0)[0].shape == (32, 48, 3)
+    # Evaluation and the choice of anchors see images at their usual size.
+    assert fixed.resize_image(fixed.load_image(1))[0].shape == (64, 96, 3)
+
+
 def test_flips_move_pixels_and_boxes():
     generator = Blocks(transform_generator=random_transform_generator(flip_x_chance=1))
     image, annotations = generator.sample(3, 0)
@@ -177,7 +250,11 @@ def test_dense_targets_on_request():
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"batch_size": 0}, "batch size of at least 1"), ({"group_method": "best"}, "got 'best'")],
+    [
+        ({"batch_size": 0}, "batch size of at least 1"),
+        ({"group_method": "best"}, "got 'best'"),
+        ({"scale_range": (0.5, 1)}, "a range of scales needs images that are resized"),
+    ],
 )
 def test_bad_options_are_refused(options, message):
     with pytest.raises(ValueError, match=message):

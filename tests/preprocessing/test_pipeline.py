@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from keras_retinanet.augmentation import random_transform_generator
 from keras_retinanet.preprocessing import pipeline
-from tests.preprocessing.test_generator import Blocks
+from tests.preprocessing.test_generator import Blocks, everything
 
 
 def make():
@@ -20,6 +20,12 @@ def test_batches_are_those_of_the_generator_epoch_after_epoch():
     found = list(pipeline.batches(make(), workers=3).take(7))
     for step, batch in enumerate(found):
         assert_same(batch, make().batch(*divmod(step, 3)))
+
+
+def test_augmentation_does_not_depend_on_the_number_of_threads():
+    one, four = (pipeline.batches(everything(), workers=workers).take(7) for workers in (1, 4))
+    for found, expected in zip(one, four, strict=True):
+        assert_same(found, expected)
 
 
 def test_a_later_start_sees_what_an_uninterrupted_run_sees():

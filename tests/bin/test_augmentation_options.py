@@ -1,0 +1,57 @@
+import argparse
+
+import pytest
+
+from keras_retinanet.augmentation_settings import FLIPS, KNOBS, STRONG
+from keras_retinanet.bin import augmentation_options
+
+
+def parse(*arguments):
+    parser = argparse.ArgumentParser()
+    augmentation_options.add_options(parser)
+    parser.add_argument("--no-resize", action="store_true")
+    parser.add_argument("--config", default="a.ini")
+    return parser.parse_args(arguments)
+
+
+def settings(*arguments, in_file=None):
+    return augmentation_options.settings(parse(*arguments), in_file)
+
+
+def test_without_options_and_with_the_old_one():
+    assert settings() == FLIPS
+    assert settings("--random-transform") == STRONG
+
+
+def test_every_setting_has_a_flag():
+    for name, knob in KNOBS.items():
+        numbers = ["0.3", "0.4"][: knob.count]
+        more = ["--random-crop", "1"] if name == "crop_min_share" else []
+        found = settings(augmentation_options.flag(name), *numbers, *more)
+        assert getattr(found, name) == (0.3 if knob.count == 1 else (0.3, 0.4))
+
+
+def test_a_flag_wins_over_the_file_and_the_file_over_random_transform():
+    in_file = {"rotation": (-0.2, 0.2), "hue": (0.0, 0.0)}
+    found = settings("--random-transform", "--rotation", "-0.3", "-0.1", in_file=in_file)
+    assert found.rotation == (-0.3, -0.1)
+    assert found.hue == (0, 0)
+    assert found.shear == STRONG.shear
+    alone = settings("--flip-x-chance", "0", in_file=in_file)
+    assert alone.flip_x_chance == 0
+    assert alone.rotation == (-0.2, 0.2)
+    assert alone.shear == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "in_file", "message"),
+    [
+        (["--rotation", "5", "10"], {}, "^--rotation: expected two numbers, the least first, in"),
+        (["--crop-min-share", "0.5"], {}, "^--crop-min-share: expected a chance of random_crop"),
+        ([], {"crop_min_share": 0.5}, r"^a.ini: \[augmentation\] crop_min_share: expected a"),
+        (["--scale-range", "1", "2", "--no-resize"], {}, "^--scale-range: has no meaning with"),
+    ],
+)
+def test_what_is_wrong_is_named(arguments, in_file, message):
+    with pytest.raises(ValueError, match=message):
+        settings(*arguments, in_file=in_file)
