@@ -1,9 +1,13 @@
 import configparser
+import dataclasses
+import re
+from pathlib import Path
 
 import pytest
 
 from keras_retinanet import config
 from keras_retinanet.anchors import AnchorParameters
+from keras_retinanet.augmentation_settings import STRONG
 
 GOOD = "[anchor_parameters]\nsizes = 16 32\nstrides = 8 16\nratios = 0.5 1\nscales = 1 1.2 1.6\n"
 
@@ -27,6 +31,18 @@ def test_augmentation_alone_is_enough(tmp_path):
         augmentation={"flip_x_chance": 0.25, "rotation": (-0.1, 0.2), "scale_range": (0.5, 1)}
     )
     assert isinstance(hash(found), int)
+
+
+def test_the_example_in_the_readme_is_random_transform_and_more(tmp_path):
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    text = re.search(r"```ini\n(\[augmentation\].*?)```", readme, re.DOTALL).group(1)
+    found = config.load_config(write(tmp_path, text)).augmentation
+    strong = dataclasses.asdict(STRONG)
+    more = {"random_crop", "crop_min_share", "scale_range"}
+    assert {name: found[name] for name in set(found) - more} == {
+        name: strong[name] for name in set(strong) - more
+    }
+    assert set(found) == set(strong)
 
 
 def test_levels_alone_are_enough_if_the_usual_anchors_fit(tmp_path):
