@@ -25,6 +25,13 @@ def area(boxes):
     return (boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1])
 
 
+def are_valid(boxes, height, width):
+    """Return which boxes `(n, 4)` have an area and lie within an image, as bool array `(n,)`."""
+    sides = boxes[:, 2:] - boxes[:, :2]
+    limits = np.array([width, height])
+    return ((sides > 0) & (boxes[:, :2] >= 0) & (boxes[:, 2:] <= limits)).all(axis=1)
+
+
 def iou(boxes, others):
     """Return the intersection over union of every pair of boxes.
 

@@ -48,18 +48,6 @@ def select(annotations, mask) -> dict:
     return {key: np.asarray(values)[mask] for key, values in annotations.items()}
 
 
-def are_valid(boxes, shape) -> np.ndarray:
-    """Return which boxes `(n, 4)` have an area and lie in an image `(h, w, ...)`: bool `(n,)`."""
-    height, width = shape[:2]
-    return (
-        (boxes[:, 2] > boxes[:, 0])
-        & (boxes[:, 3] > boxes[:, 1])
-        & (boxes[:, :2] >= 0).all(axis=1)
-        & (boxes[:, 2] <= width)
-        & (boxes[:, 3] <= height)
-    )
-
-
 def move(image, annotations, transform, parameters, window=None):
     """Return an image and its boxes moved by a matrix and cropped to a window.
 

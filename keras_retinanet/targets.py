@@ -113,6 +113,33 @@ def assign(anchors, bboxes, negative_overlap=0.4, positive_overlap=0.5):
     return state, assigned
 
 
+def positive_anchors(anchors, bboxes):
+    """Return the positive anchors and the boxes they learn, as `assign` does, but in less time.
+
+    Where an IoU is 0.5 or more, the two areas differ by a factor of 2 at most, and the anchor's
+    centre lies in the box: else less than half of one of its sides could overlap. So few anchors
+    have to be compared.
+
+    Args:
+        anchors: array `(N, 4)`.
+        bboxes: array `(n, 4)`; `n` may be 0.
+
+    Returns:
+        positive: int array `(p,)`: indices into `anchors`, rising.
+        assigned: int array `(p,)`: indices into `bboxes`.
+    """
+    bboxes = np.asarray(bboxes, "float64").reshape(-1, 4)
+    x, y = ((anchors[:, :2] + anchors[:, 2:]) / 2).T
+    areas = boxes.area(anchors)
+    near = np.zeros(len(anchors), bool)
+    for (x1, y1, x2, y2), area in zip(bboxes, boxes.area(bboxes), strict=True):
+        alike = (areas >= area / 2) & (areas <= area * 2)
+        near |= alike & (x >= x1) & (x <= x2) & (y >= y1) & (y <= y2)
+    candidates = np.flatnonzero(near)
+    state, assigned = assign(anchors[candidates], bboxes)
+    return candidates[state == POSITIVE], assigned[state == POSITIVE]
+
+
 def compute_gt_annotations(anchors, annotations, negative_overlap=0.4, positive_overlap=0.5):
     """Return `assign` in the form of keras-retinanet 1.0.0.
 

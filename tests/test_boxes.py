@@ -25,6 +25,22 @@ def test_iou_of_no_boxes_and_of_empty_boxes():
     assert boxes.iou(np.zeros((1, 4)), np.zeros((1, 4))) == 0
 
 
+def test_valid_boxes_have_an_area_and_lie_inside():
+    found = np.array(
+        [
+            [0.0, 0, 30, 20],  # the whole image
+            [5, 5, 5, 9],
+            [9, 5, 5, 9],
+            [-0.1, 0, 4, 4],
+            [0, 0, 30.1, 4],
+            [0, 0, 4, 20.1],
+            [np.nan, 0, 4, 4],
+        ]
+    )
+    assert boxes.are_valid(found, 20, 30).tolist() == [True] + [False] * 6
+    assert boxes.are_valid(np.zeros((0, 4)), 20, 30).shape == (0,)
+
+
 def test_encode_by_hand():
     # The anchor is 20 wide and 40 high; each corner moves by 2 and 4 pixels, a tenth of it.
     box = ANCHOR + [2, 4, -2, -4]

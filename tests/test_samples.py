@@ -77,8 +77,3 @@ def test_the_chance_of_a_crop():
 
 def test_a_pixel_of_an_image_remains():
     assert RandomCrop(1, 0.05).draw(np.random.default_rng(0), (1, 1, 3)) == (0, 0, 1, 1)
-
-
-def test_boxes_without_area_or_outside_are_not_valid():
-    boxes = np.array([[1.0, 1, 5, 5], [5, 5, 5, 9], [-1, 0, 4, 4], [0, 0, 41, 4], [0, 0, 40, 30]])
-    assert samples.are_valid(boxes, IMAGE.shape).tolist() == [True, False, False, False, True]

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from keras_retinanet import boxes, targets
+from keras_retinanet.anchors import anchors_for_shape
 from tests.goldens import GOLDENS, LABELS, targets_input
 
 INPUT = targets_input()
@@ -58,6 +59,27 @@ def test_old_matching_function():
     np.testing.assert_array_equal(positive, state == 1)
     np.testing.assert_array_equal(ignored, state == -1)
     assert set(assigned) <= {0, 1, 2}
+
+
+@pytest.mark.parametrize("count", [0, 5, 40])
+def test_positive_anchors_are_those_of_a_full_comparison(count):
+    rng = np.random.default_rng(count)
+    corners = rng.uniform(0, 250, (count, 2))
+    found = np.concatenate([corners, corners + rng.uniform(10, 200, (count, 2))], axis=1)
+    found = np.concatenate([found, np.full((count, 4), 30.0)])  # and boxes without area
+    anchors = anchors_for_shape((300, 320))
+    state, assigned = targets.assign(anchors, found)
+    positive, learned = targets.positive_anchors(anchors, found)
+    np.testing.assert_array_equal(positive, np.flatnonzero(state == 1))
+    np.testing.assert_array_equal(learned, assigned[state == 1])
+    assert bool(len(positive)) == bool(count)
+
+
+def test_an_overlap_of_exactly_a_half_is_positive():
+    anchors = np.array([[0.0, 0, 16, 16], [16, 16, 48, 48]])
+    # The right half of the second anchor, twice the first anchor, and less than half of it.
+    for box, positive in (((32, 16, 48, 48), [1]), ((0, 0, 32, 16), [0]), ((0, 0, 7.9, 16), [])):
+        assert targets.positive_anchors(anchors, [box])[0].tolist() == positive
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import os
 import numpy as np
 from pycocotools.coco import COCO
 
-from keras_retinanet.preprocessing.labelled import LabelledGenerator, check_files
+from keras_retinanet.preprocessing.labelled import LabelledGenerator
 
 _NEEDED = {
     "images": ("id", "file_name", "width", "height"),
@@ -112,13 +112,16 @@ class CocoGenerator(LabelledGenerator):
         folder = os.path.join(data_dir, "images", set_name)
         images = [self.coco.imgs[image_id] for image_id in self.image_ids]
         paths = [os.path.join(folder, image["file_name"]) for image in images]
-        check_files(source, paths)
         categories = sorted(self.coco.dataset["categories"], key=lambda category: category["id"])
         self.coco_labels = {i: category["id"] for i, category in enumerate(categories)}
         self.coco_labels_inverse = {ident: i for i, ident in self.coco_labels.items()}
         classes = {category["name"]: i for i, category in enumerate(categories)}
         annotations = [self._rows(image_id) for image_id in self.image_ids]
-        super().__init__(classes, paths, annotations, **kwargs)
+        dropped = [
+            sum(not entry["iscrowd"] for entry in self.coco.imgToAnns.get(image_id, [])) - len(rows)
+            for image_id, rows in zip(self.image_ids, annotations, strict=True)
+        ]
+        super().__init__(classes, paths, annotations, source=source, dropped=dropped, **kwargs)
 
     def _rows(self, image_id):
         """Return rows `x1, y1, x2, y2, label`, without crowds and boxes below a pixel."""

@@ -5,7 +5,6 @@ import os
 
 from keras_retinanet.preprocessing.labelled import (
     LabelledGenerator,
-    check_files,
     finite_number,
 )
 
@@ -123,5 +122,5 @@ class CSVGenerator(LabelledGenerator):
         self.image_data = read_annotations(csv_data_file, classes)
         self.image_names = list(self.image_data)
         paths = [os.path.join(self.base_dir, name) for name in self.image_names]
-        check_files(csv_data_file, paths)
-        super().__init__(classes, paths, list(self.image_data.values()), **kwargs)
+        annotations = list(self.image_data.values())
+        super().__init__(classes, paths, annotations, source=csv_data_file, **kwargs)

@@ -10,6 +10,7 @@ import numpy as np
 from keras_retinanet import samples
 from keras_retinanet.anchors import anchors_for_shape, guess_shapes
 from keras_retinanet.augmentation import TransformParameters, adjust_transform_for_image
+from keras_retinanet.boxes import are_valid
 from keras_retinanet.config import Config
 from keras_retinanet.images import preprocess_image, resize_image
 from keras_retinanet.preprocessing.groups import Groups
@@ -146,6 +147,10 @@ class Generator(keras.utils.PyDataset):
         """Return `{"labels": (n,), "bboxes": (n, 4)}` of an image."""
         raise NotImplementedError("load_annotations method not implemented")
 
+    def dropped_boxes(self, image_index) -> int:
+        """Return how many invalid boxes of an image the reader left out, as far as it says."""
+        return 0
+
     def class_names(self) -> list[str | None]:
         """Return the name of each label from 0; None for a label not in use."""
         labels = range(self.num_classes())
@@ -215,11 +220,8 @@ class Generator(keras.utils.PyDataset):
                     raise
                 self._skip(index, error)
                 continue
-            rng = np.random.default_rng([self.seed, epoch, index])
             annotations = self.filter_annotations(image, annotations, index)
-            image = self.random_visual_effect(image, rng)
-            image, annotations = self.random_transform(image, annotations, rng)
-            return self.preprocess(image, annotations, scale)
+            return self.preprocess(*self.augment(image, annotations, index, epoch), scale)
         raise ValueError(f"none of the {self.size()} images can be read")
 
     def _skip(self, image_index, error):
@@ -233,7 +235,7 @@ class Generator(keras.utils.PyDataset):
     def filter_annotations(self, image, annotations, image_index):
         """Return annotations without boxes that are empty or leave the image, with a warning."""
         boxes = np.asarray(annotations["bboxes"], "float64").reshape(-1, 4)
-        good = samples.are_valid(boxes, image.shape)
+        good = are_valid(boxes, *image.shape[:2])
         if not good.all():
             warnings.warn(
                 f"Image {self.image_path(image_index)} with id {image_index} (shape {image.shape}) "
@@ -241,6 +243,12 @@ class Generator(keras.utils.PyDataset):
                 stacklevel=2,
             )
         return samples.select({**annotations, "bboxes": boxes}, good)
+
+    def augment(self, image, annotations, image_index, epoch):
+        """Return an image and its annotations, changed at random as drawn for an epoch."""
+        rng = np.random.default_rng([self.seed, epoch, image_index])
+        image = self.random_visual_effect(image, rng)
+        return self.random_transform(image, annotations, rng)
 
     def random_visual_effect(self, image, rng):
         """Return an image with random colours."""

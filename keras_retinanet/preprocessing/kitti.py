@@ -8,7 +8,6 @@ import os
 
 from keras_retinanet.preprocessing.labelled import (
     LabelledGenerator,
-    check_files,
     finite_number,
     parse_lines,
 )
@@ -75,6 +74,5 @@ class KittiGenerator(LabelledGenerator):
         names = sorted(name for name in os.listdir(labels) if name.endswith(".txt"))
         folder = os.path.join(base_dir, subset, "images")
         paths = [os.path.join(folder, name[: -len(".txt")] + ".png") for name in names]
-        check_files(labels, paths)
         annotations = [read_labels(os.path.join(labels, name)) for name in names]
-        super().__init__(kitti_classes, paths, annotations, **kwargs)
+        super().__init__(kitti_classes, paths, annotations, source=labels, **kwargs)

@@ -19,21 +19,42 @@ class LabelledGenerator(Generator):
         labels: label -> class name; of several names for a label the last.
         paths: the file of each image.
         annotations: for each image `{"labels": (n,), "bboxes": (n, 4)}` in pixels.
+        dropped: for each image the number of boxes left out as invalid; None if there are none.
     """
 
-    def __init__(self, classes, paths, annotations, **kwargs):
+    def __init__(
+        self,
+        classes,
+        paths,
+        annotations,
+        *,
+        source=None,
+        missing_ok=False,
+        dropped=None,
+        **kwargs,
+    ):
         """Keep what a reader has read.
 
         Args:
             classes: class name -> label.
             paths: the file of each image.
             annotations: for each image rows `x1, y1, x2, y2, label` in pixels.
+            source: the file or folder that lists the images, for messages; None if they are no
+                files.
+            missing_ok: whether image files may be missing; reading them is then an error.
+            dropped: for each image the number of boxes left out as invalid; None for none at all.
             **kwargs: for `Generator`.
+
+        Raises:
+            ValueError: naming the first, if image files do not exist.
         """
+        if source is not None and not missing_ok:
+            check_files(source, paths)
         self.classes = dict(classes)
         self.labels = {label: name for name, label in self.classes.items()}
         self.paths = list(paths)
         self.annotations = annotations
+        self.dropped = dropped
         super().__init__(**kwargs)
 
     def size(self):
@@ -80,6 +101,10 @@ class LabelledGenerator(Generator):
         """Return labels `(n,)` and boxes `(n, 4)` of an image, in new arrays."""
         rows = np.array(self.annotations[image_index], "float64").reshape(-1, 5)
         return {"labels": rows[:, 4].astype(int), "bboxes": rows[:, :4]}
+
+    def dropped_boxes(self, image_index):
+        """Return how many invalid boxes of an image were left out."""
+        return self.dropped[image_index] if self.dropped else 0
 
 
 def check_files(source, paths) -> None:

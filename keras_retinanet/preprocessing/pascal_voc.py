@@ -9,7 +9,6 @@ from xml.etree import ElementTree
 
 from keras_retinanet.preprocessing.labelled import (
     LabelledGenerator,
-    check_files,
     drop_empty_boxes,
     finite_number,
 )
@@ -130,11 +129,12 @@ class PascalVocGenerator(LabelledGenerator):
         self.image_names = read_image_set(source)
         folder = os.path.join(data_dir, "JPEGImages")
         paths = [os.path.join(folder, name + image_extension) for name in self.image_names]
-        check_files(source, paths)
         folder = os.path.join(data_dir, "Annotations")
         files = [os.path.join(folder, f"{name}.xml") for name in self.image_names]
         annotations = [self._rows(read_objects(file, classes)) for file in files]
-        super().__init__(classes, paths, drop_empty_boxes(annotations, files), **kwargs)
+        kept = drop_empty_boxes(annotations, files)
+        dropped = [len(rows) - len(left) for rows, left in zip(annotations, kept, strict=True)]
+        super().__init__(classes, paths, kept, source=source, dropped=dropped, **kwargs)
 
     def _rows(self, objects):
         """Return rows `x1, y1, x2, y2, label`, without what is to be skipped."""

@@ -12,7 +12,6 @@ import yaml
 from keras_retinanet.images import image_size
 from keras_retinanet.preprocessing.labelled import (
     LabelledGenerator,
-    check_files,
     finite_number,
     parse_lines,
 )
@@ -63,7 +62,7 @@ def find_images(root, entries) -> list[str]:
             file that begin with `./` start where the file is.
 
     Raises:
-        OSError: if a folder or file does not exist.
+        OSError: if a folder or text file does not exist.
         ValueError: if there is no image.
     """
     entries = entries if isinstance(entries, list) else [entries]
@@ -84,12 +83,10 @@ def _listed(place, root):
     with open(place, encoding="utf-8-sig") as file:
         names = [line.strip() for line in file if line.strip()]
     starts = [folder if name.startswith("./") else root for name in names]
-    images = [
+    return [
         os.path.normpath(os.path.join(start, name))
         for start, name in zip(starts, names, strict=True)
     ]
-    check_files(place, images)
-    return images
 
 
 def _in_folder(folder):
@@ -177,7 +174,7 @@ class YoloGenerator(LabelledGenerator):
         paths = find_images(description["root"], description["sets"][set_name])
         labels = set(description["classes"].values())
         annotations = [_annotations(path, labels) for path in paths]
-        super().__init__(description["classes"], paths, annotations, **kwargs)
+        super().__init__(description["classes"], paths, annotations, source=data_file, **kwargs)
 
 
 def _annotations(image_path, labels):

@@ -40,6 +40,7 @@ def test_labels_follow_category_ids_and_crowds_and_slivers_are_dropped(tmp_path)
     assert found["labels"].tolist() == [1, 0]
     assert found["bboxes"].tolist() == [[1, 2, 11, 7], [5, 6, 12, 14]]
     assert generator.load_annotations(1)["bboxes"].shape == (0, 4)
+    assert [generator.dropped_boxes(i) for i in (0, 1)] == [1, 0]
     assert generator.image_aspect_ratio(0) == 2
     assert generator.load_image(1).shape == (20, 10, 3)
 

@@ -219,6 +219,21 @@ def test_invalid_boxes_are_dropped_with_a_warning():
     assert len(annotations["bboxes"]) == 4
 
 
+def test_training_samples_are_the_augmented_ones():
+    changes = {
+        "transform_generator": random_transform_generator(min_rotation=-1, max_rotation=1),
+        "visual_effect_generator": random_visual_effect_generator(),
+    }
+    generator = Blocks(**changes)
+    image, annotations = generator.load_image(3), generator.load_annotations(3)
+    changed, moved = generator.augment(image, annotations, 3, epoch=2)
+    sample, boxes = generator.sample(3, epoch=2)
+    np.testing.assert_array_equal(changed, sample)
+    np.testing.assert_array_equal(moved["bboxes"], boxes["bboxes"])
+    assert not np.array_equal(changed, generator.augment(image, annotations, 3, epoch=1)[0])
+    assert generator.dropped_boxes(3) == 0
+
+
 def test_an_unreadable_image_is_named_counted_and_replaced():
     generator = Blocks(broken=[2], batch_size=5, group_method="none", shuffle_groups=False)
     with pytest.warns(UserWarning, match="skipped an image that cannot be read: block2: cut off"):

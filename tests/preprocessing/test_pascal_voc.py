@@ -102,6 +102,7 @@ def test_boxes_without_area_are_left_out_and_counted(folder):
         generator = open_set(folder)
     labels = generator.load_annotations(0)["labels"]
     assert [generator.label_to_name(label) for label in labels] == ["dog"]
+    assert [generator.dropped_boxes(i) for i in (0, 1)] == [2, 0]
 
 
 def test_flags_may_be_missing(tmp_path):

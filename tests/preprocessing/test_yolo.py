@@ -124,3 +124,13 @@ def test_what_is_not_there_is_named(folder):
         YoloGenerator(path)
     with pytest.raises(ValueError, match="expected images, found none"):
         YoloGenerator(path, "val")
+
+
+def test_missing_images_of_a_list_are_named_or_left_to_reading(folder):
+    (folder / "list.txt").write_text("./images/gone.png\n")
+    path = str(write(folder, "train: list.txt\nnames: [cat]\n"))
+    with pytest.raises(ValueError, match=r"1 of 1 image files not found, .*gone\.png"):
+        YoloGenerator(path)
+    generator = YoloGenerator(path, missing_ok=True)
+    with pytest.raises(FileNotFoundError, match=r"gone\.png"):
+        generator.load_image(0)
