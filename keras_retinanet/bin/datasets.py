@@ -1,4 +1,4 @@
-"""The table of data sets that train and evaluate share: name -> options and readers."""
+"""The table of data sets that train, evaluate and debug share: name -> options and readers."""
 
 import argparse
 from collections.abc import Callable
@@ -15,7 +15,7 @@ class Dataset:
         help: one line for `--help`.
         add_arguments: adds the data set's own arguments to its subparser; told the command.
         open: options, whether to train, and `Generator` arguments -> the generator to train on or
-            the one to evaluate on; None if there is none to evaluate on.
+            the one to evaluate on (for debug: to look at); None if there is none to evaluate on.
     """
 
     help: str
@@ -29,7 +29,7 @@ def add_dataset_parsers(parser, parents, command, extra_positionals=()):
     Args:
         parser: the command's parser.
         parents: parsers whose options each subparser takes too.
-        command: "train" or "evaluate".
+        command: "train", "evaluate" or "debug".
         extra_positionals: `(name, help)` of positional arguments after the data set's own.
     """
     subparsers = parser.add_subparsers(
@@ -54,7 +54,7 @@ def open_training(options, **arguments):
 
 
 def open_validation(options, **arguments):
-    """Return the generator to evaluate on that the parsed options name, or None."""
+    """Return the generator to evaluate on, or to look at, that the options name, or None."""
     return DATASETS[options.dataset_type].open(options, False, arguments)
 
 
@@ -62,12 +62,15 @@ def _coco_arguments(parser, command):
     parser.add_argument(
         "coco_path", help="folder with annotations/instances_SET.json and images/SET/"
     )
+    if command == "debug":
+        parser.add_argument("--coco-set", default="val2017", help="the set to look at")
 
 
 def _open_coco(options, train, arguments):
     from keras_retinanet.preprocessing.coco import CocoGenerator
 
-    return CocoGenerator(options.coco_path, "train2017" if train else "val2017", **arguments)
+    set_name = "train2017" if train else getattr(options, "coco_set", "val2017")
+    return CocoGenerator(options.coco_path, set_name, **arguments)
 
 
 def _csv_arguments(parser, command):
@@ -82,7 +85,7 @@ def _open_csv(options, train, arguments):
 
     annotations = options.annotations
     if not train:
-        # Only train has --val-annotations; evaluate's annotations are those to evaluate on.
+        # Only train has --val-annotations; the others name one file.
         annotations = getattr(options, "val_annotations", annotations)
     return CSVGenerator(annotations, options.classes, **arguments) if annotations else None
 
@@ -120,16 +123,21 @@ def _open_pascal(options, train, arguments):
 
 def _kitti_arguments(parser, command):
     parser.add_argument("kitti_path", help="folder with {train,val}/{labels,images}/")
+    if command == "debug":
+        parser.add_argument("subset", help="the folder to look at: train or val")
 
 
 def _open_kitti(options, train, arguments):
     from keras_retinanet.preprocessing.kitti import KittiGenerator
 
-    return KittiGenerator(options.kitti_path, "train" if train else "val", **arguments)
+    subset = "train" if train else getattr(options, "subset", "val")
+    return KittiGenerator(options.kitti_path, subset, **arguments)
 
 
 def _oid_arguments(parser, command):
     parser.add_argument("main_dir", help="folder of Open Images")
+    if command == "debug":
+        parser.add_argument("subset", help="the one to look at: train, validation or test")
     parser.add_argument("--version", default="v4", choices=list(LAYOUTS), help="of Open Images")
     parser.add_argument(
         "--labels-filter",
@@ -147,7 +155,7 @@ def _open_oid(options, train, arguments):
 
     return OpenImagesGenerator(
         options.main_dir,
-        "train" if train else "validation",
+        "train" if train else getattr(options, "subset", "validation"),
         version=options.version,
         labels_filter=options.labels_filter,
         annotation_cache_dir=options.annotation_cache_dir,
@@ -158,12 +166,17 @@ def _open_oid(options, train, arguments):
 
 def _yolo_arguments(parser, command):
     parser.add_argument("data", help="data.yaml, or its folder")
+    if command == "debug":
+        parser.add_argument(
+            "--yolo-set", default="train", choices=["train", "val", "test"], help="the set"
+        )
 
 
 def _open_yolo(options, train, arguments):
     from keras_retinanet.preprocessing.yolo import YoloGenerator
 
-    return YoloGenerator(options.data, "train" if train else "val", **arguments)
+    set_name = "train" if train else getattr(options, "yolo_set", "val")
+    return YoloGenerator(options.data, set_name, **arguments)
 
 
 def _shapes_arguments(parser, command):
@@ -173,12 +186,17 @@ def _shapes_arguments(parser, command):
             metavar="DIR",
             help="write the data set to DIR in COCO and CSV form instead of training",
         )
+    if command == "debug":
+        parser.add_argument(
+            "--shapes-set", default="train", choices=["train", "val"], help="the set"
+        )
 
 
 def _open_shapes(options, train, arguments):
     from keras_retinanet.preprocessing.shapes import ShapesGenerator
 
-    return ShapesGenerator("train" if train else "val", **arguments)
+    set_name = "train" if train else getattr(options, "shapes_set", "val")
+    return ShapesGenerator(set_name, **arguments)
 
 
 DATASETS = {

@@ -27,7 +27,7 @@ def test_defects_keep_their_traceback():
         main()
 
 
-@pytest.mark.parametrize("command", ["train", "evaluate", "convert_model", "detect"])
+@pytest.mark.parametrize("command", ["train", "evaluate", "convert_model", "detect", "debug"])
 def test_help_needs_no_tensorflow(command):
     code = (
         "import sys\n"

@@ -90,6 +90,46 @@ def test_what_is_missing_is_named(tmp_path, name, opener, missing):
         getattr(datasets, opener)(options)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "missing"),
+    [
+        (["coco", "DIR"], "instances_val2017"),
+        (["coco", "DIR", "--coco-set", "mine"], "instances_mine"),
+        (["pascal", "DIR"], r"test\.txt"),
+        (["pascal", "DIR", "--pascal-set", "mine", "--image-extension", ".png"], r"mine\.txt"),
+        (["kitti", "DIR", "mine"], "mine.labels"),
+        (["oid", "DIR", "test"], "2018_04.class-descriptions-boxable"),
+        (["csv", "DIR/a.csv", "DIR/classes.csv"], r"classes\.csv"),
+        (["yolo", "DIR"], r"data\.yaml"),
+    ],
+)
+def test_debug_names_its_sets_as_it_always_did(tmp_path, arguments, missing):
+    options = parse("debug", *(text.replace("DIR", str(tmp_path)) for text in arguments))
+    with pytest.raises(FileNotFoundError, match=missing):
+        datasets.open_validation(options)
+
+
+def test_debug_looks_at_the_training_set_where_no_other_was_ever_usual(tmp_path):
+    (tmp_path / "data.yaml").write_text("test: images\nnames: [cat]\n")
+    for given, name in (([], "train"), (["--yolo-set", "val"], "val")):
+        options = parse("debug", "yolo", str(tmp_path), *given)
+        with pytest.raises(ValueError, match=f"expected the key '{name}'"):
+            datasets.open_validation(options)
+    assert datasets.open_validation(parse("debug", "shapes")).set_name == "train"
+    options = parse("debug", "shapes", "--shapes-set", "val")
+    assert datasets.open_validation(options).set_name == "val"
+
+
+def test_debug_has_the_subset_of_open_images(monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        "keras_retinanet.preprocessing.open_images.OpenImagesGenerator",
+        lambda *args, **arguments: seen.append((args, arguments["parent_label"])),
+    )
+    datasets.open_validation(parse("debug", "oid", "there", "test", "--parent-label", "Cat"))
+    assert seen == [(("there", "test"), "Cat")]
+
+
 def test_yolo_without_a_set_to_evaluate_on_names_the_key(tmp_path):
     (tmp_path / "data.yaml").write_text("train: images\nnames: [cat]\n")
     with pytest.raises(ValueError, match="expected the key 'val'"):

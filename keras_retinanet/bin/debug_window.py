@@ -1,0 +1,52 @@
+"""The window of `retinanet-debug`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+
+from keras_retinanet import drawing
+
+TITLE = "Image"
+# How far each key goes: the arrows on Linux (two ways to report them) and Windows, n and m on all.
+STEPS = {
+    **dict.fromkeys((81, 65361, 2424832, ord("n")), -1),
+    **dict.fromkeys((83, 65363, 2555904, ord("m")), 1),
+}
+# OpenCV says -1 when the window was closed.
+QUIT = (ord("q"), 27, -1)
+
+
+def browse(render: Callable[[int], np.ndarray], count: int) -> None:
+    """Show picture 0, then those that the keys lead to, until q, Esc or the end of the window.
+
+    The picture before the first is the last. Any other key draws the same picture again.
+
+    Args:
+        render: index from 0 -> BGR uint8 `(h, w, 3)`.
+        count: number of pictures.
+
+    Raises:
+        ValueError: if this OpenCV has no windows.
+    """
+    try:
+        cv2.namedWindow(TITLE, cv2.WINDOW_NORMAL)
+    except cv2.error as error:
+        raise ValueError(f"OpenCV cannot open a window, use --no-gui: {error}") from None
+    index = 0
+    while True:
+        cv2.imshow(TITLE, render(index))
+        key = cv2.waitKeyEx()
+        if key in QUIT:
+            return
+        index = (index + STEPS.get(key, 0)) % count
+
+
+def unreadable(path: str) -> np.ndarray:
+    """Return a grey picture that stands for an image that cannot be read."""
+    picture = np.full((480, 640, 3), 64, "uint8")
+    drawing.draw_caption(picture, [0, 240, 0, 240], f"cannot be read: {os.path.basename(path)}")
+    return picture
