@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import subprocess
 import sys
 import warnings
 from collections import Counter
@@ -95,9 +96,18 @@ def main(argv: list[str] | None = None) -> None:
 
 def check_display() -> None:
     """Raise ValueError where no window can be opened: OpenCV's Qt would abort the process."""
-    screens = ("DISPLAY", "WAYLAND_DISPLAY")
-    if sys.platform.startswith("linux") and not any(map(os.environ.get, screens)):
+    if not sys.platform.startswith("linux"):
+        return
+    displays = [os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY")]
+    if not any(displays):
         raise ValueError("there is no display for a window: use --no-gui to write pictures")
+    # A display may be named and not be there, so a process that may be aborted tries.
+    trial = [sys.executable, "-c", "import cv2; cv2.namedWindow('Image')"]
+    if subprocess.run(trial, capture_output=True).returncode:
+        raise ValueError(
+            f"no window can be opened on the display {' '.join(filter(None, displays))}: "
+            "use --no-gui to write pictures"
+        )
 
 
 def data_arguments(options: argparse.Namespace) -> dict:

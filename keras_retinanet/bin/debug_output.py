@@ -78,18 +78,17 @@ def write_json(path: str, report: DatasetReport) -> None:
 def print_report(report: DatasetReport) -> None:
     """Print a report: what there is, how large it is, and what is broken."""
     print(
-        f"{report.images} images, {len(report.unreadable)} of them unreadable, "
-        f"{report.images_without_boxes} without boxes"
+        f"Images: {report.images} (unreadable: {len(report.unreadable)}, "
+        f"without boxes: {report.images_without_boxes})"
     )
     Console().print(_class_table(report))
     absent = [name for name, count in report.classes.items() if not count.boxes]
     if absent:
-        print(f"{len(absent)} classes without boxes: {', '.join(absent)}")
+        print(f"Classes without boxes ({len(absent)}): {', '.join(absent)}")
     Console().print(_size_table(report))
     _print_anchors(report)
-    _print_files("unreadable images", report.unreadable)
-    dropped = f"{sum(report.dropped.values())} boxes without area or partly outside the image"
-    _print_files(f"images with {dropped}, which training drops", report.dropped)
+    _print_files("Unreadable images", report.unreadable)
+    _print_files("Images with boxes dropped: no area, or not wholly inside", report.dropped)
     if not report.broken:
         print("Nothing is broken.")
 
@@ -148,7 +147,7 @@ def _sizes(anchors) -> str:
 def _print_files(title: str, files: dict[str, str] | dict[str, int]) -> None:
     if not files:
         return
-    print(f"{len(files)} {title}:")
+    print(f"{title} ({len(files)}):")
     for path, what in list(files.items())[:LISTED]:
         line = str(what)
         print(f"  {line if path in line else f'{path}: {line}'}")

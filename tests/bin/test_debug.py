@@ -138,10 +138,19 @@ def test_without_a_display_it_says_so_and_stops(monkeypatch, capsys):
     assert error == "error: there is no display for a window: use --no-gui to write pictures\n"
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere nothing aborts")
+def test_a_display_that_is_not_there_is_named(monkeypatch, capsys):
+    monkeypatch.setenv("DISPLAY", ":9876")
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    assert code_of(["shapes"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: no window can be opened on the display :9876: use --no-gui")
+
+
 @pytest.mark.filterwarnings("default::UserWarning")
 def test_keys_move_through_the_data_set(folder, monkeypatch, capsys):
     shown, keys = [], [ord("m"), 65363, ord("m"), ord("n"), ord("x"), 2424832, ord("q")]
-    monkeypatch.setenv("DISPLAY", ":0")
+    monkeypatch.setattr(debug, "check_display", lambda: None)
     monkeypatch.setattr(cv2, "namedWindow", lambda *_: None)
     monkeypatch.setattr(cv2, "imshow", lambda title, image: shown.append(image))
     monkeypatch.setattr(cv2, "waitKeyEx", lambda: keys.pop(0))
@@ -159,7 +168,7 @@ def test_keys_move_through_the_data_set(folder, monkeypatch, capsys):
 
 def test_an_image_shown_again_is_changed_anew(folder, monkeypatch):
     shown, keys = [], [ord("x"), 27]
-    monkeypatch.setenv("DISPLAY", ":0")
+    monkeypatch.setattr(debug, "check_display", lambda: None)
     monkeypatch.setattr(cv2, "namedWindow", lambda *_: None)
     monkeypatch.setattr(cv2, "imshow", lambda title, image: shown.append(image))
     monkeypatch.setattr(cv2, "waitKeyEx", lambda: keys.pop(0))
@@ -173,7 +182,7 @@ def test_check_of_a_good_set(folder, capsys):
     written = json.loads((folder / "new" / "report.json").read_text())
     assert (written["images"], written["boxes"], written["broken"]) == (3, 2, False)
     output = capsys.readouterr()
-    assert "3 images, 0 of them unreadable, 1 without boxes" in output.out
+    assert "Images: 3 (unreadable: 0, without boxes: 1)" in output.out
     assert "Nothing is broken." in output.out
     assert "Reading: 3 of 3" in output.err
 
@@ -189,7 +198,7 @@ def test_check_of_a_broken_set(folder, capsys):
     assert written["dropped"] == [{"file": "photos/2.png", "boxes": 1}]
     assert written["classes"]["dog"]["boxes"] == 1
     out = capsys.readouterr().out
-    assert "2 unreadable images:" in out
+    assert "Unreadable images (2):" in out
     assert "photos/1.png: expected an image, got an empty file" in out
     assert "photos/2.png: 1" in out
 

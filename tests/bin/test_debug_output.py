@@ -73,12 +73,12 @@ def rows(text):
 def test_the_report_as_text(capsys):
     debug_output.print_report(report())
     out = capsys.readouterr().out
-    assert "30 images, 0 of them unreadable, 2 without boxes" in out
+    assert "Images: 30 (unreadable: 0, without boxes: 2)" in out
     lines = rows(out)
     assert ["cat", "[x]", "3", "0", "0.0%"] in lines
     assert ["dog", "1", "1", "100.0%"] in lines
     assert ["all", "4", "1", "25.0%"] in lines
-    assert "1 classes without boxes: cow" in out
+    assert "Classes without boxes (1): cow" in out
     assert ["resized", "for", "the", "network", "10.0", "12.0", "14.5", "16.0", "198.0"] in lines
     assert ["height", "over", "width", "0.50", "0.75", "1.00", "1.25", "2.00"] in lines
     assert "Anchor sizes: 32 64 128 256 512\n" in out
@@ -96,9 +96,8 @@ def test_long_lists_are_cut_in_the_text(capsys):
     broken = {f"{i}.jpg": f"{i}.jpg: no image" for i in range(25)}
     debug_output.print_report(report(unreadable=broken, dropped={"x.jpg": 3}))
     out = capsys.readouterr().out
-    assert "25 unreadable images:\n  0.jpg: no image\n" in out
+    assert "Unreadable images (25):\n  0.jpg: no image\n" in out
     assert "19.jpg" in out and "20.jpg" not in out
     assert "  and 5 more (--json names all)\n" in out
-    assert "1 images with 3 boxes without area or partly outside the image" in out
-    assert "  x.jpg: 3\n" in out
+    assert "Images with boxes dropped: no area, or not wholly inside (1):\n  x.jpg: 3\n" in out
     assert "Nothing is broken." not in out
