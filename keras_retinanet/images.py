@@ -1,5 +1,6 @@
 """Images from file to network input: read, resize, normalise. All are BGR, `(h, w, 3)`."""
 
+import io
 import warnings
 
 import cv2
@@ -13,24 +14,61 @@ RGB_MEAN = np.array([0.485, 0.456, 0.406], "float32")
 RGB_DEVIATION = np.array([0.229, 0.224, 0.225], "float32")
 
 
-def read_image_bgr(path) -> np.ndarray:
-    """Return the image in a file as BGR, uint8, `(h, w, 3)`, as stored (EXIF rotation is ignored).
+# OpenCV darkens or blanks what is transparent in these (GIF, TIFF); their colours count as stored.
+_PILLOW_FIRST = (b"GIF8", b"II*\0", b"MM\0*")
+# Pillow clips these to 255 when it converts them, which is no picture.
+_TOO_DEEP = ("I", "F")
 
-    Grey, palette, alpha, CMYK and 16-bit images are converted.
+
+def read_image_bgr(path) -> np.ndarray:
+    """Return the image in a file as BGR, uint8, `(h, w, 3)`, as stored: EXIF rotation is ignored.
+
+    Grey and palette become BGR, transparency is left out and the colours below it stay, CMYK is
+    converted, and of 16 bits the upper 8 are kept. Of several frames the first is read. The
+    orientation of a TIFF is part of how it is stored, so that one is obeyed.
 
     Raises:
         OSError: if the file cannot be opened.
-        ValueError: if it is empty, no image, or cut off in the middle.
+        ValueError: naming the file, if it is empty, no image, damaged, or cut off in the middle.
     """
     data = np.fromfile(path, "uint8")
     if not data.size:
         raise ValueError(f"{path}: expected an image, got an empty file")
     if _is_cut_off(data):
         raise ValueError(f"{path}: the image is cut off in the middle")
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-    if image is None:
-        raise ValueError(f"{path}: expected an image, got a file that OpenCV cannot decode")
-    return image
+    decoders = [_with_opencv, _with_pillow]
+    if data[:4].tobytes().startswith(_PILLOW_FIRST):
+        decoders.reverse()
+    for decode in decoders:
+        image = decode(data)
+        if image is not None:
+            return image
+    raise ValueError(
+        f"{path}: expected an image, got a file that OpenCV and Pillow cannot decode: damaged, too "
+        "large, or of an unknown kind"
+    )
+
+
+def _with_opencv(data) -> np.ndarray | None:
+    """Return what OpenCV makes of the bytes of an image file; None if it cannot decode them."""
+    try:
+        return cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    except cv2.error:  # more pixels than OpenCV allows
+        return None
+
+
+def _with_pillow(data) -> np.ndarray | None:
+    """Return what Pillow makes of the bytes of an image file; None if it cannot decode them."""
+    try:
+        with Image.open(io.BytesIO(data.tobytes())) as image:
+            if image.mode in _TOO_DEEP:
+                return None
+            if image.mode.startswith("I;16"):
+                grey = (np.asarray(image) >> 8).astype("uint8")
+                return np.dstack([grey] * 3)
+            return np.ascontiguousarray(np.asarray(image.convert("RGB"))[..., ::-1])
+    except Exception:  # its many formats raise errors of many kinds
+        return None
 
 
 def _is_cut_off(data) -> bool:
@@ -47,19 +85,19 @@ def _is_cut_off(data) -> bool:
 def image_size(path) -> tuple[int, int]:
     """Return width and height of the image in a file, from its header where there is one.
 
-    As stored: EXIF rotation is ignored, as it is when the image is read.
+    They are those of the array that `read_image_bgr` returns.
 
     Raises:
         OSError: if the file cannot be opened.
-        ValueError: if it is no image.
+        ValueError: naming the file, if it is no image.
     """
     try:
         with warnings.catch_warnings():
-            # Nothing is decoded here, so the size of a "decompression bomb" does no harm.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            # Nothing is decoded here: a "decompression bomb" does no harm, damage is found later.
+            warnings.simplefilter("ignore")
             with Image.open(path) as image:
                 return image.size
-    except (Image.UnidentifiedImageError, Image.DecompressionBombError):
+    except Exception:  # Pillow's many formats raise errors of many kinds
         height, width = read_image_bgr(path).shape[:2]
         return width, height
 
