@@ -2,45 +2,62 @@
 
 import contextlib
 import io
+import itertools
 import json
 import os
+import sys
 
-import numpy as np
 from pycocotools.coco import COCO
 
-from keras_retinanet.preprocessing.labelled import LabelledGenerator
+from keras_retinanet.preprocessing.labelled import LabelledGenerator, drop_empty_boxes
+from keras_retinanet.preprocessing.text_files import read_text
 
+
+def _is_number(value) -> bool:
+    return isinstance(value, (int, float)) and abs(value) <= sys.float_info.max  # no NaN
+
+
+def _is_box(value) -> bool:
+    return isinstance(value, list) and len(value) == 4 and all(map(_is_number, value))
+
+
+# What the value of a key has to be, and whether it is.
+_NUMBER = ("a number", _is_number)
+_SIDE = ("a number above 0", lambda value: _is_number(value) and value > 0)
+_TEXT = ("text", lambda value: isinstance(value, str))
+_IDENT = ("a number or text", lambda value: _is_number(value) or isinstance(value, str))
+_BOX = ("4 numbers x, y, width, height", _is_box)
 _NEEDED = {
-    "images": ("id", "file_name", "width", "height"),
-    "annotations": ("image_id", "category_id", "bbox"),
-    "categories": ("id", "name"),
+    "images": {"id": _IDENT, "file_name": _TEXT, "width": _SIDE, "height": _SIDE},
+    "annotations": {"image_id": _IDENT, "category_id": _NUMBER, "bbox": _BOX},
+    "categories": {"id": _NUMBER, "name": _TEXT},
 }
+# Keys of an annotation that may be missing or null.
+_OPTIONAL = {"id": _NUMBER, "area": _NUMBER, "iscrowd": _NUMBER}
 
 
 def load_coco(path) -> COCO:
     """Return the annotations in a COCO JSON file, checked and indexed.
 
-    `id`, `area` and `iscrowd` of an annotation may be missing: they become its number, the area of
-    its box, and 0.
+    `id`, `area` and `iscrowd` of an annotation may be missing: they become the next number, the
+    area of its box, and 0.
 
     Raises:
         OSError: if the file cannot be read.
-        ValueError: naming file and entry, if it is no JSON, a key is missing, or an annotation
-            names an unknown image or category.
+        ValueError: naming file and entry, if it is no JSON, a key is missing or its value of the
+            wrong kind, an id or a class name comes twice, or an annotation names an unknown image
+            or category.
     """
-    with open(path, encoding="utf-8-sig") as file:
-        try:
-            dataset = json.load(file)
-        except ValueError as error:
-            raise ValueError(f"{path}: expected JSON: {error}") from None
+    text = read_text(path)
+    try:
+        dataset = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"{path}: expected JSON: {error}") from None
     try:
         _check(dataset)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
-    for number, annotation in enumerate(dataset["annotations"], 1):
-        annotation.setdefault("id", number)
-        annotation.setdefault("area", annotation["bbox"][2] * annotation["bbox"][3])
-        annotation.setdefault("iscrowd", 0)
+    _fill_in(dataset["annotations"])
     coco = COCO()
     coco.dataset = dataset
     with contextlib.redirect_stdout(io.StringIO()):
@@ -48,43 +65,66 @@ def load_coco(path) -> COCO:
     return coco
 
 
+def _fill_in(annotations):
+    """Give annotations the keys that they may lack."""
+    idents = itertools.count(1 + max((entry.get("id") or 0 for entry in annotations), default=0))
+    for entry in annotations:
+        width, height = entry["bbox"][2:]
+        for key, value in (("area", width * height), ("iscrowd", 0)):
+            if entry.get(key) is None:
+                entry[key] = value
+        if entry.get("id") is None:
+            entry["id"] = next(idents)
+
+
 def _check(dataset):
-    """Raise ValueError where a COCO dictionary lacks a key or refers to what is not there."""
+    """Raise ValueError where a COCO dictionary is malformed or refers to what is not there."""
     if not isinstance(dataset, dict):
         raise ValueError(f"expected an object with keys {list(_NEEDED)}")
     for section, keys in _NEEDED.items():
         if not isinstance(dataset.get(section), list):
             raise ValueError(f"expected the key {section!r} with a list, got {sorted(dataset)}")
         for number, entry in enumerate(dataset[section]):
-            missing = [key for key in keys if key not in entry]
-            if missing:
-                raise ValueError(f"{section}[{number}]: expected the keys {missing}, got {entry}")
+            _check_entry(entry, f"{section}[{number}]", keys)
     images = _unique(dataset, "images", "id")
     categories = _unique(dataset, "categories", "id")
     _unique(dataset, "categories", "name")
+    _unique(dataset, "annotations", "id")
+    if not categories:
+        raise ValueError("expected at least one category, got none")
     for number, annotation in enumerate(dataset["annotations"]):
         place = f"annotations[{number}]"
         if annotation["image_id"] not in images:
-            raise ValueError(f"{place}: unknown image_id {annotation['image_id']}")
+            raise ValueError(f"{place}: unknown image_id {annotation['image_id']!r}")
         if annotation["category_id"] not in categories:
             raise ValueError(
                 f"{place}: unknown category_id {annotation['category_id']} "
                 f"(categories: {sorted(categories)})"
             )
-        box = annotation["bbox"]
-        if len(box) != 4 or not all(isinstance(v, (int, float)) and np.isfinite(v) for v in box):
-            raise ValueError(
-                f"{place}: expected bbox with 4 numbers x, y, width, height, got {box}"
-            )
+        for key, (kind, holds) in _OPTIONAL.items():
+            if annotation.get(key) is not None and not holds(annotation[key]):
+                raise ValueError(f"{place}: expected {key} with {kind}, got {annotation[key]!r}")
+
+
+def _check_entry(entry, place, keys):
+    if not isinstance(entry, dict):
+        raise ValueError(f"{place}: expected an object with keys {list(keys)}, got {entry!r}")
+    missing = [key for key in keys if key not in entry]
+    if missing:
+        raise ValueError(f"{place}: expected the keys {missing}, got {sorted(entry)}")
+    for key, (kind, holds) in keys.items():
+        if not holds(entry[key]):
+            raise ValueError(f"{place}: expected {key} with {kind}, got {entry[key]!r}")
 
 
 def _unique(dataset, section, key) -> set:
-    """Return the values of a key in a section; raise ValueError if one comes twice."""
+    """Return the values of a key in a section; raise ValueError if one but null comes twice."""
     seen = set()
     for number, entry in enumerate(dataset[section]):
-        if entry[key] in seen:
-            raise ValueError(f"{section}[{number}]: duplicate {key}: {entry[key]!r}")
-        seen.add(entry[key])
+        value = entry.get(key)
+        if value is not None and value in seen:
+            raise ValueError(f"{section}[{number}]: duplicate {key}: {value!r}")
+        seen.add(value)
     return seen
 
 
@@ -102,7 +142,7 @@ class CocoGenerator(LabelledGenerator):
         Raises:
             OSError: if the annotations cannot be read.
             ValueError: naming file and entry, if they are malformed, or naming the first image
-                file that does not exist.
+                file that does not exist. Boxes without area are left out with a warning.
         """
         self.data_dir = data_dir
         self.set_name = set_name
@@ -117,18 +157,21 @@ class CocoGenerator(LabelledGenerator):
         self.coco_labels_inverse = {ident: i for i, ident in self.coco_labels.items()}
         classes = {category["name"]: i for i, category in enumerate(categories)}
         annotations = [self._rows(image_id) for image_id in self.image_ids]
+        places = [f"{source}: image {image_id}" for image_id in self.image_ids]
+        kept, _ = drop_empty_boxes(annotations, places)
         dropped = [
             sum(not entry["iscrowd"] for entry in self.coco.imgToAnns.get(image_id, [])) - len(rows)
-            for image_id, rows in zip(self.image_ids, annotations, strict=True)
+            for image_id, rows in zip(self.image_ids, kept, strict=True)
         ]
-        super().__init__(classes, paths, annotations, source=source, dropped=dropped, **kwargs)
+        super().__init__(classes, paths, kept, source=source, dropped=dropped, **kwargs)
 
     def _rows(self, image_id):
-        """Return rows `x1, y1, x2, y2, label`, without crowds and boxes below a pixel."""
+        """Return rows `x1, y1, x2, y2, label`, without crowds and slivers thinner than a pixel."""
         rows = []
         for annotation in self.coco.imgToAnns.get(image_id, []):
             x, y, width, height = annotation["bbox"]
-            if not annotation["iscrowd"] and min(width, height) >= 1:
+            # Boxes without area are kept here, to be counted.
+            if not annotation["iscrowd"] and not 0 < min(width, height) < 1:
                 label = self.coco_labels_inverse[annotation["category_id"]]
                 rows.append((x, y, x + width, y + height, label))
         return rows

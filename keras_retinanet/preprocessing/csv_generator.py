@@ -1,12 +1,9 @@
 """Data sets in CSV files: one row a box, `path,x1,y1,x2,y2,class_name`."""
 
-import csv
 import os
 
-from keras_retinanet.preprocessing.labelled import (
-    LabelledGenerator,
-    finite_number,
-)
+from keras_retinanet.preprocessing.labelled import LabelledGenerator
+from keras_retinanet.preprocessing.text_files import csv_rows, finite_number, read_text
 
 _COORDINATES = ("x1", "y1", "x2", "y2")
 
@@ -16,7 +13,8 @@ def read_classes(path) -> dict[str, int]:
 
     Raises:
         OSError: if the file cannot be read.
-        ValueError: naming file and line, for a malformed row or a name or id given twice.
+        ValueError: naming file and line, for a malformed row, a name or id given twice, or text
+            that is not UTF-8.
     """
     return _read(path, "class", _parse_classes)
 
@@ -35,27 +33,28 @@ def read_annotations(path, classes) -> dict[str, list[tuple]]:
 
     Raises:
         OSError: if the file cannot be read.
-        ValueError: naming file and line, for a malformed row, an empty or reversed box, or an
-            unknown class.
+        ValueError: naming file and line, for a malformed row, an empty or reversed box, an
+            unknown class, or text that is not UTF-8.
     """
     return _read(path, "annotations", lambda rows: _parse_annotations(rows, classes))
 
 
 def _read(path, kind, parse):
-    with open(path, newline="", encoding="utf-8-sig") as file:
-        try:
-            return parse(csv.reader(file))
-        except (ValueError, csv.Error) as error:
-            raise ValueError(f"invalid CSV {kind} file: {path}: {error}") from None
+    text = read_text(path)
+    try:
+        return parse(csv_rows(text))
+    except ValueError as error:
+        raise ValueError(f"invalid CSV {kind} file: {path}: {error}") from None
 
 
-def _parse_classes(reader):
+def _parse_classes(rows):
     classes = {}
-    for row in filter(None, reader):
-        line = reader.line_num
+    for line, row in rows:
         if len(row) != 2:
             raise ValueError(f"line {line}: format should be 'class_name,class_id'")
         name, text = row
+        if not name:
+            raise ValueError(f"line {line}: expected a class name, got none")
         label = finite_number(text, f"line {line}: malformed class ID", int)
         if label < 0:
             raise ValueError(f"line {line}: malformed class ID: expected 0 or more, got {label}")
@@ -69,15 +68,16 @@ def _parse_classes(reader):
     return classes
 
 
-def _parse_annotations(reader, classes):
+def _parse_annotations(rows, classes):
     images = {}
-    for row in filter(None, reader):
-        line = reader.line_num
+    for line, row in rows:
         if len(row) < 6:
             raise ValueError(
                 f"line {line}: format should be 'img_file,x1,y1,x2,y2,class_name' "
                 "or 'img_file,,,,,'"
             )
+        if not row[0]:
+            raise ValueError(f"line {line}: expected the path of an image, got none")
         boxes = images.setdefault(row[0], [])
         if any(row[1:6]):
             boxes.append(_parse_box(row, line, classes))
@@ -92,9 +92,9 @@ def _parse_box(row, line, classes):
         for name, text in zip(_COORDINATES, row[1:5], strict=True)
     )
     if x2 <= x1:
-        raise ValueError(f"line {line}: x2 ({x2:g}) must be higher than x1 ({x1:g})")
+        raise ValueError(f"line {line}: x2 ({x2:.12g}) must be higher than x1 ({x1:.12g})")
     if y2 <= y1:
-        raise ValueError(f"line {line}: y2 ({y2:g}) must be higher than y1 ({y1:g})")
+        raise ValueError(f"line {line}: y2 ({y2:.12g}) must be higher than y1 ({y1:.12g})")
     if row[5] not in classes:
         raise ValueError(f"line {line}: unknown class name: '{row[5]}' (classes: {classes})")
     return x1, y1, x2, y2, classes[row[5]]

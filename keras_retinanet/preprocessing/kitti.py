@@ -6,11 +6,8 @@ is the class and the fifth to eighth are left, top, right and bottom in pixels f
 
 import os
 
-from keras_retinanet.preprocessing.labelled import (
-    LabelledGenerator,
-    finite_number,
-    parse_lines,
-)
+from keras_retinanet.preprocessing.labelled import LabelledGenerator
+from keras_retinanet.preprocessing.text_files import finite_number, parse_lines
 
 # "DontCare" marks regions that nobody labelled; keras-retinanet trains them as "Misc".
 kitti_classes = {
@@ -24,6 +21,8 @@ kitti_classes = {
     "Misc": 7,
     "DontCare": 7,
 }
+# All; with a detection's score; or without what is known of the object in space.
+_COUNTS = (15, 16, 8)
 _SIDES = ("left", "top", "right", "bottom")
 
 
@@ -32,14 +31,16 @@ def read_labels(path) -> list[tuple]:
 
     Raises:
         OSError: if the file cannot be read.
-        ValueError: naming file and line, for too few fields, an unknown class, or a malformed,
-            empty or reversed box.
+        ValueError: naming file and line, for another number of fields than 15 (16 with a score, 8
+            without all that follows the box), an unknown class, or a malformed, empty or reversed
+            box.
     """
     return parse_lines(path, "KITTI label file", _parse)
 
 
 def _parse(fields, place):
-    if len(fields) < 8:
+    # Fields are told apart by their place: where one is lost, others would be read for it.
+    if len(fields) not in _COUNTS:
         raise ValueError(f"{place}: expected 15 fields, got {len(fields)}")
     if fields[0] not in kitti_classes:
         raise ValueError(f"{place}: unknown class '{fields[0]}' (classes: {list(kitti_classes)})")

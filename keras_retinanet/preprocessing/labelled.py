@@ -46,10 +46,13 @@ class LabelledGenerator(Generator):
             **kwargs: for `Generator`.
 
         Raises:
-            ValueError: naming the first, if image files do not exist.
+            ValueError: if there is no class or no image, or image files do not exist, naming the
+                first.
         """
-        if source is not None and not missing_ok:
+        if source is not None and not (missing_ok and paths):
             check_files(source, paths)
+        if not classes:
+            raise ValueError("expected a data set with at least one class, got none")
         self.classes = dict(classes)
         self.labels = {label: name for name, label in self.classes.items()}
         self.paths = list(paths)
@@ -108,8 +111,10 @@ class LabelledGenerator(Generator):
 
 
 def check_files(source, paths) -> None:
-    """Raise ValueError, naming the first, if image files that `source` lists do not exist."""
-    missing = [path for path in paths if not os.path.exists(path)]
+    """Raise ValueError if `source` lists no images, or, naming the first, if files do not exist."""
+    if not paths:
+        raise ValueError(f"{source}: expected at least one image, got none")
+    missing = [path for path in paths if not os.path.isfile(path)]
     if missing:
         raise ValueError(
             f"{source}: {len(missing)} of {len(paths)} image files not found, "
@@ -117,32 +122,15 @@ def check_files(source, paths) -> None:
         )
 
 
-def parse_lines(path, kind, parse) -> list:
-    """Return `parse(fields, place)` of each line of a text file that is not blank.
-
-    Args:
-        path: the file, UTF-8, fields separated by white space.
-        kind: what the file is, for the message.
-        parse: function of the fields and of "line N".
-
-    Raises:
-        OSError: if the file cannot be read.
-        ValueError: naming the file, if `parse` raises one.
-    """
-    with open(path, encoding="utf-8-sig") as file:
-        try:
-            lines = [(line.split(), f"line {number}") for number, line in enumerate(file, 1)]
-            return [parse(fields, place) for fields, place in lines if fields]
-        except ValueError as error:
-            raise ValueError(f"invalid {kind}: {path}: {error}") from None
-
-
-def drop_empty_boxes(annotations, files) -> list[list[tuple]]:
+def drop_empty_boxes(annotations, files) -> tuple[list[list[tuple]], list[int]]:
     """Return annotations without boxes that are empty or reversed, with one warning for all.
 
     Args:
         annotations: for each image rows `x1, y1, x2, y2, label`.
-        files: where the rows of each image come from.
+        files: where the rows of each image come from, for the warning.
+
+    Returns:
+        The annotations that are left, and for each image the number of boxes that are not.
     """
     kept = [[row for row in rows if row[2] > row[0] and row[3] > row[1]] for rows in annotations]
     losses = [len(rows) - len(left) for rows, left in zip(annotations, kept, strict=True)]
@@ -152,19 +140,4 @@ def drop_empty_boxes(annotations, files) -> list[list[tuple]]:
             f"left out {sum(losses)} boxes without area, the first of them in {first}",
             stacklevel=3,
         )
-    return kept
-
-
-def finite_number(text, what, kind=float):
-    """Return a text as a finite number of a kind.
-
-    Raises:
-        ValueError: that begins with `what`.
-    """
-    try:
-        value = kind(text)
-    except ValueError as error:
-        raise ValueError(f"{what}: {error}") from None
-    if not np.isfinite(value):
-        raise ValueError(f"{what}: expected a finite number, got {text!r}")
-    return value
+    return kept, losses

@@ -8,17 +8,19 @@ import csv
 import json
 import os
 import warnings
+from collections.abc import Iterator
 
 import numpy as np
 
 from keras_retinanet.files import replacing
 from keras_retinanet.images import image_size
-from keras_retinanet.preprocessing.labelled import LabelledGenerator, finite_number
+from keras_retinanet.preprocessing.labelled import LabelledGenerator
 from keras_retinanet.preprocessing.open_images_files import (
     Files,
     choose_classes,
     read_class_names,
 )
+from keras_retinanet.preprocessing.text_files import finite_number, read_text
 
 _SIDES = ("XMin", "YMin", "XMax", "YMax")
 
@@ -36,19 +38,36 @@ def read_boxes(path, labels, keep=None) -> dict[str, list]:
 
     Raises:
         OSError: if the file cannot be read.
-        ValueError: naming file and line, for a missing column or a malformed or reversed box.
+        ValueError: naming file and line, for a missing column, a row that is too short, a
+            malformed or reversed box, or text that is not UTF-8.
     """
     boxes = {}
+    for line, row in _rows(path):
+        if row["LabelName"] in labels and (keep is None or keep(row["ImageID"])):
+            box = _parse(row, f"{path}: line {line}")
+            boxes.setdefault(row["ImageID"], []).append((*box, labels[row["LabelName"]]))
+    return boxes
+
+
+def _rows(path) -> Iterator[tuple[int, dict]]:
+    """Yield line and row of a CSV file of boxes, which may be larger than memory."""
     with open(path, newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file)
-        missing = {"ImageID", "LabelName", *_SIDES} - set(reader.fieldnames or [])
-        if missing:
-            raise ValueError(f"{path}: line 1: expected the columns {sorted(missing)}")
-        for row in reader:
-            if row["LabelName"] in labels and (keep is None or keep(row["ImageID"])):
-                box = _parse(row, f"{path}: line {reader.line_num}")
-                boxes.setdefault(row["ImageID"], []).append((*box, labels[row["LabelName"]]))
-    return boxes
+        try:
+            columns = reader.fieldnames or []
+            missing = {"ImageID", "LabelName", *_SIDES} - set(columns)
+            if missing:
+                raise csv.Error(f"expected the columns {sorted(missing)}")
+            for row in reader:
+                if row[columns[-1]] is None:
+                    count = len(columns) - list(row.values()).count(None)
+                    raise csv.Error(f"expected {len(columns)} columns, got {count}")
+                yield reader.line_num, row
+        except csv.Error as error:
+            raise ValueError(f"{path}: line {max(1, reader.line_num)}: {error}") from None
+        except UnicodeDecodeError:
+            read_text(path)  # names the line
+            raise
 
 
 def _parse(row, place):
@@ -119,14 +138,14 @@ def save_cache(path, images, made_from) -> None:
 
 
 def load_cache(path, made_from) -> dict[str, tuple] | None:
-    """Return what `save_cache` wrote; None if there is no such file or it was made of others."""
+    """Return what `save_cache` wrote; None if there is no such file, or damaged, or of others."""
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
             if str(stored["made_from"]) != json.dumps(made_from):
                 return None
             starts, rows = stored["starts"].tolist(), stored["rows"]
             sizes, idents = stored["sizes"].tolist(), stored["idents"].tolist()
-    except (OSError, ValueError, KeyError):
+    except Exception:  # NumPy and zipfile have many kinds; whatever it is, a new cache mends it
         return None
     return {
         ident: (*size, rows[start:end])
@@ -177,6 +196,8 @@ class OpenImagesGenerator(LabelledGenerator):
         known = list(names)
         labels[[known.index(ident) for ident in chosen]] = np.arange(len(chosen))
         images = _relabel(images, labels)
+        if not images:
+            raise ValueError(f"{files.images()}: no image has a box of the classes asked for")
         self.sizes = [(width, height) for width, height, _ in images.values()]
         classes = {names[ident]: label for label, ident in enumerate(chosen)}
         self.base_dir = files.images()
@@ -192,7 +213,8 @@ class OpenImagesGenerator(LabelledGenerator):
 def _read(files, names, cache):
     """Return the boxes of all classes, from the cache if it is of these files."""
     path, folder = files.metadata(*files.layout.boxes), files.images()
-    made_from = [_fingerprint(path), _fingerprint(folder), list(names)]
+    sources = [path, folder, *filter(None, [files.held_out()])]
+    made_from = [*map(_fingerprint, sources), list(names)]
     images = load_cache(cache, made_from)
     if images is None:
         labels = {ident: label for label, ident in enumerate(names)}

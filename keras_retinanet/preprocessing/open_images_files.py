@@ -1,9 +1,10 @@
 """Where the versions of Open Images keep their files, and which classes there are."""
 
-import csv
 import json
 import os
 from dataclasses import dataclass
+
+from keras_retinanet.preprocessing.text_files import csv_rows, read_text
 
 
 @dataclass(frozen=True)
@@ -76,16 +77,20 @@ class Files:
         """Return the folder of the images."""
         return self._first(self.main_dir, self.layout.images)
 
+    def held_out(self):
+        """Return the file of the image ids to evaluate on; None where there is none."""
+        return self.layout.held_out and self.metadata(self.layout.held_out)
+
     def is_in_subset(self):
         """Return a function that says whether an image id is in the subset; None if all are.
 
         Raises:
             OSError: if the file of held-out images cannot be read.
+            ValueError: naming file and line, if it is not UTF-8.
         """
         if self.layout.held_out is None:
             return None
-        with open(self.metadata(self.layout.held_out), encoding="utf-8-sig") as file:
-            held_out = set(file.read().split()[1:])  # after the header
+        held_out = set(read_text(self.held_out()).split()[1:])  # after the header
         return lambda ident: (ident in held_out) == (self.subset == "validation")
 
     def _first(self, folder, names):
@@ -98,24 +103,63 @@ def read_class_names(files) -> dict[str, str]:
 
     Raises:
         OSError: if a file cannot be read.
-        ValueError: naming file and line, for a row without a name or an id without a description.
+        ValueError: naming file and line, for a row without a name or an id given twice; naming the
+            file, for an id without a description, two ids of one name, or none at all.
     """
-    path, names = files.metadata(*files.layout.classes), {}
-    with open(path, newline="", encoding="utf-8-sig") as file:
-        reader = csv.reader(file)
-        for row in filter(None, reader):
-            if len(row) < 2:
-                raise ValueError(f"{path}: line {reader.line_num}: expected 'id,name', got {row}")
-            names[row[0]] = row[1].translate(str.maketrans("", "", "\"'`"))
-    if files.layout.trainable is None:
-        return names
-    path = files.metadata(files.layout.trainable)
-    with open(path, encoding="utf-8-sig") as file:
-        idents = file.read().split()
-    unknown = [ident for ident in idents if ident not in names]
-    if unknown:
-        raise ValueError(f"{path}: class id without a description: {unknown[0]}")
-    return {ident: names[ident] for ident in idents}
+    path = files.metadata(*files.layout.classes)
+    text = read_text(path)
+    try:
+        names = _parse_names(csv_rows(text))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    if files.layout.trainable is not None:
+        path = files.metadata(files.layout.trainable)
+        idents = read_text(path).split()
+        unknown = [ident for ident in idents if ident not in names]
+        if unknown:
+            raise ValueError(f"{path}: class id without a description: {unknown[0]}")
+        names = {ident: names[ident] for ident in idents}
+    if not names:
+        raise ValueError(f"{path}: expected at least one class, got none")
+    # A list of image-level classes has such pairs; only among the classes in use they matter.
+    seen = set()
+    for ident, name in names.items():
+        if name in seen:
+            raise ValueError(f"{path}: duplicate class name: '{name}' ({ident})")
+        seen.add(name)
+    return names
+
+
+def _parse_names(rows):
+    names = {}
+    for line, row in rows:
+        if len(row) < 2:
+            raise ValueError(f"line {line}: expected 'id,name', got {row}")
+        if row[0] in names:
+            raise ValueError(f"line {line}: duplicate class id: {row[0]}")
+        names[row[0]] = row[1].translate(str.maketrans("", "", "\"'`"))
+    return names
+
+
+def read_hierarchy(path) -> dict:
+    """Return the tree of classes in a JSON file: nodes with `LabelName` and perhaps `Subcategory`.
+
+    Raises:
+        OSError: if the file cannot be read.
+        ValueError: naming the file, if it is no JSON or a node is malformed.
+    """
+    text = read_text(path)
+    try:
+        tree = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"{path}: expected JSON: {error}") from None
+    nodes = [tree]
+    while nodes:
+        node = nodes.pop()
+        if not isinstance(node, dict) or not isinstance(node.get("LabelName"), str):
+            raise ValueError(f"{path}: expected an object with the key 'LabelName', got {node!r}")
+        nodes += node.get("Subcategory", [])
+    return tree
 
 
 def find_children(node, ident) -> list[str] | None:
@@ -145,7 +189,7 @@ def choose_classes(files, names, labels_filter=None, parent_label=None) -> list[
 
     Raises:
         OSError: if the hierarchy cannot be read.
-        ValueError: for an unknown name.
+        ValueError: for an unknown name or a malformed hierarchy.
     """
     idents = {name: ident for ident, name in names.items()}
     wanted = [parent_label] if parent_label else labels_filter or []
@@ -153,10 +197,9 @@ def choose_classes(files, names, labels_filter=None, parent_label=None) -> list[
         if name not in idents:
             raise ValueError(f"unknown class {name!r}, expected one such as {list(idents)[:5]}")
     if not parent_label:
-        return [idents[name] for name in labels_filter] if labels_filter else list(names)
+        return [idents[name] for name in dict.fromkeys(wanted)] if wanted else list(names)
     path = files.metadata(files.layout.hierarchy)
-    with open(path, encoding="utf-8-sig") as file:
-        found = find_children(json.load(file), idents[parent_label])
+    found = find_children(read_hierarchy(path), idents[parent_label])
     if found is None:
         raise ValueError(f"{path}: expected the class {parent_label!r} in the hierarchy")
     # A class may stand below several others.

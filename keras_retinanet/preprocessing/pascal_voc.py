@@ -7,11 +7,8 @@ that count from 1.
 import os
 from xml.etree import ElementTree
 
-from keras_retinanet.preprocessing.labelled import (
-    LabelledGenerator,
-    drop_empty_boxes,
-    finite_number,
-)
+from keras_retinanet.preprocessing.labelled import LabelledGenerator, drop_empty_boxes
+from keras_retinanet.preprocessing.text_files import finite_number, read_text
 
 _NAMES = (
     "aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse motorbike "
@@ -25,10 +22,9 @@ def read_image_set(path) -> list[str]:
 
     Raises:
         OSError: if the file cannot be read.
-        ValueError: if it names no image, or one of them twice.
+        ValueError: naming the file, if it names no image, or one of them twice, or is not UTF-8.
     """
-    with open(path, encoding="utf-8-sig") as file:
-        names = [line.split()[0] for line in file if line.strip()]
+    names = [line.split()[0] for line in read_text(path).splitlines() if line.strip()]
     if not names:
         raise ValueError(f"{path}: expected an image name in each line, got none")
     seen = set()
@@ -57,7 +53,7 @@ def read_objects(path, classes) -> list[dict]:
     try:
         root = ElementTree.parse(path).getroot()
         return [_parse_object(node, i, classes) for i, node in enumerate(root.iter("object"))]
-    except (ElementTree.ParseError, ValueError) as error:
+    except (ElementTree.ParseError, ValueError, LookupError) as error:  # an unknown encoding
         raise ValueError(f"invalid annotations file: {path}: {error}") from None
 
 
@@ -132,8 +128,7 @@ class PascalVocGenerator(LabelledGenerator):
         folder = os.path.join(data_dir, "Annotations")
         files = [os.path.join(folder, f"{name}.xml") for name in self.image_names]
         annotations = [self._rows(read_objects(file, classes)) for file in files]
-        kept = drop_empty_boxes(annotations, files)
-        dropped = [len(rows) - len(left) for rows, left in zip(annotations, kept, strict=True)]
+        kept, dropped = drop_empty_boxes(annotations, files)
         super().__init__(classes, paths, kept, source=source, dropped=dropped, **kwargs)
 
     def _rows(self, objects):

@@ -5,20 +5,21 @@ does, and a line is `class x y width height`, centre and size as shares of the i
 `class x1 y1 x2 y2 x3 y3 ...`, the outline of an object, of which the box is taken.
 """
 
+import io
 import os
+import warnings
 
 import yaml
 
 from keras_retinanet.images import image_size
-from keras_retinanet.preprocessing.labelled import (
-    LabelledGenerator,
-    finite_number,
-    parse_lines,
-)
+from keras_retinanet.preprocessing.labelled import LabelledGenerator
+from keras_retinanet.preprocessing.text_files import finite_number, parse_lines, read_text
 
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 # Tools round to six digits, so a box may leave its image by less than this share of a side.
 _TOLERANCE = 1e-3
+# Tools write the class names beside the labels.
+_NO_LABELS = ("classes.txt",)
 
 
 def read_description(path) -> dict:
@@ -30,16 +31,17 @@ def read_description(path) -> dict:
 
     Raises:
         OSError: if the file cannot be read.
-        ValueError: naming the file, if it is no YAML or has no class names, or not `nc` of them.
+        ValueError: naming the file, if it is no YAML or names a key twice, has no class names or
+            not `nc` of them, a name or label that is malformed or comes twice, or a malformed set.
     """
-    with open(path, encoding="utf-8-sig") as file:
-        try:
-            content = yaml.safe_load(file)
-        except yaml.YAMLError as error:
-            raise ValueError(f"{path}: expected YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(content, dict) or not content.get("names"):
-        raise ValueError(f"{path}: expected the key 'names' with the classes")
-    names = content["names"]
+    text = read_text(path)
+    try:
+        content = yaml.load(text, _Loader)
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that does not exist
+        raise ValueError(f"{path}: expected YAML: {' '.join(str(error).split())}") from None
+    names = content.get("names") if isinstance(content, dict) else None
+    if not names or not isinstance(names, (list, dict)):
+        raise ValueError(f"{path}: expected the key 'names' with the classes, got {names!r}")
     labels = names if isinstance(names, dict) else dict(enumerate(names))
     if not all(isinstance(label, int) and label >= 0 for label in labels):
         raise ValueError(f"{path}: names: expected the labels 0, 1, ..., got {list(labels)}")
@@ -50,7 +52,29 @@ def read_description(path) -> dict:
         raise ValueError(f"{path}: nc: {content['nc']} classes, but {len(labels)} names")
     root = os.path.join(os.path.dirname(path), str(content.get("path") or ""))
     sets = {name: content[name] for name in ("train", "val", "test") if content.get(name)}
+    for name, entry in sets.items():
+        if not all(isinstance(part, str) for part in _as_list(entry)):
+            raise ValueError(f"{path}: {name}: expected a path or a list of paths, got {entry!r}")
     return {"classes": classes, "root": root, "sets": sets}
+
+
+def _as_list(entry):
+    return entry if isinstance(entry, list) else [entry]
+
+
+class _Loader(yaml.SafeLoader):
+    """A loader that refuses a key that comes twice, of which YAML would keep the last."""
+
+    def construct_mapping(self, node, deep=False):
+        """Return a dictionary; raise ConstructorError, naming the line, for a key twice."""
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    problem=f"duplicate key {key.value!r}", problem_mark=key.start_mark
+                )
+            seen.add(str(key.value))
+        return super().construct_mapping(node, deep)
 
 
 def find_images(root, entries) -> list[str]:
@@ -61,12 +85,13 @@ def find_images(root, entries) -> list[str]:
         entries: a folder, a text file with a path in each line, or a list of these. Paths in a text
             file that begin with `./` start where the file is.
 
+    A label file in `labels/` whose image is not there is left out, with one warning for a folder.
+
     Raises:
-        OSError: if a folder or text file does not exist.
+        OSError: if a folder or file does not exist.
         ValueError: if there is no image.
     """
-    entries = entries if isinstance(entries, list) else [entries]
-    images = []
+    entries, images = _as_list(entries), []
     for entry in entries:
         place = os.path.join(root, entry)
         if entry.startswith("../") and not os.path.exists(place):
@@ -80,8 +105,8 @@ def find_images(root, entries) -> list[str]:
 
 def _listed(place, root):
     folder = os.path.dirname(place)
-    with open(place, encoding="utf-8-sig") as file:
-        names = [line.strip() for line in file if line.strip()]
+    lines = io.StringIO(read_text(place), newline=None)
+    names = [line.strip() for line in lines if line.strip()]
     starts = [folder if name.startswith("./") else root for name in names]
     return [
         os.path.normpath(os.path.join(start, name))
@@ -93,7 +118,29 @@ def _in_folder(folder):
     if not os.path.isdir(folder):
         raise FileNotFoundError(f"folder of images not found: {folder}")
     files = (os.path.join(place, name) for place, _, names in os.walk(folder) for name in names)
-    return sorted(file for file in files if file.lower().endswith(IMAGE_SUFFIXES))
+    images = sorted(file for file in files if file.lower().endswith(IMAGE_SUFFIXES))
+    _warn_of_labels_alone(images)
+    return images
+
+
+def _warn_of_labels_alone(images):
+    """Warn of label files that lie among those of some images but belong to none of them."""
+    labels = {label_path(image) for image in images}
+    folders = {os.path.dirname(path) for path in labels}
+    # Where labels lie beside the images, a text file may be anything.
+    folders -= {os.path.dirname(path) for path in images}
+    alone = sorted(
+        os.path.join(folder, name)
+        for folder in filter(os.path.isdir, folders)
+        for name in os.listdir(folder)
+        if name.endswith(".txt") and name not in _NO_LABELS
+        if os.path.join(folder, name) not in labels
+    )
+    if alone:
+        warnings.warn(
+            f"left out {len(alone)} label files without an image, the first: {alone[0]}",
+            stacklevel=5,
+        )
 
 
 def label_path(image_path) -> str:
@@ -171,16 +218,21 @@ class YoloGenerator(LabelledGenerator):
             raise ValueError(
                 f"{data_file}: expected the key {set_name!r}, got {sorted(description['sets'])}"
             )
-        paths = find_images(description["root"], description["sets"][set_name])
+        root, entries = description["root"], _as_list(description["sets"][set_name])
+        paths = find_images(root, entries)
         labels = set(description["classes"].values())
         annotations = [_annotations(path, labels) for path in paths]
-        super().__init__(description["classes"], paths, annotations, source=data_file, **kwargs)
+        listed = len(entries) == 1 and entries[0].endswith(".txt")
+        source = os.path.join(root, entries[0]) if listed else data_file
+        super().__init__(description["classes"], paths, annotations, source=source, **kwargs)
 
 
 def _annotations(image_path, labels):
-    """Return the boxes of an image; those of an unreadable one do not matter: it is skipped."""
+    """Return the boxes of an image; none if its size cannot be read, so neither can the image."""
+    path = label_path(image_path)
     try:
         size = image_size(image_path)
     except (OSError, ValueError):
-        size = (1, 1)
-    return read_labels(label_path(image_path), size, labels)
+        read_labels(path, (1, 1), labels)  # a malformed line is named all the same
+        return []
+    return read_labels(path, size, labels)

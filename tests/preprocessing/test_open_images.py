@@ -197,3 +197,36 @@ def test_what_is_not_there_is_named(v4):
     with pytest.raises(ValueError, match="found none of the 1 annotated"):
         open_set(v4, "train", missing=0)
     assert set(LAYOUTS) == {"v3", "v4", "v5", "v6", "v7", "challenge2018"}
+
+
+def damaged_caches(whole):
+    middle = len(whole) // 2
+    return {
+        "cut off": whole[:middle],
+        "overwritten": whole[:middle] + b"\x55" * 20 + whole[middle + 20 :],
+        "empty": b"",
+        "of another kind": b"\x93NUMPY\x01\x00",
+    }
+
+
+@pytest.mark.parametrize("damage", damaged_caches(b""))
+def test_a_damaged_cache_is_made_anew(v4, damage):
+    first = open_set(v4, "train")
+    path = v4 / "cache" / "oid_v4_train.npz"
+    path.write_bytes(damaged_caches(path.read_bytes())[damage])
+    again = open_set(v4, "train")
+    assert again.paths == first.paths
+    assert again.load_annotations(0)["labels"].tolist() == [0, 1]
+    # The new one is whole.
+    assert open_set(v4, "train", missing=0).paths == first.paths
+
+
+def test_the_cache_knows_which_images_were_held_out(tmp_path):
+    folder = "challenge2018"
+    write(tmp_path, f"{folder}/challenge-2018-class-descriptions-500.csv", CLASSES)
+    write(tmp_path, f"{folder}/challenge-2018-train-annotations-bbox.csv", csv_of(ROWS[:3]))
+    write(tmp_path, f"{folder}/challenge-2018-image-ids-valset-od.csv", "ImageID\nb\n")
+    write_images(tmp_path / "images" / "train")
+    assert open_set(tmp_path, "train", "challenge2018", missing=0).size() == 1
+    write(tmp_path, f"{folder}/challenge-2018-image-ids-valset-od.csv", "ImageID\nnone\n")
+    assert open_set(tmp_path, "train", "challenge2018", missing=0).size() == 2
