@@ -62,6 +62,8 @@ def _parse_object(node, number, classes):
         name = _text(node, "name").strip()
         if name not in classes:
             raise ValueError(f"class name '{name}' not found in classes: {list(classes)}")
+        if node.find("bndbox") is None:
+            raise ValueError("missing element 'bndbox'")
         box = tuple(_number(node, f"bndbox/{key}") - 1 for key in ("xmin", "ymin", "xmax", "ymax"))
         # Many tools leave these two out.
         flags = {key: bool(_number(node, key, 0)) for key in ("truncated", "difficult")}

@@ -81,7 +81,11 @@ def test_the_order_of_the_twenty_classes():
         ("<annotation>", "no element found"),
         (an_object("cow"), "object #0: class name 'cow' not found in classes: ['cat']"),
         ("<object></object>", "object #0: missing element 'name'"),
-        ("<object><name>cat</name></object>", "object #0: missing element 'bndbox.xmin'"),
+        ("<object><name>cat</name></object>", "object #0: missing element 'bndbox'"),
+        (
+            "<object><name>cat</name><bndbox></bndbox></object>",
+            "object #0: missing element 'bndbox.xmin'",
+        ),
         (an_object() + an_object(x1="a"), "object #1: illegal value for 'bndbox.xmin': could not"),
         (an_object(x1="nan"), "illegal value for 'bndbox.xmin': expected a finite number"),
     ],
