@@ -116,12 +116,18 @@ def save_pictures(
 ) -> None:
     """Write each image with ground truth in green and detections in their colours, as PNG.
 
+    An image that cannot be read has none: `detect_dataset` has named it, or raised.
+
     Raises:
         OSError: if a picture cannot be written.
     """
     os.makedirs(folder, exist_ok=True)
     for index, found in enumerate(detections):
-        image, path = generator.load_image(index).copy(), os.path.join(folder, f"{index}.png")
+        path = os.path.join(folder, f"{index}.png")
+        try:
+            image = generator.load_image(index).copy()
+        except (OSError, ValueError):
+            continue
         names = generator.label_to_name
         drawing.draw_annotations(image, generator.load_annotations(index), label_to_name=names)
         drawing.draw_detections(

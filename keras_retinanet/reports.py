@@ -56,6 +56,8 @@ def plot_history(history_path, picture_path) -> None:
 def write_detection_sheet(generator, detections, path, count=12, score_threshold=0.5) -> None:
     """Write pairs of pictures, an image's ground truth and what was found on it, as one PNG.
 
+    Images are scaled to 320 to 800 pixels; the place of one that cannot be read stays black.
+
     Args:
         generator: the data set.
         detections: list with the `Detections` of each of its images.
@@ -66,28 +68,39 @@ def write_detection_sheet(generator, detections, path, count=12, score_threshold
     chosen = np.unique(np.linspace(0, generator.size() - 1, count).astype(int)).tolist()
     panels = []
     for index in chosen:
-        original = generator.load_image(index)
-        image = _enlarged(original)
-        scale = image.shape[1] / original.shape[1]
-        annotations = generator.load_annotations(index)
-        truth, found = image.copy(), image.copy()
-        boxes = {**annotations, "bboxes": annotations["bboxes"] * scale}
-        drawing.draw_annotations(truth, boxes, label_to_name=generator.label_to_name)
-        drawing.draw_detections(
-            found,
-            detections[index].boxes * scale,
-            detections[index].scores,
-            detections[index].labels,
-            label_to_name=generator.label_to_name,
-            score_threshold=score_threshold,
-        )
-        panels += [truth, found]
+        try:
+            original = generator.load_image(index)
+        except (OSError, ValueError):  # the evaluation has named it
+            panels += [np.zeros((320, 320, 3), "uint8")] * 2
+        else:
+            panels += _pair(generator, index, original, detections[index], score_threshold)
     sheet = drawing.contact_sheet(panels, columns=4)
     with replacing(path) as temporary:
         cv2.imwrite(str(temporary), sheet)
 
 
-def _enlarged(image, side=320):
-    """Return a small image enlarged until its longest side is `side`, so that captions fit."""
-    factor = max(1.0, side / max(image.shape[:2]))
-    return cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_LINEAR)
+def _pair(generator, index, original, detections, score_threshold):
+    """Return two pictures of an image: with its ground truth, and with what was found on it."""
+    image = _scaled(original)
+    scale = image.shape[1] / original.shape[1]
+    annotations = generator.load_annotations(index)
+    truth, found = image.copy(), image.copy()
+    boxes = {**annotations, "bboxes": annotations["bboxes"] * scale}
+    drawing.draw_annotations(truth, boxes, label_to_name=generator.label_to_name)
+    drawing.draw_detections(
+        found,
+        detections.boxes * scale,
+        detections.scores,
+        detections.labels,
+        label_to_name=generator.label_to_name,
+        score_threshold=score_threshold,
+    )
+    return [truth, found]
+
+
+def _scaled(image, least=320, most=800):
+    """Return an image whose longest side has `least` to `most` pixels, so that captions fit."""
+    longest = max(image.shape[:2])
+    factor = np.clip(longest, least, most) / longest
+    size = [max(1, round(side * factor)) for side in (image.shape[1], image.shape[0])]
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR)

@@ -49,6 +49,8 @@ READABLE = {
     "rgb.bmp": (RGB, {}),
     "rgb.ppm": (RGB, {}),
     "rgb.tga": (RGB, {}),
+    "rgb.ico": (RGB, {}),
+    "rgb.pcx": (RGB, {}),
     "animated.gif": (PALETTE, {"save_all": True, "append_images": [PALETTE.rotate(90)]}),
     "animated.png": (RGB, {"save_all": True, "append_images": [RGB.rotate(180)]}),
     "1x1.png": (RGB.crop((20, 9, 21, 10)), {}),

@@ -158,6 +158,14 @@ def test_evaluate_saves_pictures(rectangles, finder, tmp_path):
     assert rectangles[0][0][30, 20].tolist() == [0, 0, 0]
 
 
+def test_an_unreadable_image_has_no_picture(rectangles, finder, tmp_path):
+    images, annotations = rectangles
+    generator = dataset(([ValueError("cut off"), *images[1:]], annotations))
+    with pytest.warns(UserWarning, match="counts as without detections: cut off"):
+        evaluation.evaluate(generator, finder, save_path=str(tmp_path))
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"{i}.png" for i in range(1, 7)]
+
+
 def test_evaluate_coco_prints_the_table(rectangles, finder, capsys):
     stats = evaluation.evaluate_coco(dataset(rectangles), finder)
     # 101 recall points: class 0 has precision 3/4 at each, class 1 has 1 up to 2/3 (67 points).

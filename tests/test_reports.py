@@ -43,3 +43,16 @@ def test_sheet_pairs_ground_truth_and_detections(tmp_path):
     assert sheet.shape[1] >= 4 * 320
     green = (sheet == (0, 255, 0)).all(axis=2)
     assert green[:, : sheet.shape[1] // 4].any()
+
+
+def test_sheet_with_unreadable_and_gigantic_images(tmp_path):
+    images = [ValueError("cut off"), picture(30, 20_000, (0, 0, 20_000, 30)), picture(1, 1)]
+    generator = MemoryGenerator(images, [truth(), truth((0, 0, 20_000, 30, 0)), truth()])
+    nothing = Detections(np.zeros((0, 4), "float32"), np.zeros(0), np.zeros(0, int))
+    path = tmp_path / "sheet.png"
+    reports.write_detection_sheet(generator, [nothing] * 3, path, count=3)
+    sheet = cv2.imread(str(path))
+    assert sheet.shape[1] <= 4 * 820
+    cell = sheet[4 : sheet.shape[0] // 2 - 4, 4 : sheet.shape[1] // 4 - 1]
+    assert not cell.any()  # black: the image that cannot be read
+    assert (sheet == (0, 255, 0)).all(axis=2).any()  # the box of the long one

@@ -112,6 +112,7 @@ MALFORMED = {
     ],
     ("oid", OID_CLASSES): [
         ("/m/Van,Van", "/m/Van", "line 2: expected 'id,name', got ['/m/Van']"),
+        ("/m/Car,Car", '"/m/Car,Car', "line 1: a quote is not closed"),
         ("/m/Van,Van", "/m/Car,Van", "line 2: duplicate class id: /m/Car"),
         ("/m/Van,Van", "/m/Van,Car", "duplicate class name: 'Car' (/m/Van)"),
     ],
