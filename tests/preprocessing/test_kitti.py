@@ -62,3 +62,16 @@ def test_missing_files_are_named(folder):
         KittiGenerator(str(folder))
     with pytest.raises(FileNotFoundError, match="val"):
         KittiGenerator(str(folder), "val")
+
+
+@pytest.mark.parametrize("line", [CAR, f"{CAR} 0.75", " ".join(CAR.split()[:8])])
+def test_a_score_may_follow_and_the_third_dimension_may_be_missing(tmp_path, line):
+    (tmp_path / "a.txt").write_text(line)
+    assert read_labels(tmp_path / "a.txt") == [(10.5, 2, 30, 12.25, 0)]
+
+
+@pytest.mark.parametrize("count", [9, 14])
+def test_a_lost_field_is_noticed(tmp_path, count):
+    (tmp_path / "a.txt").write_text(" ".join(CAR.split()[:count]))
+    with pytest.raises(ValueError, match=f"line 1: expected 15 fields, got {count}"):
+        read_labels(tmp_path / "a.txt")
