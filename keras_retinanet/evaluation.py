@@ -6,9 +6,7 @@ import contextlib
 import os
 import time
 import warnings
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
@@ -18,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from keras_retinanet import drawing, metrics
 from keras_retinanet.detections import Detections
 from keras_retinanet.detector import Detector, Prepared, select
+from keras_retinanet.threads import ahead
 
 __all__ = ["Detections", "Detector", "detect_dataset", "evaluate", "evaluate_coco"]
 
@@ -257,21 +256,10 @@ def _samples(generator: object, detector: Detector) -> Iterator[tuple[int, Prepa
     def load(index: int) -> Prepared:
         return detector.prepare(generator.load_image(index))
 
-    for index, reading in _ahead(load, range(generator.size()), depth=4):
+    for index, reading in ahead(load, range(generator.size()), depth=4):
         try:
             yield index, reading()
         except (OSError, ValueError) as error:
             if getattr(generator, "strict", True):
                 raise
             warnings.warn(f"an image counts as without detections: {error}", stacklevel=2)
-
-
-def _ahead(function: Callable, items: Iterable, depth: int) -> Iterator[tuple[object, Callable]]:
-    """Call a function in one thread, at most `depth` items ahead; yield (item, get its result)."""
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        pending = deque()
-        for item in items:
-            pending.append((item, pool.submit(function, item).result))
-            if len(pending) > depth:
-                yield pending.popleft()
-        yield from pending

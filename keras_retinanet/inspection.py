@@ -56,7 +56,9 @@ def load_sample(generator, image_index, epoch=None) -> Sample:
         "valid": are_valid(boxes, *image.shape[:2]),
     }
     if epoch is not None:
-        image, annotations = generator.augment(image, annotations, image_index, epoch)
+        (image,), (annotations,) = generator.augment_group(
+            [image], [annotations], [image_index], epoch
+        )
     image, scale = generator.resize_image(image)
     boxes, valid = annotations["bboxes"] * scale, annotations["valid"]
     anchors = generator.generate_anchors(image.shape)

@@ -1,5 +1,7 @@
 """The two kinds of model: for training, and for detection."""
 
+import inspect
+
 import keras
 
 from keras_retinanet.models.details import Details
@@ -37,6 +39,62 @@ class _DetailedModel(keras.Model):
 @keras.saving.register_keras_serializable(package="keras_retinanet")
 class RetinaNet(_DetailedModel):
     """A training model: images in, `regression` and `classification` of every anchor out."""
+
+    def fit(self, x=None, *args, workers=None, use_multiprocessing=None, max_queue_size=None, **kw):
+        """Train as `keras.Model.fit` does, also on a `Generator` whose batches vary in shape.
+
+        Args:
+            x: a `Generator`, or what Keras takes.
+            *args: for `keras.Model.fit`.
+            workers: threads that make the batches of a `Generator`, as Keras 2 had it; None means
+                what the generator says. The next two likewise; other data they do not concern.
+            use_multiprocessing: no effect on a `Generator`, which is warned of.
+            max_queue_size: most batches made ahead.
+            **kw: for `keras.Model.fit`.
+        """
+        if isinstance(x, keras.utils.PyDataset):
+            x.workers = x.workers if workers is None else workers
+            x.max_queue_size = x.max_queue_size if max_queue_size is None else max_queue_size
+            if use_multiprocessing is not None:
+                x.use_multiprocessing = use_multiprocessing
+        return _with_generator("fit", super().fit, x, args, kw)
+
+    def evaluate(self, x=None, *args, **kwargs):
+        """Compute the loss as `keras.Model.evaluate` does, also on a `Generator`."""
+        return _with_generator("evaluate", super().evaluate, x, args, kwargs)
+
+    def fit_generator(
+        self,
+        generator,
+        steps_per_epoch=None,
+        epochs=1,
+        verbose=1,
+        callbacks=None,
+        validation_data=None,
+        **kwargs,
+    ):
+        """Call `fit`: Keras 2 had this method for generators, with these arguments first."""
+        return self.fit(
+            generator,
+            steps_per_epoch=steps_per_epoch,
+            epochs=epochs,
+            verbose=verbose,
+            callbacks=callbacks,
+            validation_data=validation_data,
+            **kwargs,
+        )
+
+
+def _with_generator(name, method, x, args, kwargs):
+    """Call a method of Keras's, by way of the pipeline for a `Generator`."""
+    from keras_retinanet.preprocessing.generator import Generator
+
+    if not isinstance(x, Generator):
+        return method(x, *args, **kwargs)
+    from keras_retinanet.preprocessing import pipeline
+
+    arguments = inspect.signature(method).bind(x, *args, **kwargs).arguments
+    return getattr(pipeline, name)(method, x, dict(arguments))
 
 
 @keras.saving.register_keras_serializable(package="keras_retinanet")

@@ -4,7 +4,6 @@ import threading
 import warnings
 from collections import Counter
 
-import keras
 import numpy as np
 
 from keras_retinanet import samples
@@ -13,16 +12,28 @@ from keras_retinanet.augmentation import TransformParameters, adjust_transform_f
 from keras_retinanet.boxes import are_valid
 from keras_retinanet.config import Config
 from keras_retinanet.images import preprocess_image, resize_image
+from keras_retinanet.preprocessing.draws import (
+    draw,
+    drawing_with,
+    each,
+    resizing_by,
+    rng_in_hand,
+    scale_in_hand,
+)
 from keras_retinanet.preprocessing.groups import Groups
+from keras_retinanet.preprocessing.image_set import ImageSet
 from keras_retinanet.targets import anchor_targets_compact
 
+_DEFAULT_PREPROCESSING = preprocess_image
 
-class Generator(keras.utils.PyDataset):
+
+class Generator(ImageSet):
     """A data set for `model.fit`; subclasses say what its images and boxes are.
 
     A subclass overrides `size`, `num_classes`, `has_label`, `has_name`, `name_to_label`,
     `label_to_name`, `image_path`, `image_aspect_ratio`, `load_image` and `load_annotations`, and
-    calls this constructor last, since it groups the images.
+    calls this constructor last, since it groups the images. It may override any other method:
+    training goes through all of them.
 
     A batch is `(images, (regression, classification))`: images float32 `(B, h, w, 3)`, padded with
     0 at the right and bottom to the largest, and the targets of `compute_anchor_targets`. What a
@@ -49,6 +60,9 @@ class Generator(keras.utils.PyDataset):
         scale_range=None,
         seed=0,
         strict=False,
+        workers=1,
+        use_multiprocessing=False,
+        max_queue_size=10,
     ):
         """Group the images into batches.
 
@@ -67,7 +81,8 @@ class Generator(keras.utils.PyDataset):
             compute_anchor_targets: `anchor_targets_compact`, `anchor_targets_bbox` or a function
                 with their arguments.
             compute_shapes: function of image shape and levels that returns each level's shape.
-            preprocess_image: function that normalises a BGR image.
+            preprocess_image: function that normalises a BGR image; where it is not given, a
+                subclass's method of that name.
             config: a `Config` or what `read_config_file` returns, for anchors and levels.
             random_crop: a `RandomCrop`; None for none.
             scale_range: least and greatest factor on both sides of the resized images, drawn for
@@ -76,12 +91,15 @@ class Generator(keras.utils.PyDataset):
             seed: what all random draws start from.
             strict: whether an unreadable image raises an error; else it is named in a warning,
                 counted in `skipped`, and another image takes its place.
+            workers: threads that make batches in `model.fit`.
+            use_multiprocessing: processes instead of threads, in a `fit` that is Keras's own.
+            max_queue_size: most batches made ahead in `model.fit`.
 
         Raises:
             ValueError: for a batch size below 1, an unknown group method, an empty data set, or a
                 range of scales without resizing.
         """
-        super().__init__()
+        super().__init__(workers, use_multiprocessing, max_queue_size)
         self.transform_generator = transform_generator
         self.visual_effect_generator = visual_effect_generator
         self.batch_size = int(batch_size)
@@ -93,7 +111,10 @@ class Generator(keras.utils.PyDataset):
         self.transform_parameters = transform_parameters or TransformParameters()
         self.compute_anchor_targets = compute_anchor_targets
         self.compute_shapes = compute_shapes
-        self.preprocess_image = preprocess_image
+        if preprocess_image is not _DEFAULT_PREPROCESSING or not hasattr(
+            type(self), "preprocess_image"
+        ):
+            self.preprocess_image = preprocess_image
         self.config = Config.of(config)
         self.random_crop = random_crop
         self.scale_range = scale_range
@@ -105,56 +126,9 @@ class Generator(keras.utils.PyDataset):
         self._lock = threading.Lock()
         if no_resize and scale_range is not None:
             raise ValueError("a range of scales needs images that are resized")
+        self._drawn = None  # `groups`, unless somebody changed them
         self.group_images()
-
-    def size(self) -> int:
-        """Return the number of images."""
-        raise NotImplementedError("size method not implemented")
-
-    def num_classes(self) -> int:
-        """Return the number of classes: the greatest label + 1."""
-        raise NotImplementedError("num_classes method not implemented")
-
-    def has_label(self, label) -> bool:
-        """Return whether a label is in use."""
-        raise NotImplementedError("has_label method not implemented")
-
-    def has_name(self, name) -> bool:
-        """Return whether a class name is known."""
-        raise NotImplementedError("has_name method not implemented")
-
-    def name_to_label(self, name) -> int:
-        """Return the label of a class name."""
-        raise NotImplementedError("name_to_label method not implemented")
-
-    def label_to_name(self, label) -> str:
-        """Return the class name of a label."""
-        raise NotImplementedError("label_to_name method not implemented")
-
-    def image_aspect_ratio(self, image_index) -> float:
-        """Return the width of an image over its height."""
-        raise NotImplementedError("image_aspect_ratio method not implemented")
-
-    def image_path(self, image_index) -> str:
-        """Return the file of an image, or what stands for it in messages."""
-        raise NotImplementedError("image_path method not implemented")
-
-    def load_image(self, image_index) -> np.ndarray:
-        """Return an image as BGR uint8 `(h, w, 3)`."""
-        raise NotImplementedError("load_image method not implemented")
-
-    def load_annotations(self, image_index) -> dict:
-        """Return `{"labels": (n,), "bboxes": (n, 4)}` of an image."""
-        raise NotImplementedError("load_annotations method not implemented")
-
-    def dropped_boxes(self, image_index) -> int:
-        """Return how many invalid boxes of an image the reader left out, as far as it says."""
-        return 0
-
-    def class_names(self) -> list[str | None]:
-        """Return the name of each label from 0; None for a label not in use."""
-        labels = range(self.num_classes())
-        return [self.label_to_name(label) if self.has_label(label) else None for label in labels]
+        self.start_epoch(0)
 
     def group_images(self) -> None:
         """Make `groups`, the image indices of each batch of this epoch."""
@@ -164,16 +138,27 @@ class Generator(keras.utils.PyDataset):
         self._groups = Groups(
             self.size(), self.batch_size, self.group_method, self.shuffle_groups, self.seed, ratios
         )
-        self.groups = self.groups_of(self.epoch)
+        self._draw_groups()
 
     def groups_of(self, epoch) -> list[list[int]]:
         """Return the image indices of each batch of an epoch."""
         return self._groups.of(epoch)
 
+    def start_epoch(self, epoch) -> None:
+        """Take up the draws and groups of an epoch; groups that were set by hand are shuffled."""
+        self.epoch = epoch
+        if [list(group) for group in self.groups] == self._drawn:
+            self._draw_groups()
+        elif self.shuffle_groups:
+            np.random.default_rng([self.seed, epoch]).shuffle(self.groups)
+
+    def _draw_groups(self):
+        self._drawn = self.groups_of(self.epoch)
+        self.groups = list(self._drawn)
+
     def on_epoch_end(self) -> None:
         """Go on to the next epoch: other draws, and other groups if they are shuffled."""
-        self.epoch += 1
-        self.groups = self.groups_of(self.epoch)
+        self.start_epoch(self.epoch + 1)
 
     def __len__(self):
         """Return the number of batches in an epoch."""
@@ -181,20 +166,33 @@ class Generator(keras.utils.PyDataset):
 
     def __getitem__(self, index):
         """Return batch `index` of this epoch."""
-        return self.batch(self.epoch, index)
+        return self.compute_input_output(self.groups[index])
 
     def batch(self, epoch, index):
         """Return batch `index` of an epoch, whichever comes before it."""
-        return self.compute_input_output(self.groups_of(epoch)[index], epoch)
+        return self.compute_input_output(self.groups_of(epoch)[index], epoch=epoch)
 
-    def compute_input_output(self, group, epoch=None):
+    def compute_input_output(self, group, *, epoch=None):
         """Return the batch of the images `group`, drawn as in an epoch (None: this one)."""
-        epoch = self.epoch if epoch is None else epoch
-        scale = self.draw_scale(group[0], epoch)
-        drawn = [self.sample(image_index, epoch, scale) for image_index in group]
-        images = [image for image, _ in drawn]
-        annotations = [annotation for _, annotation in drawn]
+        images, annotations = self.samples(group, self.epoch if epoch is None else epoch)
         return self.compute_inputs(images), self.compute_targets(images, annotations)
+
+    def sample(self, image_index, epoch):
+        """Return the one image and annotations of `samples([image_index], epoch)`."""
+        (image,), (annotations,) = self.samples([image_index], epoch)
+        return image, annotations
+
+    def samples(self, group, epoch):
+        """Return normalised images and their annotations, changed at random as drawn for an epoch.
+
+        An unreadable image is replaced by the next readable one, unless `strict`.
+        """
+        scale = self.draw_scale(group[0], epoch)
+        group, images, annotations = self._load(group)
+        images, annotations = self.filter_annotations(images, annotations, group)
+        images, annotations = self.augment_group(images, annotations, group, epoch)
+        with resizing_by(scale):
+            return self.preprocess_group(images, annotations)
 
     def draw_scale(self, image_index, epoch) -> float:
         """Return the factor on the image sides in the batch that an image begins."""
@@ -204,24 +202,35 @@ class Generator(keras.utils.PyDataset):
         rng = np.random.default_rng([self.seed, epoch, image_index, 1])
         return float(rng.uniform(*self.scale_range))
 
-    def sample(self, image_index, epoch, scale=None):
-        """Return a normalised image and its annotations, changed at random as drawn for an epoch.
+    def augment_group(self, image_group, annotations_group, group, epoch):
+        """Return images and annotations changed at random, each as drawn for an epoch."""
+        rngs = [np.random.default_rng([self.seed, epoch, index]) for index in group]
+        with drawing_with(rngs):
+            return self.random_transform_group(
+                *self.random_visual_effect_group(image_group, annotations_group)
+            )
 
-        An unreadable image is replaced by the next readable one, unless `strict`. The `scale` is
-        that of the batch; None means that of a batch which the image begins.
-        """
-        scale = self.draw_scale(image_index, epoch) if scale is None else scale
+    def _load(self, group):
+        """Return the indices read for `group`, their images and annotations."""
+        try:
+            return group, self.load_image_group(group), self.load_annotations_group(group)
+        except (OSError, ValueError):
+            if self.strict:
+                raise
+        loaded = [self._load_readable(image_index) for image_index in group]
+        return [list(values) for values in zip(*loaded, strict=True)]
+
+    def _load_readable(self, image_index):
         for offset in range(self.size()):
             index = (image_index + offset) % self.size()
             try:
-                image, annotations = self.load_image(index), self.load_annotations(index)
+                (image,), (annotations,) = (
+                    self.load_image_group([index]),
+                    self.load_annotations_group([index]),
+                )
+                return index, image, annotations
             except (OSError, ValueError) as error:
-                if self.strict:
-                    raise
                 self._skip(index, error)
-                continue
-            annotations = self.filter_annotations(image, annotations, index)
-            return self.preprocess(*self.augment(image, annotations, index, epoch), scale)
         raise ValueError(f"none of the {self.size()} images can be read")
 
     def _skip(self, image_index, error):
@@ -232,8 +241,17 @@ class Generator(keras.utils.PyDataset):
         if first:
             warnings.warn(f"skipped an image that cannot be read: {error}", stacklevel=2)
 
-    def filter_annotations(self, image, annotations, image_index):
+    def filter_annotations(self, image_group, annotations_group, group):
         """Return annotations without boxes that are empty or leave the image, with a warning."""
+        kept = [
+            self._valid(image, annotations, image_index)
+            for image, annotations, image_index in zip(
+                image_group, annotations_group, group, strict=True
+            )
+        ]
+        return image_group, kept
+
+    def _valid(self, image, annotations, image_index):
         boxes = np.asarray(annotations["bboxes"], "float64").reshape(-1, 4)
         good = are_valid(boxes, *image.shape[:2])
         if not good.all():
@@ -244,45 +262,56 @@ class Generator(keras.utils.PyDataset):
             )
         return samples.select({**annotations, "bboxes": boxes}, good)
 
-    def augment(self, image, annotations, image_index, epoch):
-        """Return an image and its annotations, changed at random as drawn for an epoch."""
-        rng = np.random.default_rng([self.seed, epoch, image_index])
-        image = self.random_visual_effect(image, rng)
-        return self.random_transform(image, annotations, rng)
-
-    def random_visual_effect(self, image, rng):
-        """Return an image with random colours."""
+    def random_visual_effect_group(self, image_group, annotations_group):
+        """Return `random_visual_effect_group_entry` of each image, if there are effects."""
         if self.visual_effect_generator is None:
-            return image
-        return _draw(self.visual_effect_generator, rng, self._lock)(image)
+            return image_group, annotations_group
+        return each(self.random_visual_effect_group_entry, image_group, annotations_group)
 
-    def random_transform(self, image, annotations, rng):
-        """Return an image and its boxes, moved by one random transform and cropped."""
-        transform, window = np.eye(3), None
-        parameters = self.transform_parameters
-        if self.transform_generator is not None:
-            transform = _draw(self.transform_generator, rng, self._lock)
-            relative = parameters.relative_translation
-            transform = adjust_transform_for_image(transform, image, relative)
-        if self.random_crop is not None:
-            window = self.random_crop.draw(rng, image.shape)
+    def random_visual_effect_group_entry(self, image, annotations):
+        """Return an image with random colours, and its annotations."""
+        return draw(self.visual_effect_generator)(image), annotations
+
+    def random_transform_group(self, image_group, annotations_group):
+        """Return `random_transform_group_entry` of each image."""
+        return each(self.random_transform_group_entry, image_group, annotations_group)
+
+    def random_transform_group_entry(self, image, annotations, transform=None):
+        """Return an image and its boxes, moved by one transform and cropped.
+
+        Args:
+            image: array `(h, w, 3)`.
+            annotations: its labels and boxes.
+            transform: matrix `(3, 3)` in pixels; None means the next one of `transform_generator`,
+                and a random crop.
+        """
+        parameters, window = self.transform_parameters, None
+        if transform is None:
+            transform = np.eye(3)
+            if self.transform_generator is not None:
+                transform = adjust_transform_for_image(
+                    draw(self.transform_generator), image, parameters.relative_translation
+                )
+            if self.random_crop is not None:
+                window = self.random_crop.draw(rng_in_hand(), image.shape)
         return samples.move(image, annotations, transform, parameters, window)
 
     def resize_image(self, image):
-        """Return an image resized as this data set is, and the factor."""
+        """Return an image resized as this data set, and the batch in hand, is, and the factor."""
         if self.no_resize:
             return image, 1.0
-        return resize_image(image, self.image_min_side, self.image_max_side)
+        scale = scale_in_hand()
+        return resize_image(image, self.image_min_side * scale, self.image_max_side * scale)
 
-    def preprocess(self, image, annotations, scale=1.0):
-        """Return an image resized, `scale` times, and normalised, and its boxes at that size."""
-        if scale == 1:
-            image, factor = self.resize_image(image)
-        else:
-            sides = self.image_min_side * scale, self.image_max_side * scale
-            image, factor = resize_image(image, *sides)
+    def preprocess_group(self, image_group, annotations_group):
+        """Return `preprocess_group_entry` of each image."""
+        return each(self.preprocess_group_entry, image_group, annotations_group)
+
+    def preprocess_group_entry(self, image, annotations):
+        """Return an image resized and normalised, float32, and its boxes at that size."""
+        image, scale = self.resize_image(image)
         image = np.asarray(self.preprocess_image(image), "float32")
-        return image, {**annotations, "bboxes": annotations["bboxes"] * factor}
+        return image, {**annotations, "bboxes": annotations["bboxes"] * scale}
 
     def compute_inputs(self, image_group):
         """Return images as one array, padded with 0 at the right and bottom to the largest."""
@@ -308,11 +337,3 @@ class Generator(keras.utils.PyDataset):
         return tuple(
             self.compute_anchor_targets(anchors, image_group, annotations_group, self.num_classes())
         )
-
-
-def _draw(source, rng, lock):
-    """Return the next value of an iterator, drawn with `rng` if it can be."""
-    if hasattr(source, "draw"):
-        return source.draw(rng)
-    with lock:
-        return next(source)

@@ -214,7 +214,7 @@ def test_invalid_boxes_are_dropped_with_a_warning():
     boxes = np.array([[1.0, 1, 5, 5], [5, 5, 5, 9], [-1, 0, 4, 4], [0, 0, 65, 4]])
     annotations = {"labels": np.arange(4), "bboxes": boxes}
     with pytest.warns(UserWarning, match="Image block0 with id 0 .* invalid boxes"):
-        kept = generator.filter_annotations(generator.load_image(0), annotations, 0)
+        _, (kept,) = generator.filter_annotations([generator.load_image(0)], [annotations], [0])
     assert kept["labels"].tolist() == [0]
     assert len(annotations["bboxes"]) == 4
 
@@ -226,7 +226,7 @@ def test_training_samples_are_the_augmented_ones():
     }
     generator = Blocks(**changes)
     image, annotations = generator.load_image(3), generator.load_annotations(3)
-    changed, moved = generator.augment(image, annotations, 3, epoch=2)
+    (changed,), (moved,) = generator.augment_group([image], [annotations], [3], epoch=2)
     sample, boxes = generator.sample(3, epoch=2)
     np.testing.assert_array_equal(changed, sample)
     np.testing.assert_array_equal(moved["bboxes"], boxes["bboxes"])
@@ -274,3 +274,97 @@ def test_dense_targets_on_request():
 def test_bad_options_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         Blocks(**options)
+
+
+def test_a_batch_goes_through_the_old_methods_in_their_order():
+    calls = []
+
+    class Watched(Blocks):
+        """Writes down which of the old methods run."""
+
+    def watch(name):
+        def method(self, *args):
+            calls.append(name)
+            return getattr(Blocks, name)(self, *args)
+
+        setattr(Watched, name, method)
+
+    old = (
+        *("load_image_group", "load_annotations_group", "filter_annotations"),
+        *("random_visual_effect_group", "random_visual_effect_group_entry"),
+        *("random_transform_group", "random_transform_group_entry"),
+        *("preprocess_group", "preprocess_group_entry", "resize_image"),
+        *("compute_inputs", "compute_targets", "generate_anchors"),
+    )
+    for name in old:
+        watch(name)
+    Watched(
+        transform_generator=random_transform_generator(flip_x_chance=0.5),
+        visual_effect_generator=random_visual_effect_generator(),
+    )[0]
+    assert calls == list(old)
+
+
+def test_a_method_named_preprocess_image_normalises_unless_a_function_is_given():
+    class Halved(Generator):
+        """Has its own idea of a normal image."""
+
+        size, num_classes = Blocks.size, Blocks.num_classes
+        load_image, load_annotations = Blocks.load_image, Blocks.load_annotations
+        image_aspect_ratio = Blocks.image_aspect_ratio
+        widths, broken = Blocks.widths, ()
+
+        def preprocess_image(self, image):
+            return image / 510
+
+    assert Halved(no_resize=True)[0][0].max() == 0.5
+    assert Halved(no_resize=True, preprocess_image=lambda image: image)[0][0].max() == 255
+
+
+def test_a_transform_given_by_hand_moves_image_and_boxes():
+    generator = Blocks()
+    image, annotations = generator.random_transform_group_entry(
+        generator.load_image(0),
+        generator.load_annotations(0),
+        transform=np.array([[1, 0, 16], [0, 1, 0], [0, 0, 1.0]]),
+    )
+    assert annotations["bboxes"].tolist() == [[24, 10, 60, 40]]
+    assert image[10:40, 24:60].min() == 255
+
+
+def test_groups_of_a_subclass_stay_and_are_shuffled():
+    class Ordered(Blocks):
+        """Groups as in keras-retinanet 1.0.0: made once, by this method alone."""
+
+        def group_images(self):
+            self.groups = [[4], [3], [2]]
+
+    generator = Ordered(shuffle_groups=False)
+    generator.on_epoch_end()
+    assert generator.groups == [[4], [3], [2]]
+    assert len(generator) == 3
+    generator = Ordered()
+    orders = set()
+    for _ in range(20):
+        assert sorted(generator.groups) == [[2], [3], [4]]
+        orders.add(str(generator.groups))
+        generator.on_epoch_end()
+    assert len(orders) > 2
+
+
+def test_groups_set_by_hand_stay():
+    generator = Blocks(shuffle_groups=False, group_method="none")
+    generator.groups = generator.groups[:2]
+    generator.on_epoch_end()
+    assert generator.groups == [[0], [1]]
+
+
+def test_annotations_without_boxes_are_a_defect_of_the_subclass():
+    class Forgetful(Blocks):
+        """Returns labels alone."""
+
+        def load_annotations(self, image_index):
+            return {"labels": np.array([0])}
+
+    with pytest.raises(TypeError, match="Forgetful.load_annotations: expected a dictionary"):
+        Forgetful()[0]

@@ -1,9 +1,12 @@
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_retinanet import losses, training
 from keras_retinanet.augmentation import random_transform_generator
 from keras_retinanet.preprocessing import pipeline
+from tests.fakes import tiny_retinanet
 from tests.preprocessing.test_generator import Blocks, everything
 
 
@@ -52,3 +55,155 @@ def test_an_error_in_a_thread_comes_out_as_it_was():
 def test_one_epoch_ends():
     assert len(list(pipeline.one_epoch(make()))) == 3
     assert int(pipeline.one_epoch(make()).cardinality()) == 3
+
+
+class OldBlocks(Blocks):
+    """The first two batches of equal shape and the third of another, with old methods overridden.
+
+    Keras takes the shape of all batches from the first two.
+    """
+
+    widths = (64, 64, 128, 96)
+
+    def __init__(self, **kwargs):
+        self.loaded, self.seen, self.ends, self.drawn = [], [], 0, []
+        super().__init__(
+            **{"group_method": "none", "shuffle_groups": False, "batch_size": 1, **kwargs}
+        )
+
+    def load_image(self, image_index):
+        self.loaded.append(image_index)
+        return super().load_image(image_index) // 2
+
+    def compute_targets(self, image_group, annotations_group):
+        self.seen.append(image_group[0].max())
+        regression, classification = super().compute_targets(image_group, annotations_group)
+        return [regression, np.zeros_like(classification)]  # a list, as 1.0.0 returned
+
+    def on_epoch_end(self):
+        self.ends += 1
+
+
+class Steps(keras.callbacks.Callback):
+    """Counts the steps of each epoch."""
+
+    def __init__(self):
+        super().__init__()
+        self.steps = []
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.steps.append(0)
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.steps[-1] += 1
+
+
+@pytest.fixture(scope="module")
+def start():
+    model = tiny_retinanet()
+    training.compile_model(model, 1e-3)
+    return model, model.get_weights()
+
+
+@pytest.fixture
+def model(start):
+    """One network for all tests, since tracing takes longer than training; as it was at first."""
+    model, weights = start
+    model.set_weights(weights)
+    return model
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("method", ["fit", "fit_generator"])
+def test_fit_takes_a_generator_of_the_old_kind(model, workers, method):
+    generator, counter = OldBlocks(), Steps()
+    history = getattr(model, method)(
+        generator, epochs=2, verbose=0, callbacks=[counter], workers=workers, max_queue_size=2
+    )
+    assert counter.steps == [4, 4]
+    # One batch is made to learn what batches look like.
+    assert sorted(generator.loaded) == sorted([0] + [0, 1, 2, 3] * 2)
+    assert generator.seen == [127] * 9
+    assert generator.ends == 2
+    # Where no anchor has a class, the tiny network soon says so.
+    assert history.history["loss"][1] < history.history["loss"][0]
+
+
+def test_fit_goes_on_where_it_stopped(model):
+    groups = []
+
+    class Kept(Blocks):
+        """Writes down its batches."""
+
+        def compute_input_output(self, group, *, epoch=None):
+            groups.append((self.epoch, tuple(group)))
+            return super().compute_input_output(group, epoch=epoch)
+
+    generator = Kept(group_method="random")
+    for _ in range(2):
+        groups.clear()
+        model.fit(generator, verbose=0)
+        assert len(groups) == 6
+        assert sorted(groups[1:]) == [(generator.epoch - 1, (i,)) for i in range(5)]
+    assert generator.epoch == 2
+    groups.clear()
+    model.fit(generator, verbose=0, initial_epoch=5, epochs=6)
+    assert {epoch for epoch, _ in groups[1:]} == {5}
+
+
+def test_fewer_steps_than_batches_skip_nothing(model):
+    generator, counter = OldBlocks(), Steps()
+    model.fit(generator, steps_per_epoch=2, epochs=4, verbose=0, callbacks=[counter])
+    assert counter.steps == [2] * 4
+    assert sorted(generator.loaded[1:]) == sorted([0, 1, 2, 3] * 2)
+    assert generator.ends == 2
+
+
+def test_an_own_getitem_and_dictionaries_of_targets(model):
+    class Named(Blocks):
+        """Gives its targets by name."""
+
+        def __getitem__(self, index):
+            images, (regression, classification) = super().__getitem__(index)
+            return images / 255, {"regression": regression, "classification": classification}
+
+    images, targets = next(iter(pipeline.batches(Named())))
+    assert float(tf.reduce_max(images)) == 1
+    assert list(targets) == ["regression", "classification"]
+    history = model.fit(Named(), verbose=0)
+    assert np.isfinite(history.history["loss"]).all()
+
+
+def test_validation_and_evaluate_take_a_generator(model):
+    generator = OldBlocks()
+    history = model.fit(Blocks(), validation_data=generator, epochs=2, verbose=0)
+    assert len(generator.loaded) == 1 + 2 * 4
+    assert generator.ends == 0
+    loss, *_ = model.evaluate(generator, verbose=0)
+    assert loss == pytest.approx(history.history["val_loss"][1], rel=1e-5)
+
+
+def test_processes_are_said_to_be_threads(model):
+    with pytest.warns(UserWarning, match="use_multiprocessing has no effect"):
+        model.fit(Blocks(), verbose=0, use_multiprocessing=True, workers=2)
+
+
+def test_an_error_in_a_generator_stops_fit_as_it_is(model):
+    with pytest.raises(ValueError, match="^block3: cut off$"):
+        model.fit(Blocks(broken=[3], strict=True, shuffle_groups=False), verbose=0)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_model_of_keras_trains_on_batches_of_equal_shapes(model, workers):
+    plain = keras.Model(model.inputs, model.outputs)
+    plain.compile("sgd", {"regression": losses.smooth_l1(), "classification": losses.focal()})
+
+    class Equal(Blocks):
+        """All images of one size."""
+
+        widths = (64,) * 4
+
+    generator, counter = Equal(workers=workers), Steps()
+    plain.fit(generator, epochs=2, verbose=0, callbacks=[counter])
+    assert counter.steps == [4, 4]
+    assert generator.epoch >= 2

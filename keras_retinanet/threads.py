@@ -1,0 +1,33 @@
+"""Work done in threads, ahead of its use and in order."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+
+def ahead(
+    function: Callable, items: Iterable, depth: int, workers: int = 1
+) -> Iterator[tuple[object, Callable]]:
+    """Call a function of each item in threads, at most `depth` items ahead.
+
+    Args:
+        function: what to call.
+        items: its arguments, one after the other.
+        depth: most items that wait.
+        workers: number of threads.
+
+    Yields:
+        Each item in its order, and a function that waits for the result and returns or raises it.
+    """
+    with ThreadPoolExecutor(workers) as pool:
+        pending = deque()
+        try:
+            for item in items:
+                pending.append((item, pool.submit(function, item).result))
+                if len(pending) > depth:
+                    yield pending.popleft()
+            while pending:
+                yield pending.popleft()
+        except BaseException:  # such as nobody wanting the rest
+            pool.shutdown(cancel_futures=True)
+            raise
