@@ -183,7 +183,7 @@ def _choose(name, value, table):
     return table[value]
 
 
-def apply_transform(matrix, image, params, size=None):
+def apply_transform(matrix, image, params, *, size=None):
     """Return an image with every point moved by a matrix `(3, 3)`.
 
     Points are measured as boxes are: the first pixel spans 0 to 1, so a flip about the middle is an

@@ -32,25 +32,25 @@ def are_valid(boxes, height, width):
     return ((sides > 0) & (boxes[:, :2] >= 0) & (boxes[:, 2:] <= limits)).all(axis=1)
 
 
-def iou(boxes, others):
+def iou(boxes, query_boxes):
     """Return the intersection over union of every pair of boxes.
 
     Args:
         boxes: array `(n, 4)`; `n` may be 0.
-        others: array `(m, 4)`; `m` may be 0.
+        query_boxes: array `(m, 4)`; `m` may be 0.
 
     Returns:
         Array `(n, m)` in 0..1; 0 where both boxes of a pair are empty.
     """
-    left_top = np.maximum(boxes[:, None, :2], others[None, :, :2])
-    right_bottom = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
+    left_top = np.maximum(boxes[:, None, :2], query_boxes[None, :, :2])
+    right_bottom = np.minimum(boxes[:, None, 2:], query_boxes[None, :, 2:])
     sides = np.maximum(right_bottom - left_top, 0)
     shared = sides[..., 0] * sides[..., 1]
-    union = area(boxes)[:, None] + area(others)[None, :] - shared
+    union = area(boxes)[:, None] + area(query_boxes)[None, :] - shared
     return shared / np.maximum(union, np.finfo(np.float64).eps)
 
 
-def encode(anchors, boxes, mean=None, std=None):
+def encode(anchors, gt_boxes, mean=None, std=None):
     """Return what a network has to predict to turn anchors into boxes.
 
     Each value is the distance of a corner from the anchor's corner, in anchor widths or heights,
@@ -58,7 +58,7 @@ def encode(anchors, boxes, mean=None, std=None):
 
     Args:
         anchors: array `(..., 4)` with a width and height above 0.
-        boxes: array `(..., 4)`, one for each anchor.
+        gt_boxes: array `(..., 4)`, one for each anchor.
         mean: four numbers; None means 0.
         std: four numbers; None means 0.2.
 
@@ -71,9 +71,9 @@ def encode(anchors, boxes, mean=None, std=None):
     mean, std = _four("mean", mean, MEAN), _four("std", std, STD)
     sides = _sides(anchors)
     offsets = [
-        ((boxes[..., i] - anchors[..., i]) / sides[i % 2] - mean[i]) / std[i] for i in range(4)
+        ((gt_boxes[..., i] - anchors[..., i]) / sides[i % 2] - mean[i]) / std[i] for i in range(4)
     ]
-    return _ops(anchors, boxes).stack(offsets, axis=-1)
+    return _ops(anchors, gt_boxes).stack(offsets, axis=-1)
 
 
 def decode(anchors, deltas, mean=None, std=None):

@@ -67,7 +67,9 @@ def move(image, annotations, transform, parameters, window=None):
     if stays and size == (width, height):
         return image, annotations
     transform = translation((-x1, -y1)) @ transform
-    moved = image[y1:y2, x1:x2] if stays else apply_transform(transform, image, parameters, size)
+    moved = (
+        image[y1:y2, x1:x2] if stays else apply_transform(transform, image, parameters, size=size)
+    )
     boxes = transform_boxes(transform, annotations["bboxes"])
     clipped = np.clip(boxes, 0, [*size, *size])
     kept = area(clipped) > LEAST_SHARE_LEFT * area(boxes)

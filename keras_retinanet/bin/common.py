@@ -8,17 +8,17 @@ import warnings
 
 
 def exits_cleanly(main):
-    """Make a `main(argv=None)` turn bad input into one line on stderr and exit code 2.
+    """Make a `main(args=None)` turn bad input into one line on stderr and exit code 2.
 
     ValueError and OSError are bad input; anything else is a defect and keeps its traceback.
     Warnings become one line each too.
     """
 
     @functools.wraps(main)
-    def wrapped(argv=None):
+    def wrapped(args=None):
         show, warnings.showwarning = warnings.showwarning, _show_warning
         try:
-            return main(argv)
+            return main(args)
         except KeyboardInterrupt:
             print("\ninterrupted", file=sys.stderr)
             sys.exit(130)
@@ -61,11 +61,11 @@ def quiet_tensorflow(op_threads: int | None = None) -> None:
         os.close(stderr)
 
 
-def setup_gpu(gpu: int | str | None) -> None:
+def setup_gpu(gpu_id: int | str | None) -> None:
     """Choose the device and let GPU memory grow on demand.
 
     Args:
-        gpu: number of the GPU as nvidia-smi counts; "cpu" or -1 for none; None for all.
+        gpu_id: number of the GPU as nvidia-smi counts; "cpu" or -1 for none; None for all.
 
     Raises:
         ValueError: if there is no such GPU.
@@ -73,10 +73,10 @@ def setup_gpu(gpu: int | str | None) -> None:
     import tensorflow as tf
 
     gpus = tf.config.list_physical_devices("GPU")
-    if gpu is not None:
-        number = -1 if str(gpu).lower() == "cpu" else int(gpu)
+    if gpu_id is not None:
+        number = -1 if str(gpu_id).lower() == "cpu" else int(gpu_id)
         if number >= len(gpus):
-            raise ValueError(f"--gpu {gpu}: TensorFlow sees {len(gpus)} GPUs (counted from 0)")
+            raise ValueError(f"--gpu {gpu_id}: TensorFlow sees {len(gpus)} GPUs (counted from 0)")
         gpus = [gpus[number]] if number >= 0 else []
         tf.config.set_visible_devices(gpus, "GPU")
     for device in gpus:

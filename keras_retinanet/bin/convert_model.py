@@ -50,9 +50,9 @@ def _add_filter_options(parser) -> None:
 
 
 @common.exits_cleanly
-def main(argv=None) -> None:
+def main(args=None) -> None:
     """Run the command."""
-    options = parse_args(argv)
+    options = parse_args(args)
     common.quiet_tensorflow()
     common.setup_gpu("cpu")
     from keras_retinanet.models.snapshots import save_model

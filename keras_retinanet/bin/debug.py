@@ -12,6 +12,10 @@ from dataclasses import replace
 
 from keras_retinanet.bin import common, datasets, train_options
 
+# The arrows on Linux (two ways to report them) and Windows; n and m everywhere.
+leftkeys = (81, 65361, 2424832, ord("n"))
+rightkeys = (83, 65363, 2555904, ord("m"))
+
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that may stand before or after the data set's name."""
@@ -50,7 +54,7 @@ def _add_output_options(group):
     add("--flatten-output", action="store_true", help="write to one folder, without subfolders")
 
 
-def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+def parse_args(args: list[str] | None) -> argparse.Namespace:
     """Return the options.
 
     Raises:
@@ -63,7 +67,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parent = common.with_options(parser, add_options)
     datasets.add_dataset_parsers(parser, [parent], "debug")
-    options = parser.parse_args(argv)
+    options = parser.parse_args(args)
     shapes = options.dataset_type == "shapes"
     defaults = train_options.SHAPES_DEFAULTS if shapes else train_options.DEFAULTS
     for name in ("image_min_side", "image_max_side"):
@@ -80,18 +84,44 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 @common.exits_cleanly
-def main(argv: list[str] | None = None) -> None:
+def main(args: list[str] | None = None) -> None:
     """Run the command."""
-    options = parse_args(argv)
+    options = parse_args(args)
     if not (options.check or options.no_gui):
         check_display()
     common.quiet_tensorflow()
     if options.check:
         check(options)
-    elif options.no_gui:
-        write(options)
-    else:
-        browse(options)
+        return
+    generator = create_generator(options)
+    run(generator, options, generator.config.anchor_params, generator.config.pyramid_levels)
+
+
+def create_generator(args: argparse.Namespace):
+    """Return the data set that the options name."""
+    return datasets.open_validation(args, **data_arguments(args))
+
+
+def run(generator, args: argparse.Namespace, anchor_params, pyramid_levels) -> None:
+    """Show the images of a data set, or write them to files.
+
+    Args:
+        generator: a `Generator`.
+        args: what `parse_args` returned.
+        anchor_params: an `AnchorParameters`; None means the usual ones.
+        pyramid_levels: levels in use; None means 3 to 7.
+    """
+    from keras_retinanet.config import Config
+
+    generator.config = Config(anchor_params, pyramid_levels)
+    (write if args.no_gui else browse)(generator, args)
+
+
+def make_output_path(output_dir: str, image_path: str, flatten: bool = False) -> str:
+    """Return where the picture of an image goes; see `debug_output.choose_targets`."""
+    from keras_retinanet.bin import debug_output
+
+    return debug_output.choose_targets([image_path], output_dir, flatten)[0]
 
 
 def check_display() -> None:
@@ -162,7 +192,7 @@ def draw(options: argparse.Namespace, generator, index: int, epoch: int):
     )
 
 
-def write(options: argparse.Namespace) -> None:
+def write(generator, options: argparse.Namespace) -> None:
     """Write the picture of each image to a file.
 
     Raises:
@@ -172,7 +202,6 @@ def write(options: argparse.Namespace) -> None:
     from keras_retinanet import evaluation
     from keras_retinanet.bin import debug_output
 
-    generator = datasets.open_validation(options, **data_arguments(options))
     paths = [generator.image_path(index) for index in range(generator.size())]
     targets = debug_output.choose_targets(paths, options.output_dir, options.flatten_output)
     bad = []
@@ -190,11 +219,10 @@ def write(options: argparse.Namespace) -> None:
         raise ValueError(f"skipped {len(bad)} of {len(paths)} images: {'; '.join(bad)}")
 
 
-def browse(options: argparse.Namespace) -> None:
+def browse(generator, options: argparse.Namespace) -> None:
     """Show one picture after the other in a window, as the keys say."""
     from keras_retinanet.bin import debug_window
 
-    generator = datasets.open_validation(options, **data_arguments(options))
     shown: Counter = Counter()
 
     def render(index):
@@ -206,7 +234,7 @@ def browse(options: argparse.Namespace) -> None:
             warnings.warn(f"an image that cannot be read: {error}", stacklevel=2)
             return debug_window.unreadable(generator.image_path(index))
 
-    debug_window.browse(render, generator.size())
+    debug_window.browse(render, generator.size(), leftkeys, rightkeys)
 
 
 if __name__ == "__main__":

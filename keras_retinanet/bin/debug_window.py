@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
@@ -11,16 +11,13 @@ import numpy as np
 from keras_retinanet import drawing
 
 TITLE = "Image"
-# How far each key goes: the arrows on Linux (two ways to report them) and Windows, n and m on all.
-STEPS = {
-    **dict.fromkeys((81, 65361, 2424832, ord("n")), -1),
-    **dict.fromkeys((83, 65363, 2555904, ord("m")), 1),
-}
 # OpenCV says -1 when the window was closed.
 QUIT = (ord("q"), 27, -1)
 
 
-def browse(render: Callable[[int], np.ndarray], count: int) -> None:
+def browse(
+    render: Callable[[int], np.ndarray], count: int, back: Sequence[int], forward: Sequence[int]
+) -> None:
     """Show picture 0, then those that the keys lead to, until q, Esc or the end of the window.
 
     The picture before the first is the last. Any other key draws the same picture again.
@@ -28,6 +25,8 @@ def browse(render: Callable[[int], np.ndarray], count: int) -> None:
     Args:
         render: index from 0 -> BGR uint8 `(h, w, 3)`.
         count: number of pictures.
+        back: codes of the keys that lead to the picture before.
+        forward: codes of the keys that lead to the next picture.
 
     Raises:
         ValueError: if this OpenCV has no windows.
@@ -42,7 +41,7 @@ def browse(render: Callable[[int], np.ndarray], count: int) -> None:
         key = cv2.waitKeyEx()
         if key in QUIT:
             return
-        index = (index + STEPS.get(key, 0)) % count
+        index = (index + (key in forward) - (key in back)) % count
 
 
 def unreadable(path: str) -> np.ndarray:

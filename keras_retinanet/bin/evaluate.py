@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import warnings
+from collections.abc import Callable
 
 from keras_retinanet.bin import common, datasets
 
@@ -34,8 +35,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--json", metavar="FILE", help="write the numbers to FILE")
 
 
-def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    """Return the options.
+def parse_args(args: list[str] | None) -> argparse.Namespace:
+    """Return the options of a list of command line arguments; None for those of the program.
 
     Raises:
         ValueError: naming an option whose value cannot be.
@@ -46,7 +47,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parent = common.with_options(parser, add_options)
     model = ("model", "training snapshot or converted model, .keras or .h5")
     datasets.add_dataset_parsers(parser, [parent], "evaluate", [model])
-    options = parser.parse_args(argv)
+    options = parser.parse_args(args)
     for name in ("max_detections", "image_min_side", "image_max_side", "batch_size"):
         value = getattr(options, name)
         if value is not None and value < 1:
@@ -64,9 +65,9 @@ def _flag(name: str) -> str:
 
 
 @common.exits_cleanly
-def main(argv: list[str] | None = None) -> None:
+def main(args: list[str] | None = None) -> None:
     """Run the command."""
-    options = parse_args(argv)
+    options = parse_args(args)
     if not os.path.exists(options.model):
         raise ValueError(f"model not found: {options.model}")
     common.quiet_tensorflow()
@@ -107,18 +108,30 @@ def open_data(options: argparse.Namespace, model: object):
     if options.no_resize and not details.no_resize:
         warnings.warn("--no-resize: trained with resized images", stacklevel=2)
     resizes = not (options.no_resize or (details.no_resize and options.image_min_side is None))
-    generator = datasets.open_validation(
-        options,
-        **sides,
-        no_resize=not resizes,
-        preprocess_image=details.preprocess_image,
+    sized = argparse.Namespace(**{**vars(options), **sides, "no_resize": not resizes})
+    generator = create_generator(sized, details.preprocess_image)
+    evaluation.check_classes(model, generator)
+    _compare_names(details.class_names, generator.class_names())
+    return generator
+
+
+def create_generator(args: argparse.Namespace, preprocess_image: Callable):
+    """Return the data set that parsed options name, in its own order.
+
+    Args:
+        args: the options; for sides that are None, those of `Generator`.
+        preprocess_image: function that normalises a BGR image.
+    """
+    sides = {name: getattr(args, name) for name in ("image_min_side", "image_max_side")}
+    return datasets.open_validation(
+        args,
+        **{name: side for name, side in sides.items() if side is not None},
+        no_resize=args.no_resize,
+        preprocess_image=preprocess_image,
         group_method="none",
         shuffle_groups=False,
         strict=True,
     )
-    evaluation.check_classes(model, generator)
-    _compare_names(details.class_names, generator.class_names())
-    return generator
 
 
 def _compare_names(known: tuple | None, found: list) -> None:

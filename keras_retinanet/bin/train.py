@@ -4,19 +4,33 @@ import os
 import warnings
 from dataclasses import replace
 
-from keras_retinanet.bin import (
-    augmentation_options,
-    common,
-    datasets,
-    train_options,
-    train_output,
+from keras_retinanet.bin import common, train_output
+from keras_retinanet.bin.train_options import check_args, parse_args
+from keras_retinanet.bin.train_parts import (
+    create_callbacks,
+    create_generators,
+    create_models,
+    makedirs,
+    model_with_weights,
+    strategy,
 )
+
+__all__ = [
+    "check_args",
+    "create_callbacks",
+    "create_generators",
+    "create_models",
+    "main",
+    "makedirs",
+    "model_with_weights",
+    "parse_args",
+]
 
 
 @common.exits_cleanly
-def main(argv=None) -> None:
+def main(args=None) -> None:
     """Run the command."""
-    options = train_options.parse_args(argv)
+    options = parse_args(args)
     common.quiet_tensorflow(options.op_threads)
     if getattr(options, "export", None):
         from keras_retinanet.preprocessing import shapes
@@ -35,7 +49,7 @@ def train(options) -> None:
     keras.utils.set_random_seed(options.seed)
     snapshot = load_snapshot(options)
     training, validation = open_data(options, snapshot)
-    with strategy(options).scope():
+    with strategy(options.multi_gpu).scope():
         model = snapshot or build_model(options, training)
         set_details(options, model, training)
         place_anchors_as(model, training)
@@ -88,30 +102,18 @@ def open_data(options, snapshot):
     from keras_retinanet.config import Config, load_config
 
     given = load_config(options.config) if options.config else Config()
-    augmentation = augmentation_options.settings(options, given.augmentation)
     details = snapshot.details if snapshot else None
     source = details or models.backbone(options.backbone)
-    arguments = {
-        "image_min_side": options.image_min_side,
-        "image_max_side": options.image_max_side,
-        "no_resize": options.no_resize,
-        "preprocess_image": source.preprocess_image,
-        "batch_size": options.batch_size,
-        "group_method": options.group_method,
-        "config": choose_config(options, given, details),
-        "seed": options.seed,
-        "strict": options.strict,
-    }
-    changes = augmentation.generator_arguments()
-    training = datasets.open_training(options, **arguments, **changes)
+    training, validation = create_generators(
+        options, source.preprocess_image, config=choose_config(options, given, details)
+    )
     if options.batch_size > training.size():
         raise ValueError(
             f"--batch-size {options.batch_size}: expected at most {training.size()}, the number of "
             "images"
         )
-    validation = datasets.open_validation(options, shuffle_groups=False, **arguments)
     check_classes(options, training, details)
-    if training.config.anchor_params is None:
+    if training.config.anchor_params is None and not training.config.pyramid_levels:
         training.config = fit_anchors(training)
         if validation is not None:
             validation.config = training.config
@@ -129,8 +131,10 @@ def choose_config(options, given, details):
             f"--snapshot {options.snapshot} does not hold its anchors: give them by --config"
         )
     known = Config(details.anchors, details.pyramid_levels)
-    chosen = Config(
-        given.anchor_params or known.anchor_params, given.pyramid_levels or known.pyramid_levels
+    chosen = replace(
+        given,
+        anchor_params=given.anchor_params or known.anchor_params,
+        pyramid_levels=given.pyramid_levels or known.pyramid_levels,
     )
     if chosen.pyramid_levels != known.pyramid_levels:
         raise ValueError(
@@ -144,7 +148,7 @@ def choose_config(options, given, details):
             f"--config {options.config}: the snapshot has {known.anchor_params.num_anchors()} "
             f"anchors a place, got {chosen.anchor_params.num_anchors()}"
         )
-    if chosen != known:
+    if chosen.anchor_params != known.anchor_params:
         warnings.warn("--config has other anchors than the snapshot", stacklevel=2)
     return chosen
 
@@ -175,18 +179,7 @@ def fit_anchors(generator):
     print(f"Anchor sizes {sizes}: {fit.matched:.0%} of the boxes match one (classes weigh alike)")
     if fit.matched_before != fit.matched:
         print(f"  ({fit.matched_before:.0%} with the usual sizes; --config sets others)")
-    if generator.config.pyramid_levels:
-        return generator.config
     return replace(generator.config, anchor_params=fit.params)
-
-
-def strategy(options):
-    """Return the distribution strategy: several GPUs, or the one device there is."""
-    import tensorflow as tf
-
-    if options.multi_gpu > 1:
-        return tf.distribute.MirroredStrategy([f"/gpu:{i}" for i in range(options.multi_gpu)])
-    return tf.distribute.get_strategy()
 
 
 def build_model(options, generator):

@@ -131,8 +131,11 @@ def _add_machine_options(group):
     )
 
 
-def parse_args(argv=None) -> argparse.Namespace:
+def parse_args(args) -> argparse.Namespace:
     """Return the options, with what depends on the data set filled in.
+
+    Args:
+        args: list of command line arguments; None for those of the program.
 
     Raises:
         ValueError: if options do not go together.
@@ -143,17 +146,22 @@ def parse_args(argv=None) -> argparse.Namespace:
     )
     parent = common.with_options(parser, add_options)
     datasets.add_dataset_parsers(parser, [parent], "train")
-    options = parser.parse_args(argv)
+    options = parser.parse_args(args)
     defaults = SHAPES_DEFAULTS if options.dataset_type == "shapes" else DEFAULTS
     options.given = {name for name, value in vars(options).items() if value is not None}
     for name, value in defaults.items():
         if getattr(options, name, None) is None:
             setattr(options, name, value)
-    _check(options)
-    return options
+    return check_args(options)
 
 
-def _check(options):
+def check_args(parsed_args) -> argparse.Namespace:
+    """Return options, with the schedule of the learning rate filled in, if they go together.
+
+    Raises:
+        ValueError: if they do not.
+    """
+    options = parsed_args
     for name in ("batch_size", "epochs", "image_min_side", "image_max_side", "workers", "lr"):
         if getattr(options, name) <= 0:
             flag = "--" + name.replace("_", "-")
@@ -176,3 +184,4 @@ def _check(options):
     options.lr_schedule = options.lr_schedule or ("plateau" if plateau else "cosine")
     if options.multiprocessing:
         warnings.warn("--multiprocessing has no effect: threads make the batches", stacklevel=2)
+    return options

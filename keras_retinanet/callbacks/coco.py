@@ -25,6 +25,7 @@ class CocoEval(Evaluation):
         generator: object,
         tensorboard: object | None = None,
         threshold: float = 0.05,
+        *,
         verbose: int = 1,
     ) -> None:
         super().__init__(generator, tensorboard)

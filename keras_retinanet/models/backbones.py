@@ -115,13 +115,14 @@ def build_retinanet(
     )
 
 
-def builder(backbone_name):
-    """Return the function that builds on one backbone, as keras-retinanet 1.0.0 had them."""
+def builder(backbone_name, module):
+    """Return the function of a module that builds on one backbone, as keras-retinanet had them."""
 
     def build(num_classes, inputs=None, **kwargs):
         return build_retinanet(backbone_name, num_classes, inputs, **kwargs)
 
     build.__name__ = build.__qualname__ = f"{backbone_name}_retinanet"
+    build.__module__ = module
     build.__doc__ = f"Return a training model on {backbone_name}; see `build_retinanet`."
     return build
 

@@ -10,6 +10,9 @@ class DenseNetBackbone(Backbone):
     names = tuple(name for name in BACKBONES if name.startswith("densenet"))
 
 
+allowed_backbones = DenseNetBackbone.names
+
+
 def densenet_retinanet(num_classes, backbone="densenet121", inputs=None, modifier=None, **kwargs):
     """Return a training model on DenseNet; see `models.backbones.build_retinanet`."""
     validate_name(backbone, DenseNetBackbone.names)

@@ -8,6 +8,7 @@ class MobileNetBackbone(Backbone):
     """MobileNet of any size."""
 
     names = tuple(name for name in BACKBONES if name.startswith(("mobilenet1", "mobilenet2")))
+    allowed_backbones = ("mobilenet128", "mobilenet160", "mobilenet192", "mobilenet224")
 
 
 def mobilenet_retinanet(

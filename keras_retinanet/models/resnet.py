@@ -25,9 +25,9 @@ def resnet_retinanet(num_classes, backbone="resnet50", inputs=None, modifier=Non
     return build_retinanet(backbone, num_classes, inputs, modifier, **kwargs)
 
 
-resnet50_retinanet = builder("resnet50")
-resnet101_retinanet = builder("resnet101")
-resnet152_retinanet = builder("resnet152")
+resnet50_retinanet = builder("resnet50", __name__)
+resnet101_retinanet = builder("resnet101", __name__)
+resnet152_retinanet = builder("resnet152", __name__)
 
 
 def features(name, inputs, *, freeze_bn=True):

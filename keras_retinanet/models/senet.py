@@ -56,14 +56,14 @@ def senet_retinanet(num_classes, backbone="seresnext50", inputs=None, modifier=N
     return build_retinanet(backbone, num_classes, inputs, modifier, **kwargs)
 
 
-seresnet18_retinanet = builder("seresnet18")
-seresnet34_retinanet = builder("seresnet34")
-seresnet50_retinanet = builder("seresnet50")
-seresnet101_retinanet = builder("seresnet101")
-seresnet152_retinanet = builder("seresnet152")
-seresnext50_retinanet = builder("seresnext50")
-seresnext101_retinanet = builder("seresnext101")
-senet154_retinanet = builder("senet154")
+seresnet18_retinanet = builder("seresnet18", __name__)
+seresnet34_retinanet = builder("seresnet34", __name__)
+seresnet50_retinanet = builder("seresnet50", __name__)
+seresnet101_retinanet = builder("seresnet101", __name__)
+seresnet152_retinanet = builder("seresnet152", __name__)
+seresnext50_retinanet = builder("seresnext50", __name__)
+seresnext101_retinanet = builder("seresnext101", __name__)
+senet154_retinanet = builder("senet154", __name__)
 
 
 def features(name, inputs, *, freeze_bn=True):

@@ -152,10 +152,7 @@ class CocoGenerator(LabelledGenerator):
         folder = os.path.join(data_dir, "images", set_name)
         images = [self.coco.imgs[image_id] for image_id in self.image_ids]
         paths = [os.path.join(folder, image["file_name"]) for image in images]
-        categories = sorted(self.coco.dataset["categories"], key=lambda category: category["id"])
-        self.coco_labels = {i: category["id"] for i, category in enumerate(categories)}
-        self.coco_labels_inverse = {ident: i for i, ident in self.coco_labels.items()}
-        classes = {category["name"]: i for i, category in enumerate(categories)}
+        self.load_classes()
         annotations = [self._rows(image_id) for image_id in self.image_ids]
         places = [f"{source}: image {image_id}" for image_id in self.image_ids]
         kept, _ = drop_empty_boxes(annotations, places)
@@ -163,7 +160,14 @@ class CocoGenerator(LabelledGenerator):
             sum(not entry["iscrowd"] for entry in self.coco.imgToAnns.get(image_id, [])) - len(rows)
             for image_id, rows in zip(self.image_ids, kept, strict=True)
         ]
-        super().__init__(classes, paths, kept, source=source, dropped=dropped, **kwargs)
+        super().__init__(self.classes, paths, kept, source=source, dropped=dropped, **kwargs)
+
+    def load_classes(self):
+        """Make `classes`, `coco_labels` and `coco_labels_inverse` from the categories."""
+        categories = sorted(self.coco.dataset["categories"], key=lambda category: category["id"])
+        self.coco_labels = {i: category["id"] for i, category in enumerate(categories)}
+        self.coco_labels_inverse = {ident: i for i, ident in self.coco_labels.items()}
+        self.classes = {category["name"]: i for i, category in enumerate(categories)}
 
     def _rows(self, image_id):
         """Return rows `x1, y1, x2, y2, label`, without crowds and slivers thinner than a pixel."""

@@ -16,11 +16,27 @@ from keras_retinanet.files import replacing
 from keras_retinanet.images import image_size
 from keras_retinanet.preprocessing.labelled import LabelledGenerator
 from keras_retinanet.preprocessing.open_images_files import (
+    LAYOUTS,
     Files,
     choose_classes,
+    find_hierarchy_parent,
+    load_hierarchy_children,
     read_class_names,
 )
 from keras_retinanet.preprocessing.text_files import finite_number, read_text
+
+__all__ = [
+    "OpenImagesGenerator",
+    "find_hierarchy_parent",
+    "generate_images_annotations_json",
+    "get_labels",
+    "load_cache",
+    "load_hierarchy",
+    "load_hierarchy_children",
+    "read_boxes",
+    "save_cache",
+    "to_pixels",
+]
 
 _SIDES = ("XMin", "YMin", "XMax", "YMax")
 
@@ -115,6 +131,48 @@ def to_pixels(boxes, folder) -> dict[str, tuple]:
     if thin:
         warnings.warn(f"{folder}: left out {thin} boxes thinner than a pixel", stacklevel=3)
     return images
+
+
+def load_hierarchy(metadata_dir, version="v4") -> dict:
+    """Return the hierarchy of classes in a metadata folder."""
+    path = Files("", "train", version, metadata_dir).metadata(LAYOUTS[version].hierarchy)
+    with open(path, encoding="utf-8-sig") as file:
+        return json.load(file)
+
+
+def get_labels(metadata_dir, version="v4") -> tuple[dict[int, str], dict[str, int]]:
+    """Return label -> class name and class id -> label of a metadata folder."""
+    names = read_class_names(Files("", "train", version, metadata_dir))
+    return dict(enumerate(names.values())), {ident: label for label, ident in enumerate(names)}
+
+
+def generate_images_annotations_json(
+    main_dir, metadata_dir, subset, cls_index, version="v4"
+) -> dict[str, dict]:
+    """Return sizes and boxes of the images of a subset, in the form of keras-retinanet 1.0.0.
+
+    Args:
+        main_dir: folder of the data set.
+        metadata_dir: folder of its CSV files.
+        subset: "train", "validation" or "test".
+        cls_index: label of each class id; boxes of other classes are left out.
+        version: one of `LAYOUTS`.
+
+    Returns:
+        Dictionary of image id -> `{"w", "h", "boxes"}`, each box
+        `{"cls_id", "x1", "x2", "y1", "y2"}` in shares of the image's sides.
+    """
+    files = Files(main_dir, subset, version, metadata_dir)
+    boxes = read_boxes(files.metadata(*files.layout.boxes), cls_index, files.is_in_subset())
+    return {
+        ident: {"w": width, "h": height, "boxes": [_old_box(*row, width, height) for row in rows]}
+        for ident, (width, height, rows) in to_pixels(boxes, files.images()).items()
+    }
+
+
+def _old_box(x1, y1, x2, y2, label, width, height):
+    sides = {"x1": x1 / width, "x2": x2 / width, "y1": y1 / height, "y2": y2 / height}
+    return {"cls_id": int(label), **{name: float(side) for name, side in sides.items()}}
 
 
 def _fingerprint(path) -> list:

@@ -62,16 +62,17 @@ LAYOUTS = {
 class Files:
     """The files of one subset of one version."""
 
-    def __init__(self, main_dir, subset, version):
+    def __init__(self, main_dir, subset, version, metadata_dir=None):
         if version not in LAYOUTS:
             raise ValueError(f"version: expected one of {', '.join(LAYOUTS)}, got {version!r}")
         self.layout, self.main_dir, self.subset = LAYOUTS[version], main_dir, subset
+        self.metadata_dir = metadata_dir or os.path.join(main_dir, self.layout.metadata)
         if self.layout.held_out and subset not in ("train", "validation"):
             raise ValueError(f"subset: {version} has train and validation, got {subset!r}")
 
     def metadata(self, *names):
         """Return the first metadata file of some names that exists, else the first."""
-        return self._first(os.path.join(self.main_dir, self.layout.metadata), names)
+        return self._first(self.metadata_dir, names)
 
     def images(self):
         """Return the folder of the images."""
@@ -162,20 +163,18 @@ def read_hierarchy(path) -> dict:
     return tree
 
 
-def find_children(node, ident) -> list[str] | None:
-    """Return a class id and all below it in a hierarchy, parents first; None if it is not there."""
-    if node["LabelName"] == ident:
-        return _all_ids(node)
-    for child in node.get("Subcategory", []):
-        found = find_children(child, ident)
-        if found is not None:
-            return found
-    return None
+def find_hierarchy_parent(hierarchy, parent_cls) -> dict | None:
+    """Return the part of a hierarchy with a class id on top; None if it is not there."""
+    if hierarchy["LabelName"] == parent_cls:
+        return hierarchy
+    below = (find_hierarchy_parent(child, parent_cls) for child in hierarchy.get("Subcategory", []))
+    return next((found for found in below if found is not None), None)
 
 
-def _all_ids(node):
-    below = [_all_ids(child) for child in node.get("Subcategory", [])]
-    return [node["LabelName"], *sum(below, [])]
+def load_hierarchy_children(hierarchy) -> list[str]:
+    """Return the class ids in a hierarchy, parents first; one may come several times."""
+    below = [load_hierarchy_children(child) for child in hierarchy.get("Subcategory", [])]
+    return [hierarchy["LabelName"], *sum(below, [])]
 
 
 def choose_classes(files, names, labels_filter=None, parent_label=None) -> list[str]:
@@ -199,8 +198,8 @@ def choose_classes(files, names, labels_filter=None, parent_label=None) -> list[
     if not parent_label:
         return [idents[name] for name in dict.fromkeys(wanted)] if wanted else list(names)
     path = files.metadata(files.layout.hierarchy)
-    found = find_children(read_hierarchy(path), idents[parent_label])
+    found = find_hierarchy_parent(read_hierarchy(path), idents[parent_label])
     if found is None:
         raise ValueError(f"{path}: expected the class {parent_label!r} in the hierarchy")
     # A class may stand below several others.
-    return [ident for ident in dict.fromkeys(found) if ident in names]
+    return [ident for ident in dict.fromkeys(load_hierarchy_children(found)) if ident in names]

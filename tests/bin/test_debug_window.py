@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from keras_retinanet.bin import debug_window
+from keras_retinanet.bin import debug, debug_window
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def press(monkeypatch):
         monkeypatch.setattr(cv2, "namedWindow", lambda *_: None)
         monkeypatch.setattr(cv2, "imshow", lambda title, picture: shown.append(picture))
         monkeypatch.setattr(cv2, "waitKeyEx", lambda: left.pop(0))
-        debug_window.browse(lambda index: index, 3)
+        debug_window.browse(lambda index: index, 3, debug.leftkeys, debug.rightkeys)
         assert not left
         return shown
 
@@ -48,7 +48,7 @@ def test_an_opencv_without_windows_points_to_the_files(monkeypatch):
 
     monkeypatch.setattr(cv2, "namedWindow", refuse)
     with pytest.raises(ValueError, match="use --no-gui: The function is not implemented"):
-        debug_window.browse(lambda index: index, 3)
+        debug_window.browse(lambda index: index, 3, debug.leftkeys, debug.rightkeys)
 
 
 def test_the_stand_in_for_an_unreadable_image_has_text():

@@ -139,7 +139,7 @@ def test_bad_options_are_one_line(data_set, tmp_path, capsys, more, message):
 
 
 def test_a_snapshot_of_other_classes_or_none_is_refused(data_set, tmp_path, capsys):
-    model = tiny.TinyBackbone("tiny").retinanet(num_classes=3)
+    model = models.backbone("tiny").retinanet(num_classes=3)
     training = str(tmp_path / "three.keras")
     models.save_model(model, training)
     base = [*data_set, "--snapshot-path", str(tmp_path / "out"), "--snapshot"]

@@ -230,7 +230,8 @@ def test_training_samples_are_the_augmented_ones():
     sample, boxes = generator.sample(3, epoch=2)
     np.testing.assert_array_equal(changed, sample)
     np.testing.assert_array_equal(moved["bboxes"], boxes["bboxes"])
-    assert not np.array_equal(changed, generator.augment(image, annotations, 3, epoch=1)[0])
+    others, _ = generator.augment_group([image], [annotations], [3], epoch=1)
+    assert not np.array_equal(changed, others[0])
     assert generator.dropped_boxes(3) == 0
 
 

@@ -5,8 +5,16 @@ import cv2
 import numpy as np
 import pytest
 
-from keras_retinanet.preprocessing.open_images import OpenImagesGenerator, read_boxes
-from keras_retinanet.preprocessing.open_images_files import LAYOUTS, find_children
+from keras_retinanet.preprocessing.open_images import (
+    OpenImagesGenerator,
+    find_hierarchy_parent,
+    generate_images_annotations_json,
+    get_labels,
+    load_hierarchy,
+    load_hierarchy_children,
+    read_boxes,
+)
+from keras_retinanet.preprocessing.open_images_files import LAYOUTS
 
 HEADER = (
     "ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,IsOccluded,IsTruncated,IsGroupOf,"
@@ -101,8 +109,26 @@ def test_a_parent_brings_its_children(v4):
 
 
 def test_hierarchy():
-    assert find_children(TREE, "/m/animal") == ["/m/animal", "/m/dog", "/m/unused", "/m/dog"]
-    assert find_children(TREE, "/m/none") is None
+    below = load_hierarchy_children(find_hierarchy_parent(TREE, "/m/animal"))
+    assert below == ["/m/animal", "/m/dog", "/m/unused", "/m/dog"]
+    assert find_hierarchy_parent(TREE, "/m/none") is None
+
+
+def test_the_old_functions(v4):
+    metadata = str(v4 / "2018_04")
+    labels, idents = get_labels(metadata)
+    assert labels == {0: "Cat", 1: "Dogs", 2: "Animal"}
+    assert idents == {"/m/cat": 0, "/m/dog": 1, "/m/animal": 2}
+    assert load_hierarchy(metadata) == TREE
+    with pytest.warns(UserWarning, match="left out 1 images, missing"):
+        images = generate_images_annotations_json(str(v4), metadata, "train", idents)
+    # What keras-retinanet 1.0.0 returns for these files.
+    boxes = [
+        {"cls_id": 0, "x1": 0.25, "x2": 0.5, "y1": 0.1, "y2": 0.6},
+        {"cls_id": 1, "x1": 0.0, "x2": 1.0, "y1": 0.0, "y2": 1.0},
+    ]
+    assert images["a"] == {"w": 40, "h": 20, "boxes": boxes}
+    assert list(images) == ["a", "b"]
 
 
 @pytest.mark.parametrize("option", [{"labels_filter": ["Cow"]}, {"parent_label": "Cow"}])
