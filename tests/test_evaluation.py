@@ -294,6 +294,41 @@ def test_numbers_are_those_of_the_old_package(
     np.testing.assert_allclose(found, expected, atol=1e-9)
 
 
+@pytest.mark.parametrize(
+    ("threshold", "expected"),
+    [
+        (
+            0.05,
+            [
+                *(0.16023752251, 0.538250689511, 0.0507747133613),
+                *(0.0774421140779, 0.2916756447, -1.0),
+                *(0.124795321637, 0.381754385965, 0.38350877193),
+                *(0.258333333333, 0.480471380471, -1.0),
+            ],
+        ),
+        (
+            0.4,
+            [
+                *(0.13741665974, 0.482861917905, 0.0349107384343),
+                *(0.050306519663, 0.268357719094, -1.0),
+                *(0.115906432749, 0.291695906433, 0.291695906433),
+                *(0.1375, 0.404377104377, -1.0),
+            ],
+        ),
+    ],
+)
+def test_coco_numbers_are_those_of_the_old_package(
+    threshold, expected, tmp_path, monkeypatch, capsys
+):
+    # Computed with keras-retinanet 1.0.0's evaluate_coco() from the same arrays.
+    monkeypatch.chdir(tmp_path)
+    stats = evaluation.evaluate_coco(*old_case(), threshold)
+    np.testing.assert_allclose(stats, expected, atol=1e-9)
+    assert capsys.readouterr().out.count("Average") == 12
+    # The old package left two files of results here.
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_both_evaluators_prepare_images_as_the_data_set_says(rectangles):
     seen = []
 

@@ -128,3 +128,58 @@ def test_in_fit_the_numbers_reach_the_history(generator, finder):
         np.zeros((2, 2)), np.zeros((2, 1)), epochs=5, verbose=0, callbacks=[evaluate, stop]
     ).history
     assert history["mAP"] == [pytest.approx(5 / 6)] * 2  # it stalls, so training stops
+
+
+def events(folder):
+    """The numbers in a folder of TensorBoard's, as its own reader gives them."""
+    reader = pytest.importorskip(
+        "tensorboard.backend.event_processing.event_accumulator"
+    ).EventAccumulator(str(folder))
+    reader.Reload()
+    return {
+        tag: [(event.step, float(tf.make_ndarray(event.tensor_proto))) for event in found]
+        for tag in reader.Tags()["tensors"]
+        for found in [reader.Tensors(tag)]
+    }
+
+
+@pytest.mark.parametrize("kind", [Evaluate, CocoEval])
+def test_in_fit_with_tensorboard_on_a_redirected_model(
+    generator, finder, tmp_path, monkeypatch, kind
+):
+    monkeypatch.chdir(tmp_path)
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    tensorboard = keras.callbacks.TensorBoard("logs")
+    evaluate = RedirectModel(kind(generator, tensorboard=tensorboard), finder)
+    history = model.fit(
+        np.zeros((2, 2)),
+        np.zeros((2, 1)),
+        epochs=2,
+        verbose=0,
+        callbacks=[evaluate, tensorboard],
+    ).history
+    expected = 5 / 6 if kind is Evaluate else (67 / 101 + 1) / 2
+    assert history["mAP"] == [pytest.approx(expected)] * 2
+    written = events(tmp_path / "logs" / "evaluation")
+    assert written["mAP"] == [(step, pytest.approx(expected)) for step in (0, 1)]
+    names = {"AP_cat", "AP_dog"} if kind is Evaluate else set(COCO_KEYS)
+    assert set(written) == {"mAP", *names}
+    # Nothing but the logs: results are returned, not left behind.
+    assert [path.name for path in tmp_path.iterdir()] == ["logs"]
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_class_without_ground_truth_counts_for_nothing(finder, weighted):
+    images = [picture(32, 32, (2, 2, 20, 20)), picture(32, 32, (4, 4, 9, 9), label=1)]
+    generator = MemoryGenerator(images, [truth((2, 2, 20, 20, 0)), truth()], ("cat", "dog", None))
+    logs = run(Evaluate(generator, weighted_average=weighted, verbose=0), finder)
+    # The dog that is found where there is none costs dogs nothing: no dog could have been found.
+    assert logs == {"mAP": 1.0}
+    assert run(CocoEval(generator, verbose=0), finder)["mAP"] == pytest.approx(1.0)
+
+
+def test_a_data_set_without_boxes_tells_coco_nothing(finder):
+    generator = MemoryGenerator([picture(16, 16)] * 2, [truth()] * 2)
+    logs = run(CocoEval(generator, verbose=0), finder)
+    assert logs == dict.fromkeys(["mAP", *COCO_KEYS], -1.0)
