@@ -1,6 +1,7 @@
 """The two kinds of model: for training, and for detection."""
 
 import inspect
+import warnings
 
 import keras
 
@@ -20,6 +21,32 @@ class _DetailedModel(keras.Model):
     def details(self) -> Details | None:
         """What the model knows about itself; None if nobody said (see `set_details`)."""
         return self._details
+
+    def load_weights(self, filepath, skip_mismatch=False, by_name=False, **kwargs):
+        """Read weights as Keras does; with `by_name` as `models.load_weights` does.
+
+        Keras 3 itself pairs the layers inside the heads by their position, and is silent about what
+        did not fit.
+
+        Args:
+            filepath: the file.
+            skip_mismatch: whether tensors of another shape stay as they are, with a warning.
+            by_name: whether to match layers by name, as for the weights of a backbone alone or a
+                snapshot of keras-retinanet 1.0.0.
+            **kwargs: for `keras.Model.load_weights`.
+
+        Raises:
+            OSError: if there is no such file.
+            ValueError: if nothing fits, or a tensor that is not to be skipped does not.
+        """
+        if not by_name:
+            super().load_weights(filepath, skip_mismatch=skip_mismatch, **kwargs)
+            return
+        from keras_retinanet.models.weights import load_weights
+
+        report = load_weights(self, filepath, skip_mismatch=skip_mismatch)
+        if report.mismatched:
+            warnings.warn(f"{filepath}: {report.summary()}", stacklevel=2)
 
     def get_config(self):
         """Return the configuration of the layers and the details."""

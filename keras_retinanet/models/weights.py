@@ -36,20 +36,22 @@ class WeightsReport:
         )
 
 
-def load_weights(model, path) -> WeightsReport:
+def load_weights(model, path, *, skip_mismatch=True) -> WeightsReport:
     """Read into a model all weights of a file that fit it.
 
     Args:
         model: any model of named layers; its weights change.
         path: a snapshot of ours (.keras, .h5), one of keras-retinanet 1.0.0, `.weights.h5`, or the
             weights of a backbone alone; or an open `h5py.File`.
+        skip_mismatch: whether tensors of another shape stay as they are in the model.
 
     Returns:
         The names of the tensors that matched, and of those that did not.
 
     Raises:
         OSError: if there is no such file.
-        ValueError: if it holds no weights, or none that fits the model.
+        ValueError: if it holds no weights, or none that fits the model, or one of another shape
+            that is not to be skipped.
     """
     with open_hdf5(path) as file:
         stored = stored_weights(file, submodel_layers(model))
@@ -59,6 +61,8 @@ def load_weights(model, path) -> WeightsReport:
         raise ValueError(
             f"{name}: none of its weights fits the model {model.name!r}: {report.summary()}"
         )
+    if report.mismatched and not skip_mismatch:
+        raise ValueError(f"{name}: tensors of another shape: {', '.join(report.mismatched)}")
     return report
 
 

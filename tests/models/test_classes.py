@@ -1,8 +1,10 @@
 import keras
+import numpy as np
 import pytest
 
 from keras_retinanet import models
 from keras_retinanet.models.classes import NotATrainingModelError
+from tests.models.conftest import build_tiny
 
 
 def test_training_models_are_told_from_others(tiny):
@@ -26,3 +28,33 @@ def test_details_go_through_the_configuration(tiny):
 def test_details_are_of_our_models_only():
     with pytest.raises(ValueError, match="expected a RetinaNet"):
         models.set_details(keras.Sequential(), models.Details("resnet50", 1))
+
+
+def weights_of(model):
+    return {variable.path: np.array(variable) for variable in model.weights}
+
+
+@pytest.mark.parametrize("suffix", ["keras", "h5"])
+def test_weights_by_name_as_old_programs_read_them(tiny, tmp_path, suffix):
+    path = str(tmp_path / f"tiny.{suffix}")
+    models.save_model(tiny, path)
+    other = build_tiny(num_classes=3)
+    before = weights_of(other)
+    with pytest.raises(ValueError, match="of another shape: pyramid_classification/"):
+        build_tiny(num_classes=3).load_weights(path, by_name=True)
+    with pytest.warns(UserWarning, match=r"2 of another shape \(pyramid_classification/kernel"):
+        other.load_weights(path, by_name=True, skip_mismatch=True)
+    known, after = weights_of(tiny), weights_of(other)
+    assert set(known) == set(after)
+    for name, value in after.items():
+        expected = before if "pyramid_classification/" in name else known
+        np.testing.assert_array_equal(value, expected[name])
+
+
+def test_weights_as_keras_keeps_them(tiny, tmp_path):
+    path = str(tmp_path / "tiny.weights.h5")
+    tiny.save_weights(path)
+    other = build_tiny()
+    other.load_weights(path)
+    for one, two in zip(other.get_weights(), tiny.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, two)
