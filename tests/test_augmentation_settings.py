@@ -96,3 +96,12 @@ def test_each_setting_reaches_its_place():
 def test_what_is_wrong_is_named(values, message):
     with pytest.raises(ValueError, match=message):
         AugmentationSettings(**values)
+
+
+def test_strong_augmentation_has_the_old_ranges():
+    changes = STRONG.generator_arguments()
+    rng = np.random.default_rng(0)
+    flips = [np.linalg.det(changes["transform_generator"].draw(rng)) for _ in range(400)]
+    # Scales of 0.9 to 1.1 for each axis, half of them mirrored once.
+    assert 0.7 < min(np.abs(flips)) < max(np.abs(flips)) < 1.22
+    assert 0.4 < np.mean(np.array(flips) < 0) < 0.6

@@ -99,8 +99,8 @@ def _pascal_arguments(parser, command):
     parser.add_argument("--skip-truncated", action="store_true", help="leave out cut-off objects")
     parser.add_argument("--skip-difficult", action="store_true", help="leave out difficult objects")
     if command == "train":
-        parser.add_argument("--pascal-set", default="trainval", help="the set to train on")
-        parser.add_argument("--pascal-val-set", default="test", help="the set to evaluate on")
+        parser.add_argument("--pascal-set", default="train", help="the set to train on")
+        parser.add_argument("--pascal-val-set", default="val", help="the set to evaluate on")
     else:
         parser.add_argument("--pascal-set", default="test", help="the set")
 

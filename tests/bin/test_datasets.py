@@ -48,14 +48,17 @@ def test_coco_reads_the_sets_of_2017(tmp_path, opener, name):
         getattr(datasets, opener)(options)
 
 
-def test_pascal_trains_on_trainval_and_evaluates_on_test(tmp_path):
+def test_pascal_trains_on_train_and_evaluates_on_val(tmp_path):
     options = parse("train", "pascal", str(tmp_path))
-    with pytest.raises(FileNotFoundError, match=r"trainval\.txt"):
+    with pytest.raises(FileNotFoundError, match=r"/train\.txt"):
         datasets.open_training(options)
+    with pytest.raises(FileNotFoundError, match=r"val\.txt"):
+        datasets.open_validation(options)
+    options = parse("evaluate", "pascal", str(tmp_path))
     with pytest.raises(FileNotFoundError, match=r"test\.txt"):
         datasets.open_validation(options)
-    options = parse("evaluate", "pascal", str(tmp_path), "--pascal-set", "val")
-    with pytest.raises(FileNotFoundError, match=r"val\.txt"):
+    options = parse("evaluate", "pascal", str(tmp_path), "--pascal-set", "mine")
+    with pytest.raises(FileNotFoundError, match=r"mine\.txt"):
         datasets.open_validation(options)
 
 
