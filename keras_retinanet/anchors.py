@@ -1,10 +1,12 @@
 """Anchors: the boxes at every place of the pyramid that the network refines."""
 
 from functools import lru_cache
+from weakref import WeakValueDictionary
 
 import numpy as np
 
 from keras_retinanet import boxes
+from keras_retinanet.anchor_grid import Grid
 
 DEFAULT_LEVELS = (3, 4, 5, 6, 7)
 
@@ -165,16 +167,29 @@ def anchors_for_shape(
             f"got sizes {params.sizes} and strides {params.strides}"
         )
     shapes = (shapes_callback or guess_shapes)(tuple(image_shape), levels)
-    return _anchors(tuple((int(rows), int(columns)) for rows, columns in shapes), params)
+    return _grid(tuple((int(rows), int(columns)) for rows, columns in shapes), params).anchors
+
+
+def grid_of(anchors) -> Grid | None:
+    """Return the grid of an array that `anchors_for_shape` made; None for any other array."""
+    grid = _grids.get(id(anchors))
+    # Who makes the array writeable may have moved anchors.
+    return None if grid is None or anchors.flags.writeable else grid
+
+
+# By the `id` of their anchors, which live as long as they do: in the cache below.
+_grids = WeakValueDictionary()
 
 
 @lru_cache(maxsize=64)
-def _anchors(shapes, params):
+def _grid(shapes, params):
     """Return the anchors of feature maps of these shapes, computed once for each set of shapes."""
     levels = [
-        boxes.shift(shape, stride, generate_anchors(size, params.ratios, params.scales))
+        boxes.shift(shape, stride, generate_anchors(size, params.ratios, params.scales)).reshape(
+            *shape, params.num_anchors(), 4
+        )
         for shape, size, stride in zip(shapes, params.sizes, params.strides, strict=True)
     ]
-    anchors = np.concatenate(levels, axis=0)
-    anchors.flags.writeable = False
-    return anchors
+    grid = Grid(levels, params.strides)
+    _grids[id(grid.anchors)] = grid
+    return grid

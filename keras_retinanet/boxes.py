@@ -42,11 +42,16 @@ def iou(boxes, query_boxes):
     Returns:
         Array `(n, m)` in 0..1; 0 where both boxes of a pair are empty.
     """
-    left_top = np.maximum(boxes[:, None, :2], query_boxes[None, :, :2])
-    right_bottom = np.minimum(boxes[:, None, 2:], query_boxes[None, :, 2:])
+    return iou_of_pairs(boxes[:, None], query_boxes[None])
+
+
+def iou_of_pairs(boxes, query_boxes):
+    """Return the intersection over union `(...,)` of boxes `(..., 4)` with as many others."""
+    left_top = np.maximum(boxes[..., :2], query_boxes[..., :2])
+    right_bottom = np.minimum(boxes[..., 2:], query_boxes[..., 2:])
     sides = np.maximum(right_bottom - left_top, 0)
     shared = sides[..., 0] * sides[..., 1]
-    union = area(boxes)[:, None] + area(query_boxes)[None, :] - shared
+    union = area(boxes) + area(query_boxes) - shared
     return shared / np.maximum(union, np.finfo(np.float64).eps)
 
 

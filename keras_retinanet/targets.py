@@ -8,6 +8,7 @@ else it is background. (The focal loss paper, section 4; IoU of exactly 0.4 is b
 import numpy as np
 
 from keras_retinanet import boxes
+from keras_retinanet.anchors import grid_of
 
 IGNORE, BACKGROUND, POSITIVE = -1, 0, 1
 
@@ -42,16 +43,17 @@ def anchor_targets_compact(
     regression = np.zeros((len(image_group), len(anchors), 5), "float32")
     classification = np.zeros((len(image_group), len(anchors), 1), "int32")
     for i, (image, annotations) in enumerate(zip(image_group, annotations_group, strict=True)):
-        state, assigned = assign(anchors, annotations["bboxes"], negative_overlap, positive_overlap)
-        state[_centre_outside(anchors, image.shape)] = IGNORE
-        positive = np.flatnonzero(state == POSITIVE)
-        assigned = assigned[positive]
-        regression[i, positive, :4] = boxes.encode(
-            anchors[positive], annotations["bboxes"][assigned]
-        )
-        regression[i, :, 4] = state
-        classification[i, :, 0] = state
-        classification[i, positive, 0] = np.asarray(annotations["labels"])[assigned] + 1
+        bboxes, labels = annotations["bboxes"], np.asarray(annotations["labels"])
+        positive, assigned, ignored = match(anchors, bboxes, negative_overlap, positive_overlap)
+        inside = ~_centre_outside(anchors[positive], image.shape)
+        positive, assigned = positive[inside], assigned[inside]
+        ignored = np.concatenate([ignored, _outside(anchors, image.shape)])
+        regression[i, ignored, 4] = classification[i, ignored, 0] = IGNORE
+        if len(positive):
+            offsets = boxes.encode(anchors[positive], np.asarray(bboxes)[assigned])
+            regression[i, positive, :4] = offsets
+            regression[i, positive, 4] = POSITIVE
+            classification[i, positive, 0] = labels[assigned] + 1
     return regression, classification
 
 
@@ -113,31 +115,52 @@ def assign(anchors, bboxes, negative_overlap=0.4, positive_overlap=0.5):
     return state, assigned
 
 
-def positive_anchors(anchors, bboxes):
-    """Return the positive anchors and the boxes they learn, as `assign` does, but in less time.
+def match(anchors, bboxes, negative_overlap=0.4, positive_overlap=0.5):
+    """Return which anchors are not background, as `assign` does, but in less time.
 
-    Where an IoU is 0.5 or more, the two areas differ by a factor of 2 at most, and the anchor's
-    centre lies in the box: else less than half of one of its sides could overlap. So few anchors
-    have to be compared.
+    For anchors of `anchors_for_shape` only those near a box are compared with it.
 
     Args:
         anchors: array `(N, 4)`.
         bboxes: array `(n, 4)`; `n` may be 0.
+        negative_overlap: greatest IoU of a background anchor.
+        positive_overlap: smallest IoU of a positive anchor.
 
     Returns:
-        positive: int array `(p,)`: indices into `anchors`, rising.
-        assigned: int array `(p,)`: indices into `bboxes`.
+        positive: int array `(p,)`: indices of the positive anchors, rising.
+        assigned: int array `(p,)`: indices of the boxes that they learn.
+        ignored: int array `(q,)`: indices of the ignored anchors, rising.
     """
-    bboxes = np.asarray(bboxes, "float64").reshape(-1, 4)
-    x, y = ((anchors[:, :2] + anchors[:, 2:]) / 2).T
-    areas = boxes.area(anchors)
-    near = np.zeros(len(anchors), bool)
-    for (x1, y1, x2, y2), area in zip(bboxes, boxes.area(bboxes), strict=True):
-        alike = (areas >= area / 2) & (areas <= area * 2)
-        near |= alike & (x >= x1) & (x <= x2) & (y >= y1) & (y <= y2)
-    candidates = np.flatnonzero(near)
-    state, assigned = assign(anchors[candidates], bboxes)
-    return candidates[state == POSITIVE], assigned[state == POSITIVE]
+    grid = grid_of(anchors)
+    bboxes = np.asarray(bboxes, "float64")
+    least = min(negative_overlap, positive_overlap)
+    if not len(bboxes):
+        return (np.zeros(0, int),) * 3
+    if grid is None or least <= 0 or not np.isfinite(bboxes).all():
+        state, assigned = assign(anchors, bboxes, negative_overlap, positive_overlap)
+        positive = np.flatnonzero(state == POSITIVE)
+        return positive, assigned[positive], np.flatnonzero(state == IGNORE)
+    candidates, assigned, best = _best_boxes(grid, bboxes, least)
+    positive = best >= positive_overlap
+    ignored = (best > negative_overlap) & ~positive
+    return candidates[positive], assigned[positive], candidates[ignored]
+
+
+def _best_boxes(grid, bboxes, least):
+    """Return anchors, rising, the box that each overlaps most, and that IoU of at least `least`."""
+    candidates, owners = grid.near(bboxes, least)
+    overlaps = boxes.iou_of_pairs(grid.anchors[candidates], bboxes[owners])
+    enough = overlaps >= least
+    candidates, owners, overlaps = candidates[enough], owners[enough], overlaps[enough]
+    order = np.lexsort((owners, -overlaps, candidates))  # of equal overlaps the first box
+    _, first = np.unique(candidates[order], return_index=True)
+    chosen = order[first]
+    return candidates[chosen], owners[chosen], overlaps[chosen]
+
+
+def positive_anchors(anchors, bboxes):
+    """Return the first two results of `match`: positive anchors and the boxes that they learn."""
+    return match(anchors, bboxes)[:2]
 
 
 def compute_gt_annotations(anchors, annotations, negative_overlap=0.4, positive_overlap=0.5):
@@ -156,6 +179,14 @@ def _centre_outside(anchors, image_shape):
     """Return which anchors have their centre right of or below the image `(height, width, ...)`."""
     centres = (anchors[:, :2] + anchors[:, 2:]) / 2
     return (centres[:, 0] >= image_shape[1]) | (centres[:, 1] >= image_shape[0])
+
+
+def _outside(anchors, image_shape):
+    """Return the indices of the anchors for which `_centre_outside` is true."""
+    grid = grid_of(anchors)
+    if grid is None:
+        return np.flatnonzero(_centre_outside(anchors, image_shape))
+    return grid.outside(image_shape)
 
 
 def _check_groups(image_group, annotations_group):
