@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from keras_retinanet.images import RAMP
+
 
 @dataclass
 class VisualEffect:
@@ -78,27 +80,32 @@ def random_visual_effect_generator(
 
 def adjust_contrast(image, factor):
     """Return a BGR image with distances from its mean pixel multiplied."""
-    mean = image.mean(axis=(0, 1))
-    return _to_uint8((image - mean) * factor + mean)
+    mean = np.array(cv2.sumElems(image)[:3]) / (image.shape[0] * image.shape[1])
+    return _changed(image, lambda values: (values - mean) * factor + mean)
 
 
 def adjust_brightness(image, delta):
     """Return a BGR image with `255 * delta` added to every value."""
-    return _to_uint8(image + delta * 255)
+    return _changed(image, lambda values: values + delta * 255)
 
 
 def adjust_hue(image, delta):
     """Return an HSV uint8 image with its hue (0..179) moved around the circle by `180 * delta`."""
-    changed = image.copy()
-    changed[..., 0] = np.mod(image[..., 0] + delta * 180, 180)
-    return changed
+    hue = np.mod(RAMP[..., 0] + delta * 180, 180)
+    return cv2.LUT(image, np.dstack([hue, RAMP[..., 1:]]).astype("uint8"))
 
 
 def adjust_saturation(image, factor):
     """Return an HSV uint8 image with its saturation multiplied."""
-    changed = image.copy()
-    changed[..., 1] = _to_uint8(image[..., 1] * factor)
-    return changed
+    saturation = _to_uint8(RAMP[..., 1] * factor)
+    return cv2.LUT(image, np.dstack([RAMP[..., 0], saturation, RAMP[..., 2]]))
+
+
+def _changed(image, change):
+    """Return a uint8 image after a change of each value by itself."""
+    if image.dtype != np.uint8:
+        return _to_uint8(change(image))
+    return cv2.LUT(image, _to_uint8(change(RAMP)))
 
 
 def _to_uint8(values):

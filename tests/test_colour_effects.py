@@ -39,6 +39,37 @@ def test_saturation_0_is_not_black_and_white_but_a_factor_is():
     )
 
 
+def test_every_value_is_changed_as_the_formula_says():
+    image = np.random.default_rng(1).integers(0, 256, (40, 50, 3)).astype("uint8")
+    values, mean = image.astype("float64"), image.mean(axis=(0, 1))
+    hue = np.minimum(image[..., 0], 179)
+    for share in np.random.default_rng(2).uniform(-1, 1, 20):
+        factor = 1 + share
+        for found, expected in (
+            (colour_effects.adjust_contrast(image, factor), (values - mean) * factor + mean),
+            (colour_effects.adjust_brightness(image, share), values + 255 * share),
+            (colour_effects.adjust_saturation(image, factor)[..., 1], values[..., 1] * factor),
+            (
+                colour_effects.adjust_hue(np.dstack([hue, image[..., 1:]]), share)[..., 0],
+                (hue + 180 * share) % 180,
+            ),
+        ):
+            np.testing.assert_array_equal(found, np.clip(expected, 0, 255).astype("uint8"))
+
+
+def test_images_of_floats_are_changed_alike():
+    floats = IMAGE.astype("float32")
+    for factor in (0.5, 2):
+        np.testing.assert_array_equal(
+            colour_effects.adjust_contrast(floats, factor),
+            colour_effects.adjust_contrast(IMAGE, factor),
+        )
+        np.testing.assert_array_equal(
+            colour_effects.adjust_brightness(floats, factor / 9),
+            colour_effects.adjust_brightness(IMAGE, factor / 9),
+        )
+
+
 def test_the_image_given_stays_as_it_is():
     before = IMAGE.copy()
     VisualEffect(1.1, 0.1, 0.1, 1.1)(IMAGE)

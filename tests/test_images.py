@@ -74,6 +74,19 @@ def test_rgb_mode_turns_the_channels_round():
     assert found.dtype == np.float32
 
 
+@pytest.mark.parametrize("mode", images.NORMALISATIONS)
+@pytest.mark.parametrize("shape", [(3,), (4, 3), (5, 7, 3), (2, 5, 7, 3), (0, 7, 3), (5, 7, 1)])
+def test_bytes_become_what_floats_become(mode, shape):
+    pixels = np.random.default_rng(2).integers(0, 256, shape).astype("uint8")
+    before = pixels.copy()
+    for given in (pixels, pixels[::-1], pixels[..., ::-1]):
+        found = images.preprocess_image(given, mode)
+        np.testing.assert_array_equal(found, images.preprocess_image(given.astype("float64"), mode))
+        assert found.dtype == np.float32
+        assert not np.shares_memory(found, pixels)
+    np.testing.assert_array_equal(pixels, before)
+
+
 def test_unknown_mode_is_refused():
     with pytest.raises(ValueError, match="got 'pytorch'"):
         images.preprocess_image(IMAGE, "pytorch")

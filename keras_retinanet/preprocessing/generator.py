@@ -314,7 +314,12 @@ class Generator(ImageSet):
         return image, {**annotations, "bboxes": annotations["bboxes"] * scale}
 
     def compute_inputs(self, image_group):
-        """Return images as one array, padded with 0 at the right and bottom to the largest."""
+        """Return images as one array, padded with 0 at the right and bottom to the largest.
+
+        A single float32 image is not copied.
+        """
+        if len(image_group) == 1 and image_group[0].dtype == np.float32:
+            return image_group[0][None]
         height, width, channels = np.max([image.shape for image in image_group], axis=0)
         inputs = np.zeros((len(image_group), height, width, channels), "float32")
         for i, image in enumerate(image_group):

@@ -69,6 +69,18 @@ def test_a_batch_is_padded_to_its_largest_image():
     assert set(np.unique(classification[2])) <= {-1, 0, 1}
 
 
+def test_one_float_image_is_not_copied():
+    generator = Blocks()
+    image = np.ones((5, 6, 3), "float32")
+    inputs = generator.compute_inputs([image])
+    assert inputs.shape == (1, 5, 6, 3)
+    assert np.shares_memory(inputs, image)
+    for other in (image.astype("float64"), image.astype("uint8")):
+        inputs = generator.compute_inputs([other])
+        assert inputs.dtype == np.float32
+        np.testing.assert_array_equal(inputs[0], image)
+
+
 def test_groups_cover_all_images_and_fill_the_last_batch():
     generator = Blocks(batch_size=2, group_method="none", shuffle_groups=False)
     assert generator.groups == [[0, 1], [2, 3], [4, 0]]
