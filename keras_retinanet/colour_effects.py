@@ -26,18 +26,27 @@ class VisualEffect:
 
     def __call__(self, image):
         """Return a changed copy of a BGR uint8 image `(h, w, 3)`."""
-        if self.contrast_factor:
-            image = adjust_contrast(image, self.contrast_factor)
-        if self.brightness_delta:
-            image = adjust_brightness(image, self.brightness_delta)
+        if self.contrast_factor or self.brightness_delta:
+            mean = _mean(image)
+            image = _by_table(image, lambda values: self._change_bgr(values, mean))
         if self.hue_delta or self.saturation_factor:
             image = cv2.cvtColor(image, cv2.COLOR_BGR2HSV)
-            if self.hue_delta:
-                image = adjust_hue(image, self.hue_delta)
-            if self.saturation_factor:
-                image = adjust_saturation(image, self.saturation_factor)
-            image = cv2.cvtColor(image, cv2.COLOR_HSV2BGR)
+            image = cv2.cvtColor(_by_table(image, self._change_hsv), cv2.COLOR_HSV2BGR)
         return image
+
+    def _change_bgr(self, values, mean):
+        if self.contrast_factor:
+            values = _stretch(values, self.contrast_factor, mean)
+        if self.brightness_delta:
+            values = adjust_brightness(values, self.brightness_delta)
+        return values
+
+    def _change_hsv(self, values):
+        if self.hue_delta:
+            values = adjust_hue(values, self.hue_delta)
+        if self.saturation_factor:
+            values = adjust_saturation(values, self.saturation_factor)
+        return values
 
 
 class RandomVisualEffect:
@@ -80,32 +89,39 @@ def random_visual_effect_generator(
 
 def adjust_contrast(image, factor):
     """Return a BGR image with distances from its mean pixel multiplied."""
-    mean = np.array(cv2.sumElems(image)[:3]) / (image.shape[0] * image.shape[1])
-    return _changed(image, lambda values: (values - mean) * factor + mean)
+    return _stretch(image, factor, _mean(image))
 
 
 def adjust_brightness(image, delta):
     """Return a BGR image with `255 * delta` added to every value."""
-    return _changed(image, lambda values: values + delta * 255)
+    return _to_uint8(image + delta * 255)
 
 
 def adjust_hue(image, delta):
     """Return an HSV uint8 image with its hue (0..179) moved around the circle by `180 * delta`."""
-    hue = np.mod(RAMP[..., 0] + delta * 180, 180)
-    return cv2.LUT(image, np.dstack([hue, RAMP[..., 1:]]).astype("uint8"))
+    changed = image.copy()
+    changed[..., 0] = np.mod(image[..., 0] + delta * 180, 180)
+    return changed
 
 
 def adjust_saturation(image, factor):
     """Return an HSV uint8 image with its saturation multiplied."""
-    saturation = _to_uint8(RAMP[..., 1] * factor)
-    return cv2.LUT(image, np.dstack([RAMP[..., 0], saturation, RAMP[..., 2]]))
+    changed = image.copy()
+    changed[..., 1] = _to_uint8(image[..., 1] * factor)
+    return changed
 
 
-def _changed(image, change):
-    """Return a uint8 image after a change of each value by itself."""
-    if image.dtype != np.uint8:
-        return _to_uint8(change(image))
-    return cv2.LUT(image, _to_uint8(change(RAMP)))
+def _mean(image):
+    return np.array(cv2.sumElems(image)[: image.shape[2]]) / (image.shape[0] * image.shape[1])
+
+
+def _stretch(values, factor, mean):
+    return _to_uint8((values - mean) * factor + mean)
+
+
+def _by_table(image, change):
+    """Return `change(image)`, where a value of the result depends on that value alone."""
+    return cv2.LUT(image, change(RAMP)) if image.dtype == np.uint8 else change(image)
 
 
 def _to_uint8(values):

@@ -135,6 +135,8 @@ def preprocess_image(x, mode="caffe") -> np.ndarray:
     pixels = x.reshape(-1, 1, 3)
     if reverse:
         pixels = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
+    if mode == "caffe":  # the usual one; this is twice as fast again, and as exact
+        return cv2.subtract(pixels, (*BGR_MEAN.tolist(), 0), dtype=cv2.CV_32F).reshape(x.shape)
     # A byte has 256 values: looking them up gives the same numbers in less time.
     return cv2.LUT(pixels, normalise(RAMP.astype("float32"))).reshape(x.shape)
 
