@@ -33,9 +33,10 @@ class Level:
     @classmethod
     def of(cls, anchors, start, stride) -> "Level":
         """Return the level of anchors `(R, C, A, 4)`."""
-        centres = (anchors[..., :2] + anchors[..., 2:]) / 2
+        row, column = anchors[0], anchors[:, 0]
         sides = anchors[0, 0, :, 2:] - anchors[0, 0, :, :2]
-        return cls(start, stride, sides, centres[0, ..., 0].copy(), centres[:, 0, :, 1].copy())
+        x, y = (row[..., 0] + row[..., 2]) / 2, (column[..., 1] + column[..., 3]) / 2
+        return cls(start, stride, sides, x, y)
 
     def outside(self, height, width) -> np.ndarray:
         """Return the indices of anchors centred right of or below an image of this size."""

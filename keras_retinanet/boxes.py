@@ -47,10 +47,12 @@ def iou(boxes, query_boxes):
 
 def iou_of_pairs(boxes, query_boxes):
     """Return the intersection over union `(...,)` of boxes `(..., 4)` with as many others."""
-    left_top = np.maximum(boxes[..., :2], query_boxes[..., :2])
-    right_bottom = np.minimum(boxes[..., 2:], query_boxes[..., 2:])
-    sides = np.maximum(right_bottom - left_top, 0)
-    shared = sides[..., 0] * sides[..., 1]
+    sides = [
+        np.minimum(boxes[..., i + 2], query_boxes[..., i + 2])
+        - np.maximum(boxes[..., i], query_boxes[..., i])
+        for i in range(2)
+    ]
+    shared = np.maximum(sides[0], 0) * np.maximum(sides[1], 0)
     union = area(boxes) + area(query_boxes) - shared
     return shared / np.maximum(union, np.finfo(np.float64).eps)
 

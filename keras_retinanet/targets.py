@@ -11,6 +11,8 @@ from keras_retinanet import boxes
 from keras_retinanet.anchors import grid_of
 
 IGNORE, BACKGROUND, POSITIVE = -1, 0, 1
+# Anchors that `assign` compares at a time: their overlaps with some boxes fit into a CPU's cache.
+SLICE = 8192
 
 
 def anchor_targets_compact(
@@ -106,12 +108,14 @@ def assign(anchors, bboxes, negative_overlap=0.4, positive_overlap=0.5):
     """
     state = np.full(len(anchors), BACKGROUND)
     assigned = np.zeros(len(anchors), int)
-    if len(bboxes):
-        overlaps = boxes.iou(anchors.astype("float64"), np.asarray(bboxes, "float64"))
-        assigned = overlaps.argmax(axis=1)
-        best = overlaps.max(axis=1)
-        state[best > negative_overlap] = IGNORE
-        state[best >= positive_overlap] = POSITIVE
+    bboxes = np.asarray(bboxes, "float64")
+    for start in range(0, len(anchors) if len(bboxes) else 0, SLICE):
+        part = slice(start, start + SLICE)
+        overlaps = boxes.iou(bboxes, anchors[part].astype("float64", order="F"))
+        assigned[part] = overlaps.argmax(axis=0)
+        best = overlaps.max(axis=0)
+        state[part][best > negative_overlap] = IGNORE
+        state[part][best >= positive_overlap] = POSITIVE
     return state, assigned
 
 
