@@ -56,17 +56,23 @@ def main(options, makers) -> None:
     found = {name: [] for name in workers}
     for number in range(options.rounds + 1):
         for name, worker in workers.items():
-            worker.stdin.write("go\n")
-            worker.stdin.flush()
-            values = json.loads(worker.stdout.readline() or f'"{name} has stopped"')
-            if isinstance(values, str):
-                raise SystemExit(values)
+            values = one_round(worker)
             if number:  # the first round fills caches
                 found[name].append(values)
     for worker in workers.values():
         worker.stdin.close()
         worker.wait()
     print_table({name: medians(rounds) for name, rounds in found.items()})
+
+
+def one_round(worker) -> dict:
+    """Return what each measure of a worker gives now."""
+    worker.stdin.write("go\n")
+    worker.stdin.flush()
+    answer = worker.stdout.readline()
+    if not answer:
+        raise SystemExit(f"a worker has stopped: {' '.join(worker.args)}")
+    return json.loads(answer)
 
 
 def start(name, python) -> subprocess.Popen:

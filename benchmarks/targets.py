@@ -7,7 +7,7 @@ from common import NEW, OLD, main, milliseconds, parser
 SHAPE, BOXES, CLASSES = (800, 1333, 3), 20, 80
 NAMES = (
     "anchors and targets as handed to fit, ms",
-    "the same for the first image of a shape, ms",
+    "anchors and targets of the first image of a shape, ms",
     "anchors and targets in the dense form, ms",
 )
 
