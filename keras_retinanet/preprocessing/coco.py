@@ -1,14 +1,18 @@
 """Data sets in COCO form: `annotations/instances_SET.json` and `images/SET/`."""
 
 import contextlib
+import functools
 import io
 import itertools
 import json
 import os
 import sys
 
+import numpy as np
 from pycocotools.coco import COCO
 
+from keras_retinanet.preprocessing.box_table import BoxTable
+from keras_retinanet.preprocessing.coco_table import CocoTable, read_usual
 from keras_retinanet.preprocessing.labelled import LabelledGenerator, drop_empty_boxes
 from keras_retinanet.preprocessing.text_files import read_text
 
@@ -48,6 +52,21 @@ def load_coco(path) -> COCO:
             wrong kind, an id or a class name comes twice, or an annotation names an unknown image
             or category.
     """
+    coco = COCO()
+    coco.dataset = _read(path)
+    _fill_in(coco.dataset["annotations"])
+    with contextlib.redirect_stdout(io.StringIO()):
+        coco.createIndex()
+    return coco
+
+
+def load_table(path) -> CocoTable:
+    """Return images, boxes and categories of a COCO JSON file; raises what `load_coco` does."""
+    return read_usual(path) or CocoTable.of(_read(path))
+
+
+def _read(path) -> dict:
+    """Return the dictionary in a COCO JSON file, checked."""
     text = read_text(path)
     try:
         dataset = json.loads(text)
@@ -57,12 +76,7 @@ def load_coco(path) -> COCO:
         _check(dataset)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
-    _fill_in(dataset["annotations"])
-    coco = COCO()
-    coco.dataset = dataset
-    with contextlib.redirect_stdout(io.StringIO()):
-        coco.createIndex()
-    return coco
+    return dataset
 
 
 def _fill_in(annotations):
@@ -146,39 +160,26 @@ class CocoGenerator(LabelledGenerator):
         """
         self.data_dir = data_dir
         self.set_name = set_name
-        source = os.path.join(data_dir, "annotations", f"instances_{set_name}.json")
-        self.coco = load_coco(source)
-        self.image_ids = self.coco.getImgIds()
+        self._file = os.path.join(data_dir, "annotations", f"instances_{set_name}.json")
+        table = load_table(self._file)
+        self.image_ids, self._annotated_sizes = table.image_ids, table.sizes
+        self._categories = table.categories
         folder = os.path.join(data_dir, "images", set_name)
-        images = [self.coco.imgs[image_id] for image_id in self.image_ids]
-        paths = [os.path.join(folder, image["file_name"]) for image in images]
+        paths = [os.path.join(folder, name) for name in table.file_names]
         self.load_classes()
-        annotations = [self._rows(image_id) for image_id in self.image_ids]
-        places = [f"{source}: image {image_id}" for image_id in self.image_ids]
-        kept, _ = drop_empty_boxes(annotations, places)
-        dropped = [
-            sum(not entry["iscrowd"] for entry in self.coco.imgToAnns.get(image_id, [])) - len(rows)
-            for image_id, rows in zip(self.image_ids, kept, strict=True)
-        ]
-        super().__init__(self.classes, paths, kept, source=source, dropped=dropped, **kwargs)
+        boxes, dropped = _boxes_of(table, self._file)
+        super().__init__(self.classes, paths, boxes, source=self._file, dropped=dropped, **kwargs)
+
+    @functools.cached_property
+    def coco(self) -> COCO:
+        """All that the file says, read on first use: for training it is not needed."""
+        return load_coco(self._file)
 
     def load_classes(self):
         """Make `classes`, `coco_labels` and `coco_labels_inverse` from the categories."""
-        categories = sorted(self.coco.dataset["categories"], key=lambda category: category["id"])
-        self.coco_labels = {i: category["id"] for i, category in enumerate(categories)}
+        self.coco_labels = {i: category["id"] for i, category in enumerate(self._categories)}
         self.coco_labels_inverse = {ident: i for i, ident in self.coco_labels.items()}
-        self.classes = {category["name"]: i for i, category in enumerate(categories)}
-
-    def _rows(self, image_id):
-        """Return rows `x1, y1, x2, y2, label`, without crowds and slivers thinner than a pixel."""
-        rows = []
-        for annotation in self.coco.imgToAnns.get(image_id, []):
-            x, y, width, height = annotation["bbox"]
-            # Boxes without area are kept here, to be counted.
-            if not annotation["iscrowd"] and not 0 < min(width, height) < 1:
-                label = self.coco_labels_inverse[annotation["category_id"]]
-                rows.append((x, y, x + width, y + height, label))
-        return rows
+        self.classes = {category["name"]: i for i, category in enumerate(self._categories)}
 
     def coco_label_to_label(self, coco_label):
         """Return the label of a COCO category id."""
@@ -194,5 +195,24 @@ class CocoGenerator(LabelledGenerator):
 
     def image_aspect_ratio(self, image_index):
         """Return the width of an image over its height, as annotated."""
-        image = self.coco.imgs[self.image_ids[image_index]]
-        return image["width"] / image["height"]
+        width, height = self._annotated_sizes[image_index].tolist()
+        return width / height
+
+
+def _boxes_of(table, source) -> tuple[BoxTable, np.ndarray]:
+    """Return the boxes to train on, and for each image how many are missing but for crowds.
+
+    Crowds, slivers thinner than a pixel and, with a warning, boxes without area are left out.
+    """
+    size = len(table.image_ids)
+    thinner = table.boxes[:, 2:].min(axis=1)
+    # Boxes without area are kept at first, to be named.
+    kept = ~table.crowd & ~((thinner > 0) & (thinner < 1))
+    left_top, sides = table.boxes[kept, :2], table.boxes[kept, 2:]
+    rows = np.column_stack([left_top, left_top + sides, table.labels[kept]])
+    boxes, _ = drop_empty_boxes(
+        BoxTable(table.image_indices[kept], rows, size),
+        lambda index: f"{source}: image {table.image_ids[index]}",
+    )
+    single = np.bincount(table.image_indices[~table.crowd], minlength=size)
+    return boxes, single - boxes.counts()

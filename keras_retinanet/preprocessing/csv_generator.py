@@ -1,7 +1,10 @@
 """Data sets in CSV files: one row a box, `path,x1,y1,x2,y2,class_name`."""
 
+import functools
 import os
 
+from keras_retinanet.preprocessing.box_table import BoxTable
+from keras_retinanet.preprocessing.csv_table import read_usual
 from keras_retinanet.preprocessing.labelled import LabelledGenerator
 from keras_retinanet.preprocessing.text_files import csv_rows, finite_number, read_text
 
@@ -16,7 +19,7 @@ def read_classes(path) -> dict[str, int]:
         ValueError: naming file and line, for a malformed row, a name or id given twice, or text
             that is not UTF-8.
     """
-    return _read(path, "class", _parse_classes)
+    return _parse(read_text(path), path, "class", _parse_classes)
 
 
 def read_annotations(path, classes) -> dict[str, list[tuple]]:
@@ -36,11 +39,26 @@ def read_annotations(path, classes) -> dict[str, list[tuple]]:
         ValueError: naming file and line, for a malformed row, an empty or reversed box, an
             unknown class, or text that is not UTF-8.
     """
-    return _read(path, "annotations", lambda rows: _parse_annotations(rows, classes))
+    names, table = read_table(path, classes)
+    return {name: _tuples(rows) for name, rows in zip(names, table, strict=True)}
 
 
-def _read(path, kind, parse):
-    text = read_text(path)
+def _tuples(rows):
+    return [(*box, int(label)) for *box, label in rows.tolist()]
+
+
+def read_table(path, classes) -> tuple[list[str], BoxTable]:
+    """Return image paths as written and their boxes; arguments and errors of `read_annotations`."""
+    usual = read_usual(path, classes)
+    if usual is not None:
+        return usual
+    images = _parse(
+        read_text(path), path, "annotations", lambda rows: _parse_annotations(rows, classes)
+    )
+    return list(images), BoxTable.of(images.values())
+
+
+def _parse(text, path, kind, parse):
     try:
         return parse(csv_rows(text))
     except ValueError as error:
@@ -119,8 +137,14 @@ class CSVGenerator(LabelledGenerator):
         """
         self.base_dir = os.path.dirname(csv_data_file) if base_dir is None else base_dir
         classes = read_classes(csv_class_file)
-        self.image_data = read_annotations(csv_data_file, classes)
-        self.image_names = list(self.image_data)
+        self.image_names, annotations = read_table(csv_data_file, classes)
         paths = [os.path.join(self.base_dir, name) for name in self.image_names]
-        annotations = list(self.image_data.values())
         super().__init__(classes, paths, annotations, source=csv_data_file, **kwargs)
+
+    @functools.cached_property
+    def image_data(self) -> dict[str, list[tuple]]:
+        """What `read_annotations` returns, made on first use."""
+        return {
+            name: _tuples(rows)
+            for name, rows in zip(self.image_names, self.annotations, strict=True)
+        }

@@ -2,11 +2,18 @@
 
 import os
 import warnings
+from collections import defaultdict
+from collections.abc import Callable
 
 import numpy as np
 
-from keras_retinanet.images import image_size, read_image_bgr
+from keras_retinanet.images import read_image_bgr
+from keras_retinanet.preprocessing.box_table import BoxTable
 from keras_retinanet.preprocessing.generator import Generator
+from keras_retinanet.preprocessing.image_sizes import read_sizes
+
+# From so many images on in one folder it is listed, instead of looking for each by itself.
+_MANY = 100
 
 
 class LabelledGenerator(Generator):
@@ -18,7 +25,7 @@ class LabelledGenerator(Generator):
         classes: class name -> label.
         labels: label -> class name; of several names for a label the last.
         paths: the file of each image.
-        annotations: for each image `{"labels": (n,), "bboxes": (n, 4)}` in pixels.
+        annotations: for each image rows `x1, y1, x2, y2, label` in pixels, as a `BoxTable`.
         dropped: for each image the number of boxes left out as invalid; None if there are none.
     """
 
@@ -38,7 +45,8 @@ class LabelledGenerator(Generator):
         Args:
             classes: class name -> label.
             paths: the file of each image.
-            annotations: for each image rows `x1, y1, x2, y2, label` in pixels.
+            annotations: for each image rows `x1, y1, x2, y2, label` in pixels; None if the reader
+                has a `load_annotations` of its own.
             source: the file or folder that lists the images, for messages; None if they are no
                 files.
             missing_ok: whether image files may be missing; reading them is then an error.
@@ -56,9 +64,18 @@ class LabelledGenerator(Generator):
         self.classes = dict(classes)
         self.labels = {label: name for name, label in self.classes.items()}
         self.paths = list(paths)
-        self.annotations = annotations
+        self.annotations = None if annotations is None else BoxTable.of(annotations)
         self.dropped = dropped
+        self._source = source
+        self._sizes = None
         super().__init__(**kwargs)
+
+    def group_images(self):
+        """Make `groups`; where that needs the sizes of all images, they are read together."""
+        own = type(self).image_aspect_ratio is not LabelledGenerator.image_aspect_ratio
+        if self.group_method == "ratio" and self._source is not None and not own:
+            self._sizes = read_sizes(self.paths, self._source)
+        super().group_images()
 
     def size(self):
         """Return the number of images."""
@@ -90,11 +107,11 @@ class LabelledGenerator(Generator):
 
     def image_aspect_ratio(self, image_index):
         """Return width over height; 1 for an image that cannot be read (loading it says why)."""
-        try:
-            width, height = image_size(self.paths[image_index])
-        except (OSError, ValueError):
-            return 1.0
-        return width / height
+        if self._sizes is None:
+            (width, height), *_ = read_sizes([self.paths[image_index]], self._source)
+        else:
+            width, height = self._sizes[image_index].tolist()
+        return width / height if height else 1.0
 
     def load_image(self, image_index):
         """Return an image as BGR uint8."""
@@ -102,19 +119,20 @@ class LabelledGenerator(Generator):
 
     def load_annotations(self, image_index):
         """Return labels `(n,)` and boxes `(n, 4)` of an image, in new arrays."""
-        rows = np.array(self.annotations[image_index], "float64").reshape(-1, 5)
-        return {"labels": rows[:, 4].astype(int), "bboxes": rows[:, :4]}
+        rows = self.annotations[image_index]
+        return {"labels": rows[:, 4].astype(int), "bboxes": rows[:, :4].copy()}
 
     def dropped_boxes(self, image_index):
         """Return how many invalid boxes of an image were left out."""
-        return self.dropped[image_index] if self.dropped else 0
+        return 0 if self.dropped is None else int(self.dropped[image_index])
 
 
 def check_files(source, paths) -> None:
     """Raise ValueError if `source` lists no images, or, naming the first, if files do not exist."""
     if not paths:
         raise ValueError(f"{source}: expected at least one image, got none")
-    missing = [path for path in paths if not os.path.isfile(path)]
+    listed = _list_folders(paths)
+    missing = [path for path in paths if path not in listed and not os.path.isfile(path)]
     if missing:
         raise ValueError(
             f"{source}: {len(missing)} of {len(paths)} image files not found, "
@@ -122,22 +140,47 @@ def check_files(source, paths) -> None:
         )
 
 
-def drop_empty_boxes(annotations, files) -> tuple[list[list[tuple]], list[int]]:
+def _list_folders(paths) -> set[str]:
+    """Return those of some paths that a listing of their folder shows to be files."""
+    wanted = defaultdict(set)
+    for path in paths:
+        wanted[path.rpartition(os.sep)[0]].add(path)
+    found = set()
+    for folder, inside in wanted.items():
+        if len(inside) >= _MANY:
+            found |= inside & _files_in(folder)
+    return found
+
+
+def _files_in(folder) -> set[str]:
+    """Return the files in a folder that are no links; none if it cannot be listed."""
+    try:
+        with os.scandir(folder) as entries:
+            return {entry.path for entry in entries if entry.is_file(follow_symlinks=False)}
+    except OSError:
+        return set()
+
+
+def drop_empty_boxes(
+    annotations: BoxTable, place_of: Callable[[int], str]
+) -> tuple[BoxTable, np.ndarray]:
     """Return annotations without boxes that are empty or reversed, with one warning for all.
 
     Args:
         annotations: for each image rows `x1, y1, x2, y2, label`.
-        files: where the rows of each image come from, for the warning.
+        place_of: where the rows of an image come from, for the warning.
 
     Returns:
         The annotations that are left, and for each image the number of boxes that are not.
     """
-    kept = [[row for row in rows if row[2] > row[0] and row[3] > row[1]] for rows in annotations]
-    losses = [len(rows) - len(left) for rows, left in zip(annotations, kept, strict=True)]
-    if any(losses):
-        first = next(file for file, lost in zip(files, losses, strict=True) if lost)
+    rows = annotations.rows
+    good = (rows[:, 2] > rows[:, 0]) & (rows[:, 3] > rows[:, 1])
+    kept = annotations if good.all() else annotations.select(good)
+    losses = annotations.counts() - kept.counts()
+    if losses.any():
+        first = place_of(int(np.flatnonzero(losses)[0]))
         warnings.warn(
-            f"left out {sum(losses)} boxes without area, the first of them in {first}",
+            f"left out {losses.sum()} boxes without area, the first of them in {first}",
             stacklevel=3,
         )
     return kept, losses

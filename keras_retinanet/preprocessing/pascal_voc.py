@@ -7,6 +7,7 @@ that count from 1.
 import os
 from xml.etree import ElementTree
 
+from keras_retinanet.preprocessing.box_table import BoxTable
 from keras_retinanet.preprocessing.labelled import LabelledGenerator, drop_empty_boxes
 from keras_retinanet.preprocessing.text_files import finite_number, read_text
 
@@ -129,8 +130,8 @@ class PascalVocGenerator(LabelledGenerator):
         paths = [os.path.join(folder, name + image_extension) for name in self.image_names]
         folder = os.path.join(data_dir, "Annotations")
         files = [os.path.join(folder, f"{name}.xml") for name in self.image_names]
-        annotations = [self._rows(read_objects(file, classes)) for file in files]
-        kept, dropped = drop_empty_boxes(annotations, files)
+        annotations = BoxTable.of(self._rows(read_objects(file, classes)) for file in files)
+        kept, dropped = drop_empty_boxes(annotations, files.__getitem__)
         super().__init__(classes, paths, kept, source=source, dropped=dropped, **kwargs)
 
     def _rows(self, objects):

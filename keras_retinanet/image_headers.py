@@ -1,0 +1,69 @@
+"""Width and height of JPEG and PNG files, read from their first bytes."""
+
+import struct
+import zlib
+
+# Markers of JPEG (ITU T.81, table B.1) that begin a frame and so hold its size.
+_FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_START_OF_SCAN = 0xDA
+# Bytes read at once: what comes before the scan fits, unless there is a thumbnail or a profile.
+_BLOCK = 4096
+
+
+def header_size(path) -> tuple[int, int] | None:
+    """Return width and height in the header of an image file; None if it is no usual JPEG or PNG.
+
+    None is also for headers that are damaged: other readers know more kinds.
+
+    Raises:
+        OSError: if the file cannot be opened.
+    """
+    with open(path, "rb", buffering=0) as file:
+        head = file.read(_BLOCK)
+        try:
+            if head.startswith(b"\xff\xd8"):
+                return _jpeg_size(file, head)
+            if head.startswith(b"\x89PNG\r\n\x1a\n"):
+                return _png_size(head)
+        except (struct.error, IndexError):  # the file ends too early
+            pass
+    return None
+
+
+def _png_size(head):
+    """Return the size in the chunk IHDR (W3C PNG, 11.2.1), if its checksum is right."""
+    length, kind = struct.unpack_from(">I4s", head, 8)
+    width, height = struct.unpack_from(">II", head, 16)
+    (checksum,) = struct.unpack_from(">I", head, 29)
+    if (length, kind) != (13, b"IHDR") or zlib.crc32(head[12:29]) != checksum:
+        return None
+    return _if_positive(width, height)
+
+
+def _jpeg_size(file, block):
+    """Return the size in the frame header (ITU T.81, B.2.2), if a scan follows."""
+    start, place, size = 0, 2, None  # `block` is the file from `start` on
+    while True:
+        if place + 10 > start + len(block):
+            file.seek(place)
+            start, block = place, file.read(_BLOCK)
+        at = place - start
+        if block[at] != 0xFF:
+            return None
+        marker = block[at + 1]
+        if marker == _START_OF_SCAN:
+            return size
+        (length,) = struct.unpack_from(">H", block, at + 2)
+        if marker in _FRAMES:
+            precision, height, width = struct.unpack_from(">BHH", block, at + 4)
+            size = _if_positive(width, height)
+            if precision != 8 or size is None:
+                return None
+        # A fill byte, or a marker without a length: rare enough to leave to others.
+        if marker < 0xC0 or 0xD0 <= marker <= 0xD9 or marker == 0xFF or length < 2:
+            return None
+        place += 2 + length
+
+
+def _if_positive(width, height):
+    return (width, height) if width and height else None
