@@ -1,0 +1,168 @@
+"""How long opening large annotation files takes, and how much memory.
+
+    python benchmarks/opening.py [--oracle PYTHON] [--scale 0.1] [--repeats 3]
+
+`PYTHON` is an interpreter with keras-retinanet 1.0.0 and a module `legacy` that makes it run on
+today's TensorFlow: it then opens the same files in turns with ours. Each opening is a process of
+its own; the least time of all repeats counts. Time is that of the constructor; memory is how far
+the constructor raises the peak of the process above what importing the package took.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+import cv2
+import numpy as np
+
+IMAGES, BOXES = 118_000, 860_000  # of the COCO file: those of train2017
+CSV_IMAGES, CSV_BOXES = 100_000, 1_000_000
+CLASSES = 80
+SHAPES = [(48, 64), (64, 48), (64, 64), (50, 90), (90, 50)]  # height and width of the images
+
+# Run by both interpreters, so it may use nothing of this file.
+OPEN = """
+import json, resource, sys, time
+if sys.argv[1] == "old":
+    import legacy
+from keras_retinanet.preprocessing.coco import CocoGenerator
+from keras_retinanet.preprocessing.csv_generator import CSVGenerator
+kind, paths = sys.argv[2], sys.argv[3:]
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+start = time.perf_counter()
+generator = {"coco": CocoGenerator, "csv": CSVGenerator}[kind](*paths)
+seconds = time.perf_counter() - start
+after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+boxes = sum(len(generator.load_annotations(i)["labels"]) for i in range(0, generator.size(), 500))
+print(json.dumps([seconds, (after - before) / 1024, generator.size(), boxes]))
+"""
+
+
+def make_images(folder, names):
+    """Write tiny JPEG files of several shapes, the same ones again and again."""
+    os.makedirs(folder)
+    rng = np.random.default_rng(0)
+    pictures = [rng.integers(0, 255, (*shape, 3)).astype("uint8") for shape in SHAPES]
+    contents = [cv2.imencode(".jpg", picture)[1].tobytes() for picture in pictures]
+    for i, name in enumerate(names):
+        with open(os.path.join(folder, name), "wb") as file:
+            file.write(contents[i % len(contents)])
+
+
+def random_boxes(rng, images, boxes):
+    """Return the image of each box, its left, top, width and height in pixels, and its class."""
+    sides = np.round(
+        np.column_stack([rng.uniform(0, 20, (boxes, 2)), rng.uniform(1, 20, (boxes, 2))]), 2
+    )
+    return (
+        rng.integers(0, images, boxes).tolist(),
+        sides.tolist(),
+        rng.integers(0, CLASSES, boxes).tolist(),
+    )
+
+
+def make_coco(folder, scale):
+    """Write a data set in COCO form; return the arguments of its generator."""
+    images, boxes = int(IMAGES * scale), int(BOXES * scale)
+    names = [f"{i:012d}.jpg" for i in range(images)]
+    make_images(os.path.join(folder, "images", "train2017"), names)
+    entries = [
+        {
+            "license": 1,
+            "file_name": name,
+            "height": SHAPES[i % len(SHAPES)][0],
+            "width": SHAPES[i % len(SHAPES)][1],
+            "date_captured": "2013-11-14 11:18:45",
+            "id": 5 * i + 9,
+        }
+        for i, name in enumerate(names)
+    ]
+    drawn = zip(*random_boxes(np.random.default_rng(1), images, boxes), strict=True)
+    annotations = [
+        {
+            "area": round(box[2] * box[3], 4),
+            "iscrowd": 0,
+            "image_id": 5 * image + 9,
+            "bbox": box,
+            "category_id": label + 1,
+            "id": number,
+        }
+        for number, (image, box, label) in enumerate(drawn, 1)
+    ]
+    categories = [{"id": label + 1, "name": f"class {label}"} for label in range(CLASSES)]
+    os.makedirs(os.path.join(folder, "annotations"))
+    with open(os.path.join(folder, "annotations", "instances_train2017.json"), "w") as file:
+        json.dump({"images": entries, "annotations": annotations, "categories": categories}, file)
+    return [folder, "train2017"]
+
+
+def make_csv(folder, scale):
+    """Write a data set in CSV form, in whole pixels; return the arguments of its generator."""
+    images, boxes = int(CSV_IMAGES * scale), int(CSV_BOXES * scale)
+    make_images(os.path.join(folder, "images"), [f"{i:06d}.jpg" for i in range(images)])
+    places, sides, labels = random_boxes(np.random.default_rng(2), images, boxes)
+    rows = sorted([*range(images), *places[images:]])
+    paths = [os.path.join(folder, name) for name in ("annotations.csv", "classes.csv")]
+    with open(paths[0], "w") as file:
+        for image, (x, y, width, height), label in zip(rows, sides, labels, strict=True):
+            x, y, width, height = map(int, (x, y, width, height))
+            file.write(f"images/{image:06d}.jpg,{x},{y},{x + width},{y + height},class {label}\n")
+    with open(paths[1], "w") as file:
+        file.writelines(f"class {label},{label}\n" for label in range(CLASSES))
+    return paths
+
+
+def open_once(python, who, kind, paths):
+    """Return seconds, MB, images, and boxes in some images, from a process of its own."""
+    here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    environment = dict(os.environ, TF_CPP_MIN_LOG_LEVEL="3")
+    environment["PYTHONPATH"] = here if who == "new" else ""
+    command = [python, "-c", OPEN, who, kind, *paths]
+    # The old package is meant to be found where it is installed, not here.
+    done = subprocess.run(
+        command, env=environment, cwd=os.sep, capture_output=True, text=True, check=True
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def measure(title, kind, paths, options, forget=None):
+    """Print the least seconds and MB of ours and, in turns with it, of keras-retinanet 1.0.0."""
+    pythons = {"new": sys.executable, **({"old": options.oracle} if options.oracle else {})}
+    found = {who: [] for who in pythons}
+    for _ in range(options.repeats):
+        for who, python in pythons.items():
+            if forget and os.path.exists(forget):
+                os.unlink(forget)
+            found[who].append(open_once(python, who, kind, paths))
+    least = {who: np.min(runs, axis=0)[:2] for who, runs in found.items()}
+    line = f"{title}: {least['new'][0]:.2f} s, {least['new'][1]:.0f} MB"
+    if options.oracle:
+        if found["old"][0][2:] != found["new"][0][2:]:
+            raise SystemExit(f"{title}: other images or boxes: {found}")
+        ratios = least["new"] / least["old"]
+        line += f"; 1.0.0: {least['old'][0]:.2f} s, {least['old'][1]:.0f} MB; "
+        line += f"ratio {ratios[0]:.2f} of the time, {ratios[1]:.2f} of the memory"
+    print(line, flush=True)
+
+
+def main():
+    """Make the files and time their opening."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--oracle", help="interpreter with keras-retinanet 1.0.0 and `legacy`")
+    parser.add_argument("--scale", type=float, default=1, help="share of the images and boxes")
+    parser.add_argument("--repeats", type=int, default=3)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        coco = make_coco(os.path.join(folder, "coco"), options.scale)
+        paths = make_csv(os.path.join(folder, "csv"), options.scale)
+        cache = os.path.join(folder, "csv", ".annotations.csv.image-sizes.npz")
+        measure("COCO", "coco", coco, options)
+        measure("CSV, for the first time", "csv", paths, options, forget=cache)
+        measure("CSV, again", "csv", paths, options)
+
+
+if __name__ == "__main__":
+    main()
