@@ -52,7 +52,8 @@ def train(options) -> None:
     with strategy(options.multi_gpu).scope():
         model = snapshot or build_model(options, training)
         set_details(options, model, training)
-        place_anchors_as(model, training)
+        if snapshot is not None:  # the backbones of the table round up
+            place_anchors_as(model, training)
         compile_model(options, model, len(training))
     callbacks = train_output.make_callbacks(options, model, validation)
     fit(options, model, training, validation, callbacks)

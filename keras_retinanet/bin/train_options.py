@@ -17,6 +17,7 @@ DEFAULTS = {
     "imagenet_weights": True,
     "feature_size": 256,
     "op_threads": None,
+    "workers": 1,
 }
 SHAPES_DEFAULTS = {
     "backbone": "resnet18_0.5",
@@ -30,6 +31,8 @@ SHAPES_DEFAULTS = {
     # Small operations gain nothing from two threads each, but two of them can run side by side: a
     # step took 135 ms instead of 175 on two cores.
     "op_threads": 1,
+    # Drawing a batch takes Python half as long as its step.
+    "workers": 2,
 }
 
 
@@ -124,7 +127,9 @@ def _add_machine_options(group):
     group.add_argument("--gpu", help="number of the GPU to use, or cpu")
     group.add_argument("--multi-gpu", type=int, default=0, help="number of GPUs to train on")
     group.add_argument("--multi-gpu-force", action="store_true", help="confirm --multi-gpu")
-    group.add_argument("--workers", type=int, default=1, help="threads that make batches")
+    group.add_argument(
+        "--workers", type=int, help="threads that make batches (default: 1; shapes: 2)"
+    )
     group.add_argument("--max-queue-size", type=int, default=10, help="batches made ahead")
     group.add_argument(
         "--multiprocessing", action="store_true", help="no effect: threads make the batches"
