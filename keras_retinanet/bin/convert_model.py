@@ -44,6 +44,12 @@ def _add_filter_options(parser) -> None:
         "--max-detections", type=_count, help="number of boxes to keep (default 300)"
     )
     parser.add_argument(
+        "--pre-nms-top-k",
+        type=_count,
+        help="look at this many scores of each pyramid level, the best (the paper: 1000; default "
+        "all)",
+    )
+    parser.add_argument(
         "--parallel-iterations", type=_count, help="images filtered in parallel (default 32)"
     )
     parser.set_defaults(nms=None, class_specific_filter=None)
@@ -95,6 +101,7 @@ _SETTINGS = (
     "score_threshold",
     "max_detections",
     "parallel_iterations",
+    "pre_nms_top_k",
 )
 
 

@@ -13,6 +13,9 @@ def filter_detections(
     score_threshold=0.05,
     max_detections=300,
     nms_threshold=0.5,
+    *,
+    pre_nms_top_k=None,
+    level_sizes=None,
 ):
     """Return the best boxes of one image.
 
@@ -26,6 +29,10 @@ def filter_detections(
         score_threshold: scores must be greater than this.
         max_detections: number of boxes kept at most, per class and in total.
         nms_threshold: intersection over union above which the lesser box is left out.
+        pre_nms_top_k: number of scores above the threshold to look at in each pyramid level, the
+            best ones; None means all.
+        level_sizes: tensor `(L,)` of whole numbers, how many of the `N` rows each level has, in
+            their order; None means one level.
 
     Returns:
         List of boxes `(max_detections, 4)`, scores `(max_detections,)`, int32 labels
@@ -39,6 +46,9 @@ def filter_detections(
         rows = tf.where(tf.reduce_max(classification, axis=1) > score_threshold)[:, 0]
         labels = tf.gather(best, rows)
     scores = tf.gather_nd(classification, tf.stack([rows, labels], axis=1))
+    if pre_nms_top_k is not None:
+        best = _best_of_levels(rows, scores, level_sizes, pre_nms_top_k)
+        rows, labels, scores = (tf.gather(values, best) for values in (rows, labels, scores))
     if nms:
         groups = labels if class_specific_filter else tf.zeros_like(labels)
         kept = _suppress(tf.gather(boxes, rows), scores, groups, max_detections, nms_threshold)
@@ -59,6 +69,18 @@ def _candidates(classification, score_threshold):
     above = tf.gather(classification, rows) > score_threshold
     positions = tf.where(tf.transpose(above))
     return tf.gather(rows, positions[:, 1]), positions[:, 0]
+
+
+def _best_of_levels(rows, scores, level_sizes, count):
+    """Return the positions of the `count` best scores of each level, in the order they had."""
+    order = tf.argsort(scores, direction="DESCENDING", stable=True)
+    if level_sizes is None:
+        return tf.sort(order[:count])
+    ends = tf.cast(tf.cumsum(level_sizes), rows.dtype)
+    levels = tf.searchsorted(ends, tf.gather(rows, order), side="right")
+    in_level = tf.one_hot(levels, tf.size(ends), dtype="int32")
+    ranks = tf.reduce_sum(tf.cumsum(in_level) * in_level, axis=1)  # from 1
+    return tf.sort(tf.boolean_mask(order, ranks <= count))
 
 
 def _suppress(boxes, scores, groups, max_detections, nms_threshold):
@@ -101,6 +123,8 @@ class FilterDetections(keras.layers.Layer):
         score_threshold=0.05,
         max_detections=300,
         parallel_iterations=32,
+        *,
+        pre_nms_top_k=None,
         **kwargs,
     ):
         """Keep the settings; see `filter_detections`.
@@ -112,6 +136,7 @@ class FilterDetections(keras.layers.Layer):
             score_threshold: scores must be greater than this.
             max_detections: number of boxes kept at most.
             parallel_iterations: number of images worked on at the same time.
+            pre_nms_top_k: number of scores looked at in each pyramid level; None means all.
             **kwargs: for `keras.layers.Layer`.
         """
         super().__init__(**kwargs)
@@ -121,13 +146,16 @@ class FilterDetections(keras.layers.Layer):
         self.score_threshold = score_threshold
         self.max_detections = max_detections
         self.parallel_iterations = parallel_iterations
+        self.pre_nms_top_k = pre_nms_top_k
 
-    def call(self, inputs):
+    def call(self, inputs, levels=None):
         """Return boxes, scores, labels and the rest, each with a leading batch axis.
 
         Args:
             inputs: list of boxes `(B, N, 4)`, classification `(B, N, C)` and any number of
                 other tensors `(B, N, ...)`.
+            levels: the parts `(B, n, ...)` that were joined to `N` rows, one for each pyramid
+                level; only their lengths count, and only for `pre_nms_top_k`. None means one level.
         """
         settings = {
             "nms": self.nms,
@@ -135,7 +163,10 @@ class FilterDetections(keras.layers.Layer):
             "score_threshold": self.score_threshold,
             "max_detections": self.max_detections,
             "nms_threshold": self.nms_threshold,
+            "pre_nms_top_k": self.pre_nms_top_k,
         }
+        if levels is not None:
+            settings["level_sizes"] = tf.stack([tf.shape(level)[1] for level in levels])
         boxes, classification, *other = (tf.convert_to_tensor(values) for values in inputs)
         kept = (self.max_detections,)
         signature = [
@@ -155,7 +186,7 @@ class FilterDetections(keras.layers.Layer):
             parallel_iterations=None if tf.executing_eagerly() else self.parallel_iterations,
         )
 
-    def compute_output_spec(self, inputs):
+    def compute_output_spec(self, inputs, levels=None):
         """Return the specifications of the outputs."""
         kept = (inputs[0].shape[0], self.max_detections)
         shapes = [(*kept, 4), kept, kept, *((*kept, *o.shape[2:]) for o in inputs[2:])]
@@ -184,4 +215,5 @@ class FilterDetections(keras.layers.Layer):
             "score_threshold": self.score_threshold,
             "max_detections": self.max_detections,
             "parallel_iterations": self.parallel_iterations,
+            "pre_nms_top_k": self.pre_nms_top_k,
         }

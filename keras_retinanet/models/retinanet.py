@@ -133,6 +133,8 @@ def retinanet_bbox(
     score_threshold=0.05,
     max_detections=300,
     parallel_iterations=32,
+    *,
+    pre_nms_top_k=None,
     **kwargs,
 ):
     """Return the inference model: a training model, then anchors, decoding, clipping, filtering.
@@ -148,6 +150,8 @@ def retinanet_bbox(
         score_threshold: scores must be greater than this.
         max_detections: number of boxes kept at most.
         parallel_iterations: number of images filtered at the same time.
+        pre_nms_top_k: number of scores looked at in each pyramid level, the best ones above the
+            threshold (1,000 in the paper, section 4.1); None means all, as keras-retinanet 1.0.0.
         **kwargs: for `retinanet`, where there is no model.
 
     Returns:
@@ -163,9 +167,9 @@ def retinanet_bbox(
     assert_training_model(model)
     anchor_params, levels = _settle(model, anchor_params, pyramid_levels)
     regression, classification, *other = model.outputs
-    boxes = layers.RegressBoxes(name="boxes", dtype="float32")(
-        [_build_anchors(model, anchor_params, levels), regression]
-    )
+    anchors = _build_anchors(model, anchor_params, levels)
+    joined = keras.layers.Concatenate(axis=1, name="anchors", dtype="float32")(anchors)
+    boxes = layers.RegressBoxes(name="boxes", dtype="float32")([joined, regression])
     boxes = layers.ClipBoxes(name="clipped_boxes", dtype="float32")([model.inputs[0], boxes])
     detections = layers.FilterDetections(
         nms=nms,
@@ -174,9 +178,10 @@ def retinanet_bbox(
         score_threshold=score_threshold,
         max_detections=max_detections,
         parallel_iterations=parallel_iterations,
+        pre_nms_top_k=pre_nms_top_k,
         dtype="float32",
         name="filtered_detections",
-    )([boxes, classification, *other])
+    )([boxes, classification, *other], **({"levels": anchors} if pre_nms_top_k else {}))
     inputs = model.inputs if len(model.inputs) > 1 else model.inputs[0]
     inference = RetinaNetBBox(inputs=inputs, outputs=detections, name=name)
     details = getattr(model, "details", None)
@@ -195,8 +200,8 @@ def training_part(model):
 
 
 def _build_anchors(model, anchor_params, levels):
-    """Return the anchors `(B, N, 4)` of all pyramid levels of a training model."""
-    anchors = [
+    """Return the anchors `(B, n, 4)` of each pyramid level of a training model."""
+    return [
         layers.Anchors(
             size=size,
             stride=stride,
@@ -209,7 +214,6 @@ def _build_anchors(model, anchor_params, levels):
             zip(levels, anchor_params.sizes, anchor_params.strides, strict=True)
         )
     ]
-    return keras.layers.Concatenate(axis=1, name="anchors", dtype="float32")(anchors)
 
 
 def _settle(model, anchor_params, levels):

@@ -68,6 +68,7 @@ def test_defaults_and_flags(snapshot, tmp_path):
     }
     assert defaults.items() <= settings(tmp_path / "a.h5").items()
     flags = "--no-nms --no-class-specific-filter --max-detections 5 --parallel-iterations 2"
+    flags += " --pre-nms-top-k 1000"
     main([str(snapshot), str(tmp_path / "b.keras"), *flags.split()])
     assert (
         settings(tmp_path / "b.keras").items()
@@ -76,6 +77,7 @@ def test_defaults_and_flags(snapshot, tmp_path):
             "class_specific_filter": False,
             "max_detections": 5,
             "parallel_iterations": 2,
+            "pre_nms_top_k": 1000,
         }.items()
     )
 

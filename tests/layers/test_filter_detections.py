@@ -67,6 +67,43 @@ def test_equals_the_rule_in_numpy(specific, nms, classes, ties):
     assert all((np.asarray(output)[len(rows) :] == -1).all() for output in found)
 
 
+@pytest.mark.parametrize("specific", [True, False])
+@pytest.mark.parametrize("ties", [False, True])
+def test_top_k_takes_the_best_scores_of_each_level(specific, ties):
+    boxes, scores = example(ties=ties)
+    sizes, k = [250, 0, 150], 30
+    kept = np.zeros_like(scores)
+    for first, size in zip([0, 250, 250], sizes, strict=True):
+        level = scores[first : first + size]
+        if specific:  # equal scores count by class, then by box
+            column, row = np.unravel_index(
+                np.argsort(-level.T, axis=None, kind="stable")[:k], level.T.shape
+            )
+        else:
+            row = np.argsort(-level.max(axis=1), kind="stable")[:k]
+            column = level[row].argmax(axis=1)
+        kept[first + row, column] = level[row, column]
+    settings = {"class_specific_filter": specific, "score_threshold": 0.4, "nms_threshold": 0.3}
+    found = filter_detections(
+        tf.constant(boxes), tf.constant(scores), pre_nms_top_k=k, level_sizes=sizes, **settings
+    )
+    expected = filter_detections(tf.constant(boxes), tf.constant(kept), **settings)
+    for ours, plain in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(ours, plain)
+    unlimited = filter_detections(tf.constant(boxes), tf.constant(scores), **settings)
+    assert not np.array_equal(found[1], unlimited[1])
+
+
+@pytest.mark.parametrize("specific", [True, False])
+def test_a_large_top_k_changes_nothing(specific):
+    inputs = [tf.constant(array[None]) for array in example(ties=True)]
+    plain = FilterDetections(class_specific_filter=specific)(inputs)
+    layer = FilterDetections(class_specific_filter=specific, pre_nms_top_k=2000)
+    for levels in (None, [tf.zeros((1, 100, 4)), tf.zeros((1, 300, 4))]):
+        for ours, expected in zip(layer(inputs, levels=levels), plain, strict=True):
+            np.testing.assert_array_equal(ours, expected)
+
+
 def test_small_case_by_hand():
     boxes = [[0, 0, 10, 10], [0, 0, 10, 11], [50, 50, 60, 60], [0, 0, 10, 10]]
     scores = [[0.9, 0.05], [0.8, 0.3], [0.05, 0.7], [0.0, 0.2]]
@@ -119,6 +156,7 @@ def test_configuration_gives_every_argument_back():
         "score_threshold": 0.2,
         "max_detections": 3,
         "parallel_iterations": 4,
+        "pre_nms_top_k": 5,
     }
     config = FilterDetections(**arguments, name="f").get_config()
     assert arguments.items() <= config.items()

@@ -103,6 +103,20 @@ def test_inference_model_decodes_clips_and_filters(tiny, images):
     np.testing.assert_allclose(boxes[0, :count], expected[0][best % len(anchors)], atol=1e-3)
 
 
+def test_top_k_is_of_each_level_and_saved(tiny, images, tmp_path):
+    settings = {"nms": False, "score_threshold": 0.1, "max_detections": 500}
+    model = models.convert_model(tiny, pre_nms_top_k=3, **settings)
+    model.save(tmp_path / "model.keras")
+    model = models.load_model(tmp_path / "model.keras")
+    classification = np.asarray(tiny(images)[1])
+    ends = np.cumsum([8 * 12, 4 * 6, 2 * 3, 1 * 2, 1 * 1])
+    levels = np.split(classification[0], ends[:-1])
+    best = np.concatenate([np.sort(level[level > 0.1])[-3:] for level in levels])
+    scores = np.asarray(model(images)[1][0])
+    np.testing.assert_array_equal(scores[scores > 0], np.sort(best)[::-1])
+    assert 3 < len(best) <= 15
+
+
 def test_inference_model_uses_what_the_model_knows(tiny):
     model = models.convert_model(tiny)
     assert model.details == tiny.details
@@ -117,6 +131,7 @@ def test_inference_model_uses_what_the_model_knows(tiny):
             "score_threshold": 0.05,
             "max_detections": 300,
             "parallel_iterations": 32,
+            "pre_nms_top_k": None,
         }.items()
     )
 
