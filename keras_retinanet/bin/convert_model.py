@@ -61,9 +61,10 @@ def main(args=None) -> None:
     options = parse_args(args)
     common.quiet_tensorflow()
     common.setup_gpu("cpu")
+    from keras_retinanet.models.folding import fold_batch_norm
     from keras_retinanet.models.snapshots import save_model
 
-    save_model(convert(options), options.model_out)
+    save_model(fold_batch_norm(convert(options)), options.model_out)
 
 
 def convert(options):

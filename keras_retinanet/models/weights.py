@@ -51,7 +51,7 @@ def load_weights(model, path, *, skip_mismatch=True) -> WeightsReport:
     Raises:
         OSError: if there is no such file.
         ValueError: if it holds no weights, or none that fits the model, or one of another shape
-            that is not to be skipped.
+            that is not to be skipped; or if its batch normalisation is part of the convolutions.
     """
     with open_hdf5(path) as file:
         stored = stored_weights(file, submodel_layers(model))
@@ -61,9 +61,23 @@ def load_weights(model, path, *, skip_mismatch=True) -> WeightsReport:
         raise ValueError(
             f"{name}: none of its weights fits the model {model.name!r}: {report.summary()}"
         )
+    if _is_folded(report):
+        raise ValueError(
+            f"{name}: expected a snapshot of training, got a converted model, whose convolutions "
+            "hold the batch normalisation: give the snapshot that it was made from"
+        )
     if report.mismatched and not skip_mismatch:
         raise ValueError(f"{name}: tensors of another shape: {', '.join(report.mismatched)}")
     return report
+
+
+def _is_folded(report) -> bool:
+    """Return whether kernels came from convolutions that did the normalisation's work as well."""
+    statistics = [name for name in report.missing if name.endswith("/moving_mean")]
+    known = any(name.endswith("/moving_mean") for name in report.matched)
+    kernels = {name for name in report.matched if name.endswith("/kernel")}
+    surplus = {name.rsplit("/", 1)[0] + "/kernel" for name in report.unexpected}
+    return bool(statistics) and not known and bool(kernels & surplus)
 
 
 def _translator(model):

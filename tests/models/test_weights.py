@@ -5,6 +5,7 @@ import pytest
 from conftest import build_tiny
 
 from keras_retinanet import models
+from keras_retinanet.models.folding import fold_batch_norm
 from keras_retinanet.models.weights import WeightsReport, load_weights
 
 
@@ -114,3 +115,13 @@ def test_refuses_weights_that_are_no_floats(tmp_path):
         file["stage1/stage1/bias:0"] = np.array([b"a"] * 4)
     with pytest.raises(ValueError, match="stage1/bias: expected floats"):
         load_weights(build_tiny(), path)
+
+
+def test_refuses_weights_with_the_normalisation_folded_in(tmp_path):
+    inputs = keras.Input((8, 8, 3))
+    x = keras.layers.Conv2D(4, 3, use_bias=False, name="convolution")(inputs)
+    outputs = keras.layers.BatchNormalization(trainable=False, name="norm")(x)
+    model = models.RetinaNet(inputs, outputs)
+    models.save_model(fold_batch_norm(model), tmp_path / "m.keras")
+    with pytest.raises(ValueError, match="m.keras: expected a snapshot of training, got a conv"):
+        load_weights(model, tmp_path / "m.keras")

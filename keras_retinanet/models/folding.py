@@ -1,0 +1,112 @@
+"""Batch normalisation made part of the convolution before it, for models that only detect."""
+
+from collections import defaultdict
+
+import keras
+import numpy as np
+
+from keras_retinanet.models.classes import set_details
+
+_CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
+
+
+def fold_batch_norm(model):
+    """Return a copy of a model without the frozen batch normalisation that follows convolutions.
+
+    Frozen, it multiplies each channel by a number and adds another, which the kernel and bias of
+    the convolution before it can do. Normalisation that still learns stays, and so does one that
+    follows another layer or a convolution with further uses.
+
+    Args:
+        model: a `RetinaNet` or `RetinaNetBBox`.
+
+    Returns:
+        Model of the same class, names of layers and details; its outputs differ by rounding.
+    """
+    norms = _foldable(model)
+    convolutions = {convolution: norm for norm, convolution in norms.items()}
+
+    def copy(layer):
+        with_bias = {"use_bias": True} if layer.name in convolutions else {}
+        return type(layer).from_config({**layer.get_config(), **with_bias})
+
+    def call(layer, *args, **kwargs):
+        return args[0] if layer.name in norms else layer(*args, **kwargs)
+
+    folded = keras.models.clone_model(
+        model, input_tensors=_new_inputs(model), clone_function=copy, call_function=call
+    )
+    for layer in folded.layers:
+        source = model.get_layer(layer.name)
+        if layer.name in convolutions:
+            layer.set_weights(_fold(source, model.get_layer(convolutions[layer.name])))
+        else:
+            layer.set_weights(source.get_weights())
+    if model.details:
+        set_details(folded, model.details)
+    return folded
+
+
+def _new_inputs(model):
+    """Return inputs like those of a model, under their names."""
+    layers = [layer for layer in model.layers if isinstance(layer, keras.layers.InputLayer)]
+    names = {id(layer.output): layer.name for layer in layers}
+    return keras.tree.map_structure(
+        lambda x: keras.Input(batch_shape=x.shape, dtype=x.dtype, name=names[id(x)]), model.input
+    )
+
+
+def _foldable(model) -> dict[str, str]:
+    """Return the name of each normalisation to fold -> that of its convolution."""
+    config = model.get_config()
+    sources, uses = {}, defaultdict(int)
+    for entry in config["layers"]:
+        sources[entry["name"]] = list(_tensors(entry["inbound_nodes"]))
+        for name in sources[entry["name"]]:
+            uses[name] += 1
+    for name in model.output_names:
+        uses[name] += 1
+    return {
+        name: before[0]
+        for name, before in sources.items()
+        if len(before) == 1
+        and uses[before[0]] == 1
+        and _fits(model.get_layer(before[0]), model.get_layer(name))
+    }
+
+
+def _tensors(structure):
+    """Yield the names of the layers whose outputs stand in a part of a model's configuration."""
+    if isinstance(structure, dict):
+        if "keras_history" in structure:
+            yield structure["keras_history"][0]
+        structure = list(structure.values())
+    if isinstance(structure, (list, tuple)):
+        for part in structure:
+            yield from _tensors(part)
+
+
+def _fits(convolution, norm) -> bool:
+    """Return whether a layer is a frozen normalisation of the channels of a plain convolution."""
+    return (
+        type(norm) is keras.layers.BatchNormalization
+        and not norm.trainable
+        and type(convolution) in _CONVOLUTIONS
+        and convolution.activation is keras.activations.linear
+        and norm.axis in ((1,) if convolution.data_format == "channels_first" else (-1, 3))
+    )
+
+
+def _fold(convolution, norm) -> list[np.ndarray]:
+    """Return kernel and bias of a convolution that does what a normalisation after it did."""
+    kernel, *bias = (np.asarray(values, "float64") for values in convolution.get_weights())
+    mean, variance = np.asarray(norm.moving_mean), np.asarray(norm.moving_variance)
+    factor = 1 / np.sqrt(variance.astype("float64") + norm.epsilon)
+    if norm.scale:
+        factor *= np.asarray(norm.gamma)
+    shift = (bias[0] if bias else 0) - mean
+    offset = np.asarray(norm.beta) if norm.center else 0
+    # The last axes of a kernel are output channels, or those of each input channel (depthwise).
+    depthwise = type(convolution) is keras.layers.DepthwiseConv2D
+    factors = factor.reshape(kernel.shape[2:]) if depthwise else factor
+    return [kernel * factors, shift * factor + offset]
