@@ -60,16 +60,25 @@ def test_smooth_l1_by_hand():
     assert float(losses.smooth_l1()(y_true, y_pred)) == pytest.approx(1 - 1 / 18 + 0.045)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
 @pytest.mark.parametrize("probability", [0.0, 1.0, 1e-30])
 @pytest.mark.parametrize("state", [-1, 0, 1])
 @pytest.mark.parametrize("gamma", [0, 0.5, 2])
-def test_certain_predictions_have_finite_loss_and_gradient(probability, state, gamma):
-    prediction = tf.constant([[[probability]]])
+def test_certain_predictions_have_finite_loss_and_gradient(probability, state, gamma, dtype):
+    prediction = tf.constant([[[probability]]], dtype)
     with tf.GradientTape() as tape:
         tape.watch(prediction)
         loss = losses.focal(gamma=gamma)(tf.constant([[[state]]]), prediction)
     assert np.isfinite(loss)
     assert np.isfinite(tape.gradient(loss, prediction)).all()
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_half_precision_is_that_of_the_predictions_only(dtype):
+    rounded = tf.cast(tf.constant(PROBABILITIES), dtype)
+    loss = losses.focal()(COMPACT[1], rounded)
+    assert loss.dtype == tf.float32
+    assert float(loss) == float(losses.focal()(COMPACT[1], tf.cast(rounded, "float32")))
 
 
 def test_gradient_is_the_papers():

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from keras_retinanet import training
+from tests.fakes import tiny_retinanet
 
 
 def rate(schedule, step):
@@ -57,6 +58,38 @@ def test_both_losses_are_minimised():
     history = network.fit(x, targets(), epochs=30, verbose=0).history
     for name in ("regression_loss", "classification_loss"):
         assert history[name][-1] < 0.5 * history[name][0]
+
+
+def two_steps(**compilation):
+    """Return the losses of two steps of a small network, and the network."""
+    images = np.random.default_rng(0).uniform(-1, 1, (2, 64, 96, 3)).astype("float32")
+    network = tiny_retinanet()
+    count = network.compute_output_shape(images.shape)[0][1]
+    regression = np.zeros((2, count, 5), "float32")
+    classification = np.zeros((2, count, 1), "int32")
+    regression[:, 5:9], classification[:, 5:9] = 1, 2
+    training.compile_model(network, learning_rate=0.01, **compilation)
+    history = network.fit(images, (regression, classification), epochs=2, verbose=0).history
+    return history["loss"], network
+
+
+def test_xla_trains_as_tensorflow_does():
+    plain, _ = two_steps()
+    compiled, network = two_steps(jit_compile=True)
+    assert network.jit_compile
+    np.testing.assert_allclose(compiled, plain, rtol=1e-4)
+    assert compiled[1] < compiled[0]
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_half_precision_trains(policy):
+    keras.config.set_dtype_policy(policy)
+    try:
+        found, _ = two_steps()
+    finally:
+        keras.config.set_dtype_policy("float32")
+    plain, _ = two_steps()
+    np.testing.assert_allclose(found, plain, rtol=0.05)
 
 
 def test_optimizer_state_goes_over_to_a_new_run():

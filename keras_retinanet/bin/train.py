@@ -241,7 +241,9 @@ def compile_model(options, model, data_length):
     if options.lr_schedule == "cosine":
         rate = training.cosine_schedule(options.lr, steps * options.epochs)
     earlier = getattr(model, "optimizer", None)
-    training.compile_model(model, rate, options.optimizer_clipnorm)
+    training.compile_model(
+        model, rate, options.optimizer_clipnorm, jit_compile=options.jit_compile
+    )
     if options.snapshot:
         variables = earlier.variables if earlier is not None else None
         training.restore_optimizer(model, variables, steps * options.initial_epoch)

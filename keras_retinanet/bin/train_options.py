@@ -128,6 +128,11 @@ def _add_machine_options(group):
     group.add_argument("--multi-gpu", type=int, default=0, help="number of GPUs to train on")
     group.add_argument("--multi-gpu-force", action="store_true", help="confirm --multi-gpu")
     group.add_argument(
+        "--jit-compile",
+        action="store_true",
+        help="compile the training step with XLA, once for each shape of a batch",
+    )
+    group.add_argument(
         "--workers", type=int, help="threads that make batches (default: 1; shapes: 2)"
     )
     group.add_argument("--max-queue-size", type=int, default=10, help="batches made ahead")
