@@ -7,6 +7,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from keras_retinanet import aligned
+
 # ImageNet's mean pixel, blue, green, red: what the Caffe-trained ResNet and VGG weights expect.
 BGR_MEAN = np.array([103.939, 116.779, 123.68], "float32")
 # Mean and deviation of ImageNet's pixels in 0..1, red, green, blue: what PyTorch's weights expect.
@@ -135,10 +137,13 @@ def preprocess_image(x, mode="caffe") -> np.ndarray:
     pixels = x.reshape(-1, 1, 3)
     if reverse:
         pixels = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
+    out = aligned.empty(pixels.shape, "float32")
     if mode == "caffe":  # the usual one; this is twice as fast again, and as exact
-        return cv2.subtract(pixels, (*BGR_MEAN.tolist(), 0), dtype=cv2.CV_32F).reshape(x.shape)
-    # A byte has 256 values: looking them up gives the same numbers in less time.
-    return cv2.LUT(pixels, normalise(RAMP.astype("float32"))).reshape(x.shape)
+        out = cv2.subtract(pixels, (*BGR_MEAN.tolist(), 0), dst=out, dtype=cv2.CV_32F)
+    else:
+        # A byte has 256 values: looking them up gives the same numbers in less time.
+        out = cv2.LUT(pixels, normalise(RAMP.astype("float32")), dst=out)
+    return out.reshape(x.shape)
 
 
 # Of each mode: whether it is for RGB, and what becomes of a float32 image in the mode's order.

@@ -7,7 +7,7 @@ else it is background. (The focal loss paper, section 4; IoU of exactly 0.4 is b
 
 import numpy as np
 
-from keras_retinanet import boxes
+from keras_retinanet import aligned, boxes
 from keras_retinanet.anchors import grid_of
 
 IGNORE, BACKGROUND, POSITIVE = -1, 0, 1
@@ -42,8 +42,8 @@ def anchor_targets_compact(
         ValueError: if the lists differ in length, are empty, or an annotation lacks a key.
     """
     _check_groups(image_group, annotations_group)
-    regression = np.zeros((len(image_group), len(anchors), 5), "float32")
-    classification = np.zeros((len(image_group), len(anchors), 1), "int32")
+    regression = aligned.zeros((len(image_group), len(anchors), 5), "float32")
+    classification = aligned.zeros((len(image_group), len(anchors), 1), "int32")
     for i, (image, annotations) in enumerate(zip(image_group, annotations_group, strict=True)):
         bboxes, labels = annotations["bboxes"], np.asarray(annotations["labels"])
         positive, assigned, ignored = match(anchors, bboxes, negative_overlap, positive_overlap)
@@ -78,8 +78,8 @@ def anchor_targets_bbox(
             class, and the state in the last column.
     """
     _check_groups(image_group, annotations_group)
-    regression = np.zeros((len(image_group), len(anchors), 5), "float32")
-    classification = np.zeros((len(image_group), len(anchors), num_classes + 1), "float32")
+    regression = aligned.zeros((len(image_group), len(anchors), 5), "float32")
+    classification = aligned.zeros((len(image_group), len(anchors), num_classes + 1), "float32")
     for i, (image, annotations) in enumerate(zip(image_group, annotations_group, strict=True)):
         state, assigned = assign(anchors, annotations["bboxes"], negative_overlap, positive_overlap)
         if len(annotations["bboxes"]):

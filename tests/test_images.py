@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_retinanet import images
+from keras_retinanet import aligned, images
 from tests.goldens import GOLDENS, predictions
 
 IMAGE = predictions()[2]
@@ -84,6 +84,8 @@ def test_bytes_become_what_floats_become(mode, shape):
         np.testing.assert_array_equal(found, images.preprocess_image(given.astype("float64"), mode))
         assert found.dtype == np.float32
         assert not np.shares_memory(found, pixels)
+        if shape[-1] == 3 and found.size:
+            assert aligned.is_aligned(found)
     np.testing.assert_array_equal(pixels, before)
 
 
