@@ -6,6 +6,15 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+# Asking for it changes it for a moment, for all threads: so this is done once.
+_UMASK = os.umask(0)
+os.umask(_UMASK)
+
+
+def keras_home() -> Path:
+    """Return Keras's folder for what it keeps between runs."""
+    return Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"))
+
 
 @contextlib.contextmanager
 def replacing(path) -> Iterator[Path]:
@@ -27,9 +36,7 @@ def replacing(path) -> Iterator[Path]:
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())
         # mkstemp makes files for the owner alone; give the usual rights of a new file.
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
+        temporary.chmod(0o666 & ~_UMASK)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -1,4 +1,5 @@
 import stat
+from pathlib import Path
 
 import pytest
 
@@ -28,3 +29,10 @@ def test_new_files_have_the_usual_rights(tmp_path):
     files.atomic_write(tmp_path / "ours", "")
     modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("usual", "ours")]
     assert modes[0] == modes[1]
+
+
+def test_keras_home_is_moved_by_its_variable(monkeypatch):
+    monkeypatch.delenv("KERAS_HOME", raising=False)
+    assert files.keras_home() == Path.home() / ".keras"
+    monkeypatch.setenv("KERAS_HOME", "/elsewhere")
+    assert files.keras_home() == Path("/elsewhere")

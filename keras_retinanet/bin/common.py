@@ -6,6 +6,8 @@ import os
 import sys
 import warnings
 
+from keras_retinanet.machine import cores
+
 
 def exits_cleanly(main):
     """Make a `main(args=None)` turn bad input into one line on stderr and exit code 2.
@@ -59,6 +61,13 @@ def quiet_tensorflow(op_threads: int | None = None) -> None:
         os.dup2(stderr, 2)
         os.close(nothing)
         os.close(stderr)
+
+
+def share_cores(workers: int) -> None:
+    """Leave to OpenCV, in each of some threads that run it, its share of the cores."""
+    import cv2
+
+    cv2.setNumThreads(max(1, cores() // workers))
 
 
 def setup_gpu(gpu_id: int | str | None) -> None:

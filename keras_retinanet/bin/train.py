@@ -253,6 +253,8 @@ def fit(options, model, training, validation, callbacks):
     """Run `fit` on the pipeline of the training generator."""
     from keras_retinanet.preprocessing import pipeline
 
+    common.share_cores(options.workers)
+
     steps = options.steps or len(training)
     queue = {"workers": options.workers, "queue_size": options.max_queue_size}
     first = options.initial_epoch * steps

@@ -5,6 +5,7 @@ import warnings
 
 from keras_retinanet.bin import augmentation_options, common, datasets
 from keras_retinanet.bin.list_backbones import ListBackbones
+from keras_retinanet.machine import cores
 
 # What a data set takes where nothing is given: for photos, and for the small drawn images.
 DEFAULTS = {
@@ -17,7 +18,6 @@ DEFAULTS = {
     "imagenet_weights": True,
     "feature_size": 256,
     "op_threads": None,
-    "workers": 1,
 }
 SHAPES_DEFAULTS = {
     "backbone": "resnet18_0.5",
@@ -31,8 +31,6 @@ SHAPES_DEFAULTS = {
     # Small operations gain nothing from two threads each, but two of them can run side by side: a
     # step took 135 ms instead of 175 on two cores.
     "op_threads": 1,
-    # Drawing a batch takes Python half as long as its step.
-    "workers": 2,
 }
 
 
@@ -104,6 +102,18 @@ def _add_image_options(group):
         choices=["none", "random", "ratio"],
         help="which images share a batch",
     )
+    group.add_argument(
+        "--pad-to-buckets",
+        action="store_true",
+        help="pad batches to one of a few fixed shapes (default: to the largest image)",
+    )
+    group.add_argument(
+        "--cache",
+        default="none",
+        choices=["none", "ram", "disk"],
+        help="keep decoded images of the training set in memory, or in files for later runs too "
+        "(default: none)",
+    )
 
 
 def _add_output_options(group):
@@ -133,7 +143,10 @@ def _add_machine_options(group):
         help="compile the training step with XLA, once for each shape of a batch",
     )
     group.add_argument(
-        "--workers", type=int, help="threads that make batches (default: 1; shapes: 2)"
+        "--workers",
+        type=int,
+        default=cores(),
+        help="threads that make batches (default: one for each core)",
     )
     group.add_argument("--max-queue-size", type=int, default=10, help="batches made ahead")
     group.add_argument(

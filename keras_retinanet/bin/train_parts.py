@@ -44,11 +44,12 @@ def create_generators(args, preprocess_image, *, config=None):
         "batch_size": args.batch_size,
         "group_method": args.group_method,
         "config": config,
+        "pad_to_buckets": args.pad_to_buckets,
         "seed": args.seed,
         "strict": args.strict,
     }
     changes = augmentation_options.settings(args, config.augmentation).generator_arguments()
-    training = datasets.open_training(args, **arguments, **changes)
+    training = datasets.open_training(args, cache=args.cache, **arguments, **changes)
     return training, datasets.open_validation(args, shuffle_groups=False, **arguments)
 
 

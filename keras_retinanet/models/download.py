@@ -1,9 +1,8 @@
 """ImageNet weights: from Keras's cache, or downloaded into it."""
 
-import os
-from pathlib import Path
-
 import keras
+
+from keras_retinanet.files import keras_home
 
 
 def fetch(url, file_hash=None) -> str:
@@ -17,7 +16,7 @@ def fetch(url, file_hash=None) -> str:
         ValueError: if it is not there and cannot be downloaded, or is not the right file.
     """
     name = url.rpartition("/")[2]
-    home = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"))
+    home = keras_home()
     path = home / "models" / name
     try:
         return keras.utils.get_file(

@@ -1,17 +1,13 @@
 """The base of all data sets: samples by index in, batches with training targets out."""
 
-import threading
-import warnings
-from collections import Counter
-
 import numpy as np
 
 from keras_retinanet import samples
 from keras_retinanet.anchors import anchors_for_shape, guess_shapes
 from keras_retinanet.augmentation import TransformParameters, adjust_transform_for_image
-from keras_retinanet.boxes import are_valid
 from keras_retinanet.config import Config
 from keras_retinanet.images import preprocess_image, resize_image
+from keras_retinanet.preprocessing import padding
 from keras_retinanet.preprocessing.draws import (
     draw,
     drawing_with,
@@ -21,13 +17,13 @@ from keras_retinanet.preprocessing.draws import (
     scale_in_hand,
 )
 from keras_retinanet.preprocessing.groups import Groups
-from keras_retinanet.preprocessing.image_set import ImageSet
+from keras_retinanet.preprocessing.reading import ReadingSet
 from keras_retinanet.targets import anchor_targets_compact
 
 _DEFAULT_PREPROCESSING = preprocess_image
 
 
-class Generator(ImageSet):
+class Generator(ReadingSet):
     """A data set for `model.fit`; subclasses say what its images and boxes are.
 
     A subclass overrides `size`, `num_classes`, `has_label`, `has_name`, `name_to_label`,
@@ -36,7 +32,7 @@ class Generator(ImageSet):
     training goes through all of them.
 
     A batch is `(images, (regression, classification))`: images float32 `(B, h, w, 3)`, padded with
-    0 at the right and bottom to the largest, and the targets of `compute_anchor_targets`. What a
+    0 at the right and bottom, and the targets of `compute_anchor_targets`. What a
     batch holds depends on the seed, the epoch and the image alone, not on threads or earlier draws.
     """
 
@@ -60,6 +56,8 @@ class Generator(ImageSet):
         scale_range=None,
         seed=0,
         strict=False,
+        pad_to_buckets=False,
+        cache="none",
         workers=1,
         use_multiprocessing=False,
         max_queue_size=10,
@@ -91,15 +89,19 @@ class Generator(ImageSet):
             seed: what all random draws start from.
             strict: whether an unreadable image raises an error; else it is named in a warning,
                 counted in `skipped`, and another image takes its place.
+            pad_to_buckets: whether batches are padded to one of a few shapes, as
+                `padding.bucket_shapes` lists them; else to the largest image.
+            cache: where decoded images are kept for later epochs: "ram", "disk" (and for later
+                runs) or "none".
             workers: threads that make batches in `model.fit`.
             use_multiprocessing: processes instead of threads, in a `fit` that is Keras's own.
             max_queue_size: most batches made ahead in `model.fit`.
 
         Raises:
-            ValueError: for a batch size below 1, an unknown group method, an empty data set, or a
-                range of scales without resizing.
+            ValueError: for a batch size below 1, an unknown group method or cache, an empty data
+                set, or a range of scales without resizing.
         """
-        super().__init__(workers, use_multiprocessing, max_queue_size)
+        super().__init__(strict, cache, workers, use_multiprocessing, max_queue_size)
         self.transform_generator = transform_generator
         self.visual_effect_generator = visual_effect_generator
         self.batch_size = int(batch_size)
@@ -119,11 +121,9 @@ class Generator(ImageSet):
         self.random_crop = random_crop
         self.scale_range = scale_range
         self.seed = seed
-        self.strict = strict
+        self.pad_to_buckets = pad_to_buckets
         self.epoch = 0
-        self.skipped = Counter()
         self.failure: Exception | None = None  # what stopped a thread of the pipeline
-        self._lock = threading.Lock()
         if no_resize and scale_range is not None:
             raise ValueError("a range of scales needs images that are resized")
         self._drawn = None  # `groups`, unless somebody changed them
@@ -210,58 +210,6 @@ class Generator(ImageSet):
                 *self.random_visual_effect_group(image_group, annotations_group)
             )
 
-    def _load(self, group):
-        """Return the indices read for `group`, their images and annotations."""
-        try:
-            return group, self.load_image_group(group), self.load_annotations_group(group)
-        except (OSError, ValueError):
-            if self.strict:
-                raise
-        loaded = [self._load_readable(image_index) for image_index in group]
-        return [list(values) for values in zip(*loaded, strict=True)]
-
-    def _load_readable(self, image_index):
-        for offset in range(self.size()):
-            index = (image_index + offset) % self.size()
-            try:
-                (image,), (annotations,) = (
-                    self.load_image_group([index]),
-                    self.load_annotations_group([index]),
-                )
-                return index, image, annotations
-            except (OSError, ValueError) as error:
-                self._skip(index, error)
-        raise ValueError(f"none of the {self.size()} images can be read")
-
-    def _skip(self, image_index, error):
-        path = self.image_path(image_index)
-        with self._lock:
-            self.skipped[path] += 1
-            first = self.skipped[path] == 1
-        if first:
-            warnings.warn(f"skipped an image that cannot be read: {error}", stacklevel=2)
-
-    def filter_annotations(self, image_group, annotations_group, group):
-        """Return annotations without boxes that are empty or leave the image, with a warning."""
-        kept = [
-            self._valid(image, annotations, image_index)
-            for image, annotations, image_index in zip(
-                image_group, annotations_group, group, strict=True
-            )
-        ]
-        return image_group, kept
-
-    def _valid(self, image, annotations, image_index):
-        boxes = np.asarray(annotations["bboxes"], "float64").reshape(-1, 4)
-        good = are_valid(boxes, *image.shape[:2])
-        if not good.all():
-            warnings.warn(
-                f"Image {self.image_path(image_index)} with id {image_index} (shape {image.shape}) "
-                f"contains the following invalid boxes: {boxes[~good].tolist()}.",
-                stacklevel=2,
-            )
-        return samples.select({**annotations, "bboxes": boxes}, good)
-
     def random_visual_effect_group(self, image_group, annotations_group):
         """Return `random_visual_effect_group_entry` of each image, if there are effects."""
         if self.visual_effect_generator is None:
@@ -313,18 +261,24 @@ class Generator(ImageSet):
         image = np.asarray(self.preprocess_image(image), "float32")
         return image, {**annotations, "bboxes": annotations["bboxes"] * scale}
 
-    def compute_inputs(self, image_group):
-        """Return images as one array, padded with 0 at the right and bottom to the largest.
+    def padded_shape(self, image_group):
+        """Return height, width and channels of the batch of some images."""
+        *size, channels = padding.largest(image_group)
+        if self.pad_to_buckets:
+            size = padding.bucket_of(*size, self._bucket_shapes())
+        return (*size, channels)
 
-        A single float32 image is not copied.
-        """
-        if len(image_group) == 1 and image_group[0].dtype == np.float32:
-            return image_group[0][None]
-        height, width, channels = np.max([image.shape for image in image_group], axis=0)
-        inputs = np.zeros((len(image_group), height, width, channels), "float32")
-        for i, image in enumerate(image_group):
-            inputs[i, : image.shape[0], : image.shape[1]] = image
-        return inputs
+    def _bucket_shapes(self):
+        if self.no_resize:
+            return ()
+        low, high = self.scale_range or (1.0, 1.0)
+        return padding.bucket_shapes(
+            self.image_min_side, self.image_max_side, ((low + high) / 2, high)
+        )
+
+    def compute_inputs(self, image_group):
+        """Return images as one array, padded with 0 at the right and bottom to `padded_shape`."""
+        return padding.pad(image_group, self.padded_shape(image_group))
 
     def generate_anchors(self, image_shape):
         """Return the anchors `(N, 4)` of a padded image shape."""
@@ -337,8 +291,7 @@ class Generator(ImageSet):
 
     def compute_targets(self, image_group, annotations_group):
         """Return the targets of a batch: `(regression, classification)`."""
-        padded_shape = tuple(np.max([image.shape for image in image_group], axis=0))
-        anchors = self.generate_anchors(padded_shape)
+        anchors = self.generate_anchors(self.padded_shape(image_group))
         return tuple(
             self.compute_anchor_targets(anchors, image_group, annotations_group, self.num_classes())
         )

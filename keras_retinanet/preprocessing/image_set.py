@@ -56,10 +56,6 @@ class ImageSet(keras.utils.PyDataset):
         labels = range(self.num_classes())
         return [self.label_to_name(label) if self.has_label(label) else None for label in labels]
 
-    def load_image_group(self, group) -> list[np.ndarray]:
-        """Return the images of some indices."""
-        return [self.load_image(image_index) for image_index in group]
-
     def load_annotations_group(self, group) -> list[dict]:
         """Return the annotations of some indices.
 

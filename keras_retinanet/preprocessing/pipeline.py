@@ -2,13 +2,13 @@
 
 import contextlib
 import itertools
-import os
 import warnings
 from collections.abc import Callable, Iterator
 
 import keras
 import tensorflow as tf
 
+from keras_retinanet.machine import cores
 from keras_retinanet.preprocessing.generator import Generator
 from keras_retinanet.threads import ahead
 
@@ -24,14 +24,15 @@ def batches(generator, *, first_step=0, steps=None, workers=None, queue_size=10)
         generator: a `Generator`.
         first_step: the step to begin with.
         steps: number of batches; None for no end.
-        workers: threads that make batches; None means the number of cores.
+        workers: threads that make batches; None means the number of cores, and there are never
+            more than `queue_size`.
         queue_size: most batches made ahead.
 
     Returns:
         Dataset of `(images, (regression, classification))` whose sizes may differ from batch to
         batch.
     """
-    workers = workers or os.cpu_count() or 1
+    workers = _threads(workers, queue_size)
 
     def source():
         return itertools.islice(_epochs(generator, first_step, workers), steps)
@@ -41,7 +42,7 @@ def batches(generator, *, first_step=0, steps=None, workers=None, queue_size=10)
 
 def one_epoch(generator, *, workers=None, queue_size=10) -> tf.data.Dataset:
     """Return the batches of a generator's present epoch, once; for validation."""
-    workers = workers or os.cpu_count() or 1
+    workers = _threads(workers, queue_size)
 
     def source():
         made = ahead(generator.__getitem__, range(len(generator)), workers, workers)
@@ -103,6 +104,11 @@ def _queue(generator) -> dict:
     if generator.use_multiprocessing:
         warnings.warn("use_multiprocessing has no effect: threads make the batches", stacklevel=4)
     return {"workers": max(1, generator.workers), "queue_size": generator.max_queue_size}
+
+
+def _threads(workers, queue_size) -> int:
+    """Return how many threads make batches: each makes one ahead."""
+    return max(1, min(workers or cores(), queue_size))
 
 
 def _epochs(generator, first_step, workers):

@@ -8,6 +8,7 @@ import pytest
 
 from keras_retinanet import models
 from keras_retinanet.bin import train, train_options
+from keras_retinanet.machine import cores
 from tests import tiny
 
 SIZES = [(64, 80), (72, 64), (64, 64), (80, 64)]
@@ -97,6 +98,23 @@ def test_augmentation_comes_from_flags_and_config(data_set, tmp_path):
     assert validation.sample(2, 0)[0].shape == (64, 64, 3)
 
 
+def test_buckets_and_caches_reach_the_generators(data_set, tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "home"))
+    more = ("--pad-to-buckets", "--cache", "disk", "--val-annotations", data_set[1])
+    training, validation = train.open_data(
+        train_options.parse_args(options(data_set, tmp_path, *more)), None
+    )
+    # Photos, 4:3, have sides of 64 and 85, which is rounded up.
+    for generator in (training, validation):
+        shapes = {generator[i][0].shape[1:3] for i in range(4)}
+        assert shapes == {(64, 64), (64, 96), (96, 64)}
+    # What is evaluated is read but once an epoch.
+    assert len(list((tmp_path / "home").rglob("*.npy"))) == 4
+    (tmp_path / "home" / "decoded_images").rename(tmp_path / "gone")
+    validation.load_image_group(range(4))
+    assert not list((tmp_path / "home").rglob("*.npy"))
+
+
 @pytest.mark.filterwarnings("default:skipped")
 def test_unreadable_images_are_skipped_or_stop_the_run(data_set, tmp_path, capsys):
     (tmp_path / "2.png").write_bytes(b"")
@@ -168,11 +186,13 @@ def test_defaults_are_the_old_ones_but_for_those_that_changed():
         **{"random_transform": False, "image_min_side": 800, "image_max_side": 1333},
         **{"no_resize": False, "config": None, "weighted_average": False},
         **{"compute_val_loss": False, "group_method": "ratio", "multiprocessing": False},
-        **{"workers": 1, "max_queue_size": 10},
+        **{"max_queue_size": 10},
     }
     assert {name: found[name] for name in old} == old
     changed = {"steps": None, "lr": 1e-4, "lr_schedule": "cosine", "snapshot_format": "keras"}
+    changed |= {"workers": cores(), "cache": "none", "pad_to_buckets": False}
     assert {name: found[name] for name in changed} == changed
+    assert train_options.parse_args(["shapes"]).workers == cores()
 
 
 def test_old_flags_of_the_plateau_still_mean_it():

@@ -69,18 +69,6 @@ def test_a_batch_is_padded_to_its_largest_image():
     assert set(np.unique(classification[2])) <= {-1, 0, 1}
 
 
-def test_one_float_image_is_not_copied():
-    generator = Blocks()
-    image = np.ones((5, 6, 3), "float32")
-    inputs = generator.compute_inputs([image])
-    assert inputs.shape == (1, 5, 6, 3)
-    assert np.shares_memory(inputs, image)
-    for other in (image.astype("float64"), image.astype("uint8")):
-        inputs = generator.compute_inputs([other])
-        assert inputs.dtype == np.float32
-        np.testing.assert_array_equal(inputs[0], image)
-
-
 def test_groups_cover_all_images_and_fill_the_last_batch():
     generator = Blocks(batch_size=2, group_method="none", shuffle_groups=False)
     assert generator.groups == [[0, 1], [2, 3], [4, 0]]
@@ -221,16 +209,6 @@ def test_resizing_moves_boxes_along():
     assert annotations["bboxes"].tolist() == [[4, 5, 22, 20]]
 
 
-def test_invalid_boxes_are_dropped_with_a_warning():
-    generator = Blocks()
-    boxes = np.array([[1.0, 1, 5, 5], [5, 5, 5, 9], [-1, 0, 4, 4], [0, 0, 65, 4]])
-    annotations = {"labels": np.arange(4), "bboxes": boxes}
-    with pytest.warns(UserWarning, match="Image block0 with id 0 .* invalid boxes"):
-        _, (kept,) = generator.filter_annotations([generator.load_image(0)], [annotations], [0])
-    assert kept["labels"].tolist() == [0]
-    assert len(annotations["bboxes"]) == 4
-
-
 def test_training_samples_are_the_augmented_ones():
     changes = {
         "transform_generator": random_transform_generator(min_rotation=-1, max_rotation=1),
@@ -245,23 +223,6 @@ def test_training_samples_are_the_augmented_ones():
     others, _ = generator.augment_group([image], [annotations], [3], epoch=1)
     assert not np.array_equal(changed, others[0])
     assert generator.dropped_boxes(3) == 0
-
-
-def test_an_unreadable_image_is_named_counted_and_replaced():
-    generator = Blocks(broken=[2], batch_size=5, group_method="none", shuffle_groups=False)
-    with pytest.warns(UserWarning, match="skipped an image that cannot be read: block2: cut off"):
-        images, _ = generator.batch(0, 0)
-    assert len(images) == 5
-    generator.batch(1, 0)
-    assert generator.skipped == {"block2": 2}
-    with pytest.raises(ValueError, match="block2: cut off"):
-        Blocks(broken=[2], strict=True).sample(2, 0)
-
-
-@pytest.mark.filterwarnings("ignore:skipped")
-def test_no_readable_image_at_all():
-    with pytest.raises(ValueError, match="none of the 5 images can be read"):
-        Blocks(broken=range(5)).sample(0, 0)
 
 
 def test_anchors_come_from_the_config():

@@ -20,12 +20,7 @@ def test_what_a_subclass_lacks_is_named(name):
 
 
 def test_groups_are_made_of_single_images():
-    generator = Blocks()
-    assert [image.shape for image in generator.load_image_group([3, 0])] == [
-        (64, 128, 3),
-        (64, 64, 3),
-    ]
-    labels = [a["labels"].tolist() for a in generator.load_annotations_group([1, 2])]
+    labels = [a["labels"].tolist() for a in Blocks().load_annotations_group([1, 2])]
     assert labels == [[1], [0]]
 
 

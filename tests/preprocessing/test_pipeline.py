@@ -1,3 +1,5 @@
+import time
+
 import keras
 import numpy as np
 import pytest
@@ -41,6 +43,23 @@ def test_shapes_may_differ_from_batch_to_batch():
     assert image.shape.as_list() == [None, None, None, 3]
     assert regression.shape.as_list() == [None, None, 5]
     assert classification.shape.as_list() == [None, None, 1]
+
+
+def test_no_more_batches_are_made_ahead_than_the_queue_holds():
+    made = []
+
+    class Counted(Blocks):
+        """Counts its batches."""
+
+        def __getitem__(self, index):
+            made.append(index)
+            return super().__getitem__(index)
+
+    batches = iter(pipeline.batches(Counted(), workers=8, queue_size=2))
+    made.clear()
+    next(batches)
+    time.sleep(0.3)
+    assert len(made) <= 1 + 2 + 2  # one is taken, two are handed on from thread to thread
 
 
 def test_an_error_in_a_thread_comes_out_as_it_was():

@@ -1,0 +1,88 @@
+"""The shape that the images of a batch are padded to: the largest, or one of a few."""
+
+import functools
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from keras_retinanet import aligned
+
+STEP = 32  # what the sides in the fixed set are multiples of: the stride of C5
+COARSE_STEP = 128  # the same for images that are not resized, of any size: the stride of P7
+PHOTO_RATIO = 4 / 3  # of the longest side of most photos to the shortest
+
+
+def largest(images) -> tuple[int, ...]:
+    """Return the greatest height, width and number of channels of images `(h, w, c)`."""
+    return tuple(int(side) for side in np.max([image.shape for image in images], axis=0))
+
+
+@functools.lru_cache
+def bucket_shapes(
+    min_side: float, max_side: float, factors: Sequence[float] = (1.0,)
+) -> tuple[tuple[int, int], ...]:
+    """Return a fixed set of shapes for batches of resized images, the smallest first.
+
+    They are those of square images, of photos (4:3), and of the most elongated ones that reach
+    `min_side`: lying, standing, and the square that holds both. Every resized image fits into one.
+
+    Args:
+        min_side: pixels of the shortest side after resizing.
+        max_side: most pixels of the longest side; it wins.
+        factors: what both sides are multiplied by: a set for each, since small images in a large
+            shape are mostly padding.
+
+    Returns:
+        Pairs of height and width, multiples of 32.
+    """
+    shapes = set()
+    for factor in factors:
+        for ratio in (1, PHOTO_RATIO, max(1, max_side / min_side)):
+            short = min(min_side, max_side / ratio)
+            short, long = (_round_up(factor * side, STEP) for side in (short, short * ratio))
+            shapes |= {(short, long), (long, short), (long, long)}
+    return tuple(sorted(shapes, key=lambda shape: (math.prod(shape), shape)))
+
+
+def bucket_of(height, width, shapes) -> tuple[int, int]:
+    """Return the first of some shapes into which a batch fits.
+
+    Args:
+        height: pixels of the highest image.
+        width: pixels of the widest image.
+        shapes: pairs of height and width.
+
+    Returns:
+        Height and width; where the batch fits into none, its own, rounded up to multiples of 128.
+    """
+    for shape in shapes:
+        if shape[0] >= height and shape[1] >= width:
+            return shape
+    return _round_up(height, COARSE_STEP), _round_up(width, COARSE_STEP)
+
+
+def _round_up(side, step) -> int:
+    return step * math.ceil(side / step - 1e-9)  # less what floats add
+
+
+def pad(images, shape) -> np.ndarray:
+    """Return images as one float32 array, padded with 0 at the right and bottom.
+
+    A single image that needs nothing of the sort is not copied.
+
+    Args:
+        images: list of B arrays `(h, w, c)`.
+        shape: height, width and channels of the result.
+
+    Returns:
+        Array `(B, *shape)`.
+    """
+    first = images[0]
+    whole = len(images) == 1 and first.shape == shape
+    if whole and first.dtype == np.float32 and aligned.is_aligned(first):
+        return first[None]
+    inputs = aligned.zeros((len(images), *shape), "float32")
+    for i, image in enumerate(images):
+        inputs[i, : image.shape[0], : image.shape[1]] = image
+    return inputs
