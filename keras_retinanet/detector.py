@@ -72,6 +72,7 @@ class Detector:
         if isinstance(model, keras.Model) and is_training_model(model):
             model = convert_model(model, **convert_options)
         self.model = model
+        self._dtype = model.inputs[0].dtype if isinstance(model, keras.Model) else "float32"
         self._run = _compiled(model)
 
     def _resize_as_trained(self, image: np.ndarray) -> tuple[np.ndarray, float]:
@@ -83,7 +84,7 @@ class Detector:
         """Run the network.
 
         Args:
-            batch: (b, h, w, 3) normalised float32.
+            batch: (b, h, w, 3) normalised float32; uint8 for a model that normalises it.
 
         Returns:
             boxes (b, n, 4) in pixels of the batch, scores (b, n), labels (b, n); -1 where there are
@@ -130,7 +131,7 @@ class Detector:
         """
         for group in _batches(samples, batch_size):
             batch = np.stack([self._normalise(sample.image) for _, sample in group])
-            batch = batch.astype("float32", copy=False)
+            batch = batch.astype(self._dtype, copy=False)
             start = time.perf_counter()
             outputs = self.raw(batch)
             seconds = time.perf_counter() - start
@@ -145,7 +146,7 @@ def _compiled(model: object) -> Callable:
     """Return the model as one graph, traced once for all sizes its input allows."""
     if not isinstance(model, keras.Model):
         return model.predict_on_batch
-    spec = tf.TensorSpec(model.inputs[0].shape, "float32")
+    spec = tf.TensorSpec(model.inputs[0].shape, model.inputs[0].dtype)
     run = tf.function(lambda batch: model(batch, training=False), input_signature=[spec])
     graph = run.get_concrete_function()
     return lambda batch: graph(tf.convert_to_tensor(batch))

@@ -15,6 +15,9 @@ BGR_MEAN = np.array([103.939, 116.779, 123.68], "float32")
 RGB_MEAN = np.array([0.485, 0.456, 0.406], "float32")
 RGB_DEVIATION = np.array([0.229, 0.224, 0.225], "float32")
 
+# The mode of a network that normalises its images itself.
+IN_NETWORK = "network"
+
 # An image of one row with all values of a byte: what a change makes of it is its table for `LUT`.
 RAMP = np.tile(np.arange(256, dtype="uint8")[:, None], 3)[None]
 
@@ -121,15 +124,20 @@ def preprocess_image(x, mode="caffe") -> np.ndarray:
             - "torch_rgb": RGB less ImageNet's mean pixel, over its deviation.
             - "bgr": as it is, as keras-retinanet 1.0.0 fed SE-ResNet-18 and -34.
             - "rgb": RGB as it is, for networks that scale by themselves.
+            - "network": left as it is, for networks that begin with a layer `Normalise`.
 
     Returns:
-        New float32 array of the same shape.
+        New float32 array of the same shape; for "network", the array itself.
 
     Raises:
         ValueError: if the mode is unknown.
     """
+    if mode == IN_NETWORK:
+        return np.asarray(x)
     if mode not in NORMALISATIONS:
-        raise ValueError(f"expected a mode of {sorted(NORMALISATIONS)}, got {mode!r}")
+        raise ValueError(
+            f"expected a mode of {sorted([*NORMALISATIONS, IN_NETWORK])}, got {mode!r}"
+        )
     reverse, normalise = NORMALISATIONS[mode]
     x = np.asarray(x)
     if x.dtype != np.uint8 or x.shape[-1:] != (3,) or not x.size:

@@ -81,6 +81,7 @@ def load_snapshot(options):
     if not options.snapshot:
         return None
     from keras_retinanet import models
+    from keras_retinanet.images import IN_NETWORK
     from keras_retinanet.models.retinanet import training_part
 
     print("Loading model, this may take a second...")
@@ -91,6 +92,13 @@ def load_snapshot(options):
         model = training_part(model)
     details = model.details
     options.backbone = details.backbone
+    on_device = details.normalisation == IN_NETWORK
+    if options.normalise_on_device and not on_device:
+        raise ValueError(
+            f"--normalise-on-device: the model of --snapshot {options.snapshot} takes normalised "
+            "images; use --weights to start a new one from it"
+        )
+    options.normalise_on_device = on_device
     for side in ("image_min_side", "image_max_side"):
         if side not in options.given:
             setattr(options, side, getattr(details, side))
@@ -202,6 +210,7 @@ def build_model(options, generator):
         # Batch norm of trained weights keeps its statistics; without weights it must learn them.
         freeze_bn=weights is not None,
         feature_size=options.feature_size,
+        normalise_on_device=options.normalise_on_device,
     )
     if weights is not None:
         print(f"{weights}: {models.load_weights(model, weights).summary()}")
@@ -213,18 +222,13 @@ def set_details(options, model, generator):
     from keras_retinanet import models
     from keras_retinanet.anchors import DEFAULT_LEVELS, AnchorParameters
 
-    normalisation = (
-        model.details.normalisation
-        if options.snapshot
-        else models.backbone(options.backbone).normalisation
-    )
     details = models.Details(
         backbone=options.backbone,
         num_classes=generator.num_classes(),
         class_names=tuple(generator.class_names()),
         anchors=generator.config.anchor_params or AnchorParameters.default,
         pyramid_levels=tuple(generator.config.pyramid_levels or DEFAULT_LEVELS),
-        normalisation=normalisation,
+        normalisation=model.details.normalisation,
         image_min_side=options.image_min_side,
         image_max_side=options.image_max_side,
         no_resize=options.no_resize,
@@ -241,9 +245,7 @@ def compile_model(options, model, data_length):
     if options.lr_schedule == "cosine":
         rate = training.cosine_schedule(options.lr, steps * options.epochs)
     earlier = getattr(model, "optimizer", None)
-    training.compile_model(
-        model, rate, options.optimizer_clipnorm, jit_compile=options.jit_compile
-    )
+    training.compile_model(model, rate, options.optimizer_clipnorm, jit_compile=options.jit_compile)
     if options.snapshot:
         variables = earlier.variables if earlier is not None else None
         training.restore_optimizer(model, variables, steps * options.initial_epoch)

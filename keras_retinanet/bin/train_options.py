@@ -103,6 +103,12 @@ def _add_image_options(group):
         help="which images share a batch",
     )
     group.add_argument(
+        "--normalise-on-device",
+        action="store_true",
+        help="hand images to the network as bytes, a quarter of the size, and let it normalise "
+        "them; its snapshots do so too",
+    )
+    group.add_argument(
         "--pad-to-buckets",
         action="store_true",
         help="pad batches to one of a few fixed shapes (default: to the largest image)",

@@ -44,6 +44,7 @@ def create_generators(args, preprocess_image, *, config=None):
         "batch_size": args.batch_size,
         "group_method": args.group_method,
         "config": config,
+        "normalise_on_device": args.normalise_on_device,
         "pad_to_buckets": args.pad_to_buckets,
         "seed": args.seed,
         "strict": args.strict,

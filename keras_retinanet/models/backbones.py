@@ -8,6 +8,7 @@ import keras
 from keras_retinanet import initializers, layers, losses
 from keras_retinanet.backbone_table import BACKBONES, Entry
 from keras_retinanet.images import preprocess_image
+from keras_retinanet.models import device_normalisation
 from keras_retinanet.models.classes import RetinaNet, RetinaNetBBox, set_details
 from keras_retinanet.models.details import first_details
 from keras_retinanet.models.download import fetch
@@ -86,7 +87,14 @@ def backbone(backbone_name) -> Backbone:
 
 
 def build_retinanet(
-    backbone_name, num_classes, inputs=None, modifier=None, *, freeze_bn=None, **kwargs
+    backbone_name,
+    num_classes,
+    inputs=None,
+    modifier=None,
+    *,
+    freeze_bn=None,
+    normalise_on_device=False,
+    **kwargs,
 ):
     """Return a training model on a backbone of the table, with its first details set.
 
@@ -98,6 +106,8 @@ def build_retinanet(
             the one to use, such as `utils.model.freeze`.
         freeze_bn: whether batch normalisation of the backbone keeps its statistics; None means
             where there are ImageNet weights to take them from.
+        normalise_on_device: whether the model takes BGR images of uint8, as they are, and
+            normalises them itself.
         **kwargs: for `models.retinanet.retinanet`.
     """
     entry = BACKBONES[backbone_name]
@@ -106,13 +116,14 @@ def build_retinanet(
     features = import_module(entry.module).features(
         backbone_name, image_input() if inputs is None else inputs, freeze_bn=freeze_bn
     )
-    return retinanet_on(
+    model = retinanet_on(
         modifier(features) if modifier else features,
         name=backbone_name,
         normalisation=entry.normalisation,
         num_classes=num_classes,
         **kwargs,
     )
+    return device_normalisation.normalise_on_device(model) if normalise_on_device else model
 
 
 def builder(backbone_name, module):

@@ -32,8 +32,8 @@ class Generator(ReadingSet):
     training goes through all of them.
 
     A batch is `(images, (regression, classification))`: images float32 `(B, h, w, 3)`, padded with
-    0 at the right and bottom, and the targets of `compute_anchor_targets`. What a
-    batch holds depends on the seed, the epoch and the image alone, not on threads or earlier draws.
+    0 at the right and bottom, and the targets of `compute_anchor_targets`. What a batch holds
+    depends on the seed, the epoch and the image alone, not on threads or earlier draws.
     """
 
     def __init__(
@@ -56,6 +56,7 @@ class Generator(ReadingSet):
         scale_range=None,
         seed=0,
         strict=False,
+        normalise_on_device=False,
         pad_to_buckets=False,
         cache="none",
         workers=1,
@@ -89,6 +90,8 @@ class Generator(ReadingSet):
             seed: what all random draws start from.
             strict: whether an unreadable image raises an error; else it is named in a warning,
                 counted in `skipped`, and another image takes its place.
+            normalise_on_device: whether images stay uint8, for a model that normalises them itself;
+                `preprocess_image` is not called then.
             pad_to_buckets: whether batches are padded to one of a few shapes, as
                 `padding.bucket_shapes` lists them; else to the largest image.
             cache: where decoded images are kept for later epochs: "ram", "disk" (and for later
@@ -121,6 +124,7 @@ class Generator(ReadingSet):
         self.random_crop = random_crop
         self.scale_range = scale_range
         self.seed = seed
+        self.normalise_on_device = normalise_on_device
         self.pad_to_buckets = pad_to_buckets
         self.epoch = 0
         self.failure: Exception | None = None  # what stopped a thread of the pipeline
@@ -256,9 +260,10 @@ class Generator(ReadingSet):
         return each(self.preprocess_group_entry, image_group, annotations_group)
 
     def preprocess_group_entry(self, image, annotations):
-        """Return an image resized and normalised, float32, and its boxes at that size."""
+        """Return an image resized and, unless the model does it, normalised; and its boxes."""
         image, scale = self.resize_image(image)
-        image = np.asarray(self.preprocess_image(image), "float32")
+        if not self.normalise_on_device:
+            image = np.asarray(self.preprocess_image(image), "float32")
         return image, {**annotations, "bboxes": annotations["bboxes"] * scale}
 
     def padded_shape(self, image_group):
@@ -277,8 +282,9 @@ class Generator(ReadingSet):
         )
 
     def compute_inputs(self, image_group):
-        """Return images as one array, padded with 0 at the right and bottom to `padded_shape`."""
-        return padding.pad(image_group, self.padded_shape(image_group))
+        """Return images as one array, padded at the right and bottom to `padded_shape`."""
+        dtype = "uint8" if self.normalise_on_device else "float32"
+        return padding.pad(image_group, self.padded_shape(image_group), dtype)
 
     def generate_anchors(self, image_shape):
         """Return the anchors `(N, 4)` of a padded image shape."""

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from keras_retinanet import aligned
+from keras_retinanet.images import BGR_MEAN
 
 STEP = 32  # what the sides in the fixed set are multiples of: the stride of C5
 COARSE_STEP = 128  # the same for images that are not resized, of any size: the stride of P7
+MEAN_PIXEL = np.round(BGR_MEAN).astype("uint8")
 PHOTO_RATIO = 4 / 3  # of the longest side of most photos to the shortest
 
 
@@ -66,23 +68,29 @@ def _round_up(side, step) -> int:
     return step * math.ceil(side / step - 1e-9)  # less what floats add
 
 
-def pad(images, shape) -> np.ndarray:
-    """Return images as one float32 array, padded with 0 at the right and bottom.
+def pad(images, shape, dtype="float32") -> np.ndarray:
+    """Return images as one array, padded at the right and bottom.
+
+    The padding is 0; in images of bytes, which a network will normalise, it is ImageNet's mean
+    pixel, of which that makes 0 or nearly so.
 
     A single image that needs nothing of the sort is not copied.
 
     Args:
         images: list of B arrays `(h, w, c)`.
         shape: height, width and channels of the result.
+        dtype: "float32" or "uint8".
 
     Returns:
         Array `(B, *shape)`.
     """
     first = images[0]
     whole = len(images) == 1 and first.shape == shape
-    if whole and first.dtype == np.float32 and aligned.is_aligned(first):
+    if whole and first.dtype == dtype and aligned.is_aligned(first):
         return first[None]
-    inputs = aligned.zeros((len(images), *shape), "float32")
+    inputs = aligned.zeros((len(images), *shape), dtype)
+    if dtype == "uint8":
+        inputs[:] = MEAN_PIXEL
     for i, image in enumerate(images):
         inputs[i, : image.shape[0], : image.shape[1]] = image
     return inputs

@@ -98,6 +98,21 @@ def test_augmentation_comes_from_flags_and_config(data_set, tmp_path):
     assert validation.sample(2, 0)[0].shape == (64, 64, 3)
 
 
+def test_images_stay_bytes_where_the_network_normalises(data_set, tmp_path, capsys):
+    arguments = options(data_set, tmp_path, "--val-annotations", data_set[1], "--epochs", "1")
+    train.main([*arguments, "--normalise-on-device"])
+    snapshot = str(tmp_path / "out" / "tiny_csv_01.keras")
+    assert models.load_model(snapshot).details.normalisation == "network"
+    resumed = [*data_set, "--snapshot", snapshot]
+    for more in ([*arguments, "--normalise-on-device"], resumed):
+        parsed = train_options.parse_args(more)
+        training, _ = train.open_data(parsed, train.load_snapshot(parsed))
+        assert training[0][0].dtype == np.uint8
+    train.main(arguments)
+    line = failure(capsys, [*data_set, "--snapshot", snapshot, "--normalise-on-device"])
+    assert "takes normalised images; use --weights" in line
+
+
 def test_buckets_and_caches_reach_the_generators(data_set, tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "home"))
     more = ("--pad-to-buckets", "--cache", "disk", "--val-annotations", data_set[1])

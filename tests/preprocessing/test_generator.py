@@ -9,6 +9,7 @@ from keras_retinanet.augmentation import random_transform_generator
 from keras_retinanet.augmentation_settings import STRONG
 from keras_retinanet.colour_effects import random_visual_effect_generator
 from keras_retinanet.config import Config
+from keras_retinanet.images import preprocess_image
 from keras_retinanet.preprocessing.generator import Generator
 from keras_retinanet.samples import RandomCrop
 
@@ -67,6 +68,16 @@ def test_a_batch_is_padded_to_its_largest_image():
     assert classification.shape == (5, n, 1)
     assert set(np.unique(classification[1])) <= {-1, 0, 2}
     assert set(np.unique(classification[2])) <= {-1, 0, 1}
+
+
+def test_images_stay_bytes_if_the_network_normalises():
+    settings = {"batch_size": 5, "group_method": "none", "shuffle_groups": False}
+    plain, _ = Blocks(**settings, preprocess_image=preprocess_image)[0]
+    images, _ = Blocks(**settings, normalise_on_device=True)[0]
+    assert images.dtype == np.uint8
+    # The padding is the mean pixel, rounded.
+    np.testing.assert_allclose(preprocess_image(images), plain, atol=0.33)
+    np.testing.assert_array_equal(preprocess_image(images)[3], plain[3])
 
 
 def test_groups_cover_all_images_and_fill_the_last_batch():
