@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-OLD, NEW = "1.0.0", "this"
+OLD, TORCHVISION, NEW = "1.0.0", "torchvision", "this"
 
 
 def parser(description) -> argparse.ArgumentParser:
@@ -30,7 +30,13 @@ def parser(description) -> argparse.ArgumentParser:
         help="interpreter with keras-retinanet 1.0.0, to measure it too; a module `legacy` there "
         "may make Keras 2 importable",
     )
-    options.add_argument("--worker", choices=(OLD, NEW), help=argparse.SUPPRESS)
+    options.add_argument(
+        "--torchvision",
+        metavar="PYTHON",
+        help="interpreter with torchvision, to measure it too where it has the like",
+    )
+    options.add_argument("--json", metavar="FILE", help="write the medians to a file, too")
+    options.add_argument("--worker", choices=(OLD, TORCHVISION, NEW), help=argparse.SUPPRESS)
     return options
 
 
@@ -41,18 +47,23 @@ def milliseconds(function) -> float:
     return (time.perf_counter() - start) * 1e3
 
 
-def main(options, makers) -> None:
+def main(options, makers, *, one_thread=True) -> None:
     """Measure, as a worker; else run the workers and print the table.
 
     Args:
         options: what the parser read.
-        makers: for each of `OLD` and `NEW` a function of the options that prepares the package
-            and returns a dictionary: name of a measure -> function that measures once.
+        makers: for some of `OLD`, `TORCHVISION` and `NEW` a function of the options that prepares
+            the package and returns a dictionary: name of a measure -> function that measures once.
+        one_thread: whether OpenMP has one thread.
     """
     if options.worker:
         return serve(lambda: makers[options.worker](options))
-    interpreters = {OLD: options.oracle, NEW: sys.executable}
-    workers = {name: start(name, python) for name, python in interpreters.items() if python}
+    pythons = {OLD: options.oracle, TORCHVISION: options.torchvision, NEW: sys.executable}
+    workers = {
+        name: start(name, pythons[name], one_thread)
+        for name in pythons
+        if name in makers and pythons[name]
+    }
     found = {name: [] for name in workers}
     for number in range(options.rounds + 1):
         for name, worker in workers.items():
@@ -62,7 +73,14 @@ def main(options, makers) -> None:
     for worker in workers.values():
         worker.stdin.close()
         worker.wait()
-    print_table({name: medians(rounds) for name, rounds in found.items()})
+    report(options, {name: medians(rounds) for name, rounds in found.items()})
+
+
+def report(options, found) -> None:
+    """Print the medians of each package and, if asked to, write them as JSON."""
+    print_table(found)
+    if options.json:
+        Path(options.json).write_text(json.dumps(found))
 
 
 def one_round(worker) -> dict:
@@ -75,9 +93,11 @@ def one_round(worker) -> dict:
     return json.loads(answer)
 
 
-def start(name, python) -> subprocess.Popen:
-    """Start the benchmark as a worker with one thread."""
-    variables = {"OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
+def start(name, python, one_thread=True) -> subprocess.Popen:
+    """Start the benchmark as a worker."""
+    variables = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
+    if one_thread:
+        variables["OMP_NUM_THREADS"] = "1"
     environment = {**os.environ, **variables}
     environment["PYTHONPATH"] = str(ROOT) if name == NEW else ""
     command = [python, *sys.argv, "--worker", name]
@@ -101,19 +121,35 @@ def medians(rounds) -> dict:
     return {name: statistics.median(values[name] for values in rounds) for name in rounds[0]}
 
 
-def print_table(found) -> None:
-    """Print each measure of each package, and how many times less the new one needs."""
+def peak_memory() -> float:
+    """Return the most memory that this process has had, in MB."""
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def machine() -> str:
+    """Return a line about the interpreter, the packages and the machine."""
     packages = ("numpy", "opencv-python", "tensorflow", "keras")
     versions = [f"{name} {importlib.metadata.version(name)}" for name in packages]
     load = f"load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
     place = [f"Python {platform.python_version()}", *versions, f"{os.cpu_count()} cores", load]
-    print(", ".join(filter(None, place)), end="\n\n")
+    return ", ".join(filter(None, place))
+
+
+def print_table(found) -> None:
+    """Print each measure of each package, and how many times as much the others need."""
+    print(machine(), end="\n\n")
     names = list(dict.fromkeys(name for values in found.values() for name in values))
-    print("| |", " | ".join([*found, "ratio"]), "|")
-    print("|---" * (len(found) + 2) + "|")
+    others = [name for name in found if name != NEW]
+    ratios = [f"{name} / {NEW}" for name in others]
+    print("| |", " | ".join([*found, *ratios]), "|")
+    print("|---" * (len(found) + len(ratios) + 1) + "|")
     for name in names:
+        ours = found.get(NEW, {}).get(name)
         values = [values.get(name) for values in found.values()]
-        cells = ["-" if value is None else f"{value:.1f}" for value in values]
-        both = len(values) == 2 and None not in values
-        cells.append(f"{values[0] / values[1]:.1f}" if both else "-")
+        values += [
+            found[other][name] / ours if ours and name in found[other] else None for other in others
+        ]
+        cells = ["-" if value is None else f"{value:.4g}" for value in values]
         print(f"| {name} |", " | ".join(cells), "|")

@@ -1,14 +1,9 @@
 """How long opening large annotation files takes, and how much memory.
 
-    python benchmarks/opening.py [--oracle PYTHON] [--scale 0.1] [--repeats 3]
-
-`PYTHON` is an interpreter with keras-retinanet 1.0.0 and a module `legacy` that makes it run on
-today's TensorFlow: it then opens the same files in turns with ours. Each opening is a process of
-its own; the least time of all repeats counts. Time is that of the constructor; memory is how far
-the constructor raises the peak of the process above what importing the package took.
+Each opening is a process of its own. Time is that of the constructor; memory is how far the
+constructor raises the peak of the process above what importing the package took.
 """
 
-import argparse
 import json
 import os
 import subprocess
@@ -17,6 +12,7 @@ import tempfile
 
 import cv2
 import numpy as np
+from common import NEW, OLD, ROOT, medians, parser, report
 
 IMAGES, BOXES = 118_000, 860_000  # of the COCO file: those of train2017
 CSV_IMAGES, CSV_BOXES = 100_000, 1_000_000
@@ -26,7 +22,7 @@ SHAPES = [(48, 64), (64, 48), (64, 64), (50, 90), (90, 50)]  # height and width 
 # Run by both interpreters, so it may use nothing of this file.
 OPEN = """
 import json, resource, sys, time
-if sys.argv[1] == "old":
+if sys.argv[1] == "1.0.0":
     import legacy
 from keras_retinanet.preprocessing.coco import CocoGenerator
 from keras_retinanet.preprocessing.csv_generator import CSVGenerator
@@ -117,9 +113,8 @@ def make_csv(folder, scale):
 
 def open_once(python, who, kind, paths):
     """Return seconds, MB, images, and boxes in some images, from a process of its own."""
-    here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     environment = dict(os.environ, TF_CPP_MIN_LOG_LEVEL="3")
-    environment["PYTHONPATH"] = here if who == "new" else ""
+    environment["PYTHONPATH"] = str(ROOT) if who == NEW else ""
     command = [python, "-c", OPEN, who, kind, *paths]
     # The old package is meant to be found where it is installed, not here.
     done = subprocess.run(
@@ -128,40 +123,41 @@ def open_once(python, who, kind, paths):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def measure(title, kind, paths, options, forget=None):
-    """Print the least seconds and MB of ours and, in turns with it, of keras-retinanet 1.0.0."""
-    pythons = {"new": sys.executable, **({"old": options.oracle} if options.oracle else {})}
-    found = {who: [] for who in pythons}
-    for _ in range(options.repeats):
-        for who, python in pythons.items():
+def measure(options, title, kind, paths, forget=None) -> dict:
+    """Return for each package the median seconds and MB of opening a data set, in turns."""
+    pythons = {OLD: options.oracle, NEW: sys.executable}
+    found = {who: [] for who, python in pythons.items() if python}
+    for _ in range(options.rounds):
+        for who in found:
             if forget and os.path.exists(forget):
                 os.unlink(forget)
-            found[who].append(open_once(python, who, kind, paths))
-    least = {who: np.min(runs, axis=0)[:2] for who, runs in found.items()}
-    line = f"{title}: {least['new'][0]:.2f} s, {least['new'][1]:.0f} MB"
-    if options.oracle:
-        if found["old"][0][2:] != found["new"][0][2:]:
-            raise SystemExit(f"{title}: other images or boxes: {found}")
-        ratios = least["new"] / least["old"]
-        line += f"; 1.0.0: {least['old'][0]:.2f} s, {least['old'][1]:.0f} MB; "
-        line += f"ratio {ratios[0]:.2f} of the time, {ratios[1]:.2f} of the memory"
-    print(line, flush=True)
+            found[who].append(open_once(pythons[who], who, kind, paths))
+    if len({tuple(rounds[0][2:]) for rounds in found.values()}) > 1:
+        raise SystemExit(f"{title}: other images or boxes: {found}")
+    names = f"{title}, s", f"{title}, MB"
+    return {
+        who: medians([dict(zip(names, values[:2], strict=True)) for values in rounds])
+        for who, rounds in found.items()
+    }
 
 
 def main():
     """Make the files and time their opening."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--oracle", help="interpreter with keras-retinanet 1.0.0 and `legacy`")
-    parser.add_argument("--scale", type=float, default=1, help="share of the images and boxes")
-    parser.add_argument("--repeats", type=int, default=3)
-    options = parser.parse_args()
+    arguments = parser(__doc__)
+    arguments.add_argument("--scale", type=float, default=1, help="share of the images and boxes")
+    options = arguments.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         coco = make_coco(os.path.join(folder, "coco"), options.scale)
         paths = make_csv(os.path.join(folder, "csv"), options.scale)
         cache = os.path.join(folder, "csv", ".annotations.csv.image-sizes.npz")
-        measure("COCO", "coco", coco, options)
-        measure("CSV, for the first time", "csv", paths, options, forget=cache)
-        measure("CSV, again", "csv", paths, options)
+        parts = [
+            measure(options, "COCO", "coco", coco),
+            measure(options, "CSV for the first time", "csv", paths, forget=cache),
+            measure(options, "CSV again", "csv", paths),
+        ]
+    report(
+        options, {who: {k: v for part in parts for k, v in part[who].items()} for who in parts[0]}
+    )
 
 
 if __name__ == "__main__":
