@@ -13,6 +13,7 @@ from faster_coco_eval import COCO, COCOeval_faster
 
 from keras_retinanet.boxes import iou
 from keras_retinanet.detections import Detections, coco_ground_truth, coco_results
+from keras_retinanet.garbage import no_garbage_collection
 
 __all__ = [
     "COCO_KEYS",
@@ -195,32 +196,46 @@ def coco_summary(
     """
     known = {image["id"] for image in ground_truth["images"]}
     chosen = sorted(known if image_ids is None else set(image_ids))
-    found = _detection_list(detections)
-    strangers = sorted({item["image_id"] for item in found} - known)
-    if strangers:
-        raise ValueError(
-            f"detections of images that the ground truth does not have: {strangers[:5]}"
-        )
-    if not chosen or not ground_truth["categories"]:
-        return dict.fromkeys(COCO_KEYS, -1.0)
-    truth = COCO(_plain_copy(ground_truth), print_function=_silent)
-    run = COCOeval_faster(truth, truth.loadRes(found), "bbox", print_function=_silent)
-    run.params.imgIds = chosen
-    run.run()
+    with no_garbage_collection():
+        found = _found(detections)
+        strangers = sorted({item["image_id"] for item in found} - known)
+        if strangers:
+            raise ValueError(
+                f"detections of images that the ground truth does not have: {strangers[:5]}"
+            )
+        if not chosen or not ground_truth["categories"]:
+            return dict.fromkeys(COCO_KEYS, -1.0)
+        truth = _plain_copy(ground_truth)
+        sides = [
+            COCO(dataset, print_function=_silent)
+            for dataset in (truth, {**truth, "annotations": found})
+        ]
+        run = COCOeval_faster(*sides, "bbox", print_function=_silent)
+        run.params.imgIds = chosen
+        run.run()
     return dict(zip(COCO_KEYS, map(float, run.stats), strict=True))
 
 
-def _detection_list(detections: Sequence[Mapping] | np.ndarray) -> list[dict]:
-    if not isinstance(detections, np.ndarray):
-        return [{**item, "bbox": list(item["bbox"])} for item in detections]
+def _found(detections: Sequence[Mapping] | np.ndarray) -> list[dict]:
+    """Return detections as the evaluator's annotations."""
+    if isinstance(detections, np.ndarray):
+        image_ids, category_ids = (detections[:, i].astype("int64").tolist() for i in (0, 6))
+        boxes, scores = detections[:, 1:5].tolist(), detections[:, 5].tolist()
+        rows = zip(image_ids, category_ids, boxes, scores, strict=True)
+    else:
+        keys = ("image_id", "category_id", "bbox", "score")
+        rows = ([item[key] for key in keys] for item in detections)
     return [
         {
-            "image_id": int(row[0]),
-            "category_id": int(row[6]),
-            "bbox": row[1:5].tolist(),
-            "score": float(row[5]),
+            "id": number,
+            "image_id": image_id,
+            "category_id": category_id,
+            "bbox": list(box),
+            "area": box[2] * box[3],
+            "iscrowd": 0,
+            "score": score,
         }
-        for row in detections
+        for number, (image_id, category_id, box, score) in enumerate(rows, start=1)
     ]
 
 

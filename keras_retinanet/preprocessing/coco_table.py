@@ -8,8 +8,8 @@ from types import NoneType
 
 import numpy as np
 
+from keras_retinanet.garbage import no_garbage_collection
 from keras_retinanet.preprocessing.json_parts import json_parts
-from keras_retinanet.preprocessing.text_files import no_garbage_collection
 
 SECTIONS = ("images", "annotations", "categories")
 _LONG = SECTIONS[:2]

@@ -6,8 +6,8 @@ from itertools import islice
 
 import numpy as np
 
+from keras_retinanet.garbage import no_garbage_collection
 from keras_retinanet.preprocessing.box_table import BoxTable
-from keras_retinanet.preprocessing.text_files import no_garbage_collection
 
 _PART = 2000  # rows in memory at once
 

@@ -1,9 +1,7 @@
 """Annotation files that are text: lines, CSV rows and numbers, with errors that say where."""
 
 import codecs
-import contextlib
 import csv
-import gc
 import io
 import math
 from collections.abc import Iterator
@@ -25,21 +23,6 @@ def read_text(path) -> str:
         raise ValueError(
             f"{path}: line {line}: expected UTF-8 text, got the byte 0x{content[error.start]:02x}"
         ) from None
-
-
-@contextlib.contextmanager
-def no_garbage_collection() -> Iterator[None]:
-    """Put off the search for cycles, which readers do not make: it doubles their time.
-
-    Beside TensorFlow there are very many objects to look through, time and again.
-    """
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def csv_rows(text) -> Iterator[tuple[int, list[str]]]:
