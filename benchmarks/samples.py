@@ -24,13 +24,19 @@ COLOURS = {
     "hue_range": (-0.05, 0.05),
     "saturation_range": (0.95, 1.05),
 }
+LIMIT, SAMPLE = "decode + resize with OpenCV alone, ms", "sample with targets, ms"
+BYTES = "the same with --normalise-on-device, MB"
 
 
 def new_measures(options):
     from keras_retinanet.augmentation import random_transform_generator
     from keras_retinanet.colour_effects import random_visual_effect_generator
 
-    return measures(options, random_transform_generator, random_visual_effect_generator)
+    found, data = measures(options, random_transform_generator, random_visual_effect_generator)
+    as_bytes = data(normalise_on_device=True)
+    images = range(min(options.images, as_bytes.size()))
+    found[BYTES] = lambda: statistics.mean(size(as_bytes[i]) for i in images)
+    return found
 
 
 def old_measures(options):
@@ -39,11 +45,11 @@ def old_measures(options):
     from keras_retinanet.utils.image import random_visual_effect_generator
     from keras_retinanet.utils.transform import random_transform_generator
 
-    return measures(options, random_transform_generator, random_visual_effect_generator)
+    return measures(options, random_transform_generator, random_visual_effect_generator)[0]
 
 
 def measures(options, transforms, effects):
-    """Return the measures, whose names, but for the imports, are alike in both packages."""
+    """Return the measures, alike in both packages, and what makes a data set of the photos."""
     import cv2
 
     from keras_retinanet.preprocessing.coco import CocoGenerator
@@ -60,15 +66,20 @@ def measures(options, transforms, effects):
     )
     images = range(min(options.images, plain.size()))
 
-    def of_all(function):
-        return lambda: statistics.mean(milliseconds(lambda i=i: function(i)) for i in images)
+    last = {}
 
-    return {
-        "decode + resize with OpenCV alone, ms": of_all(lambda i: decode_and_resize(plain, i)),
-        "sample with targets, ms": of_all(plain.__getitem__),
-        "the same with --random-transform, ms": of_all(changed.__getitem__),
+    def mean(name, function):
+        last[name] = statistics.mean(milliseconds(lambda i=i: function(i)) for i in images)
+        return last[name]
+
+    found = {
+        LIMIT: lambda: mean(LIMIT, lambda i: decode_and_resize(plain, i)),
+        SAMPLE: lambda: mean(SAMPLE, plain.__getitem__),
+        "sample, of decode + resize": lambda: last[SAMPLE] / last[LIMIT],
+        "the same with --random-transform, ms": lambda: mean("changed", changed.__getitem__),
         "handed to fit for an image, MB": lambda: statistics.mean(size(plain[i]) for i in images),
     }
+    return found, data
 
 
 def decode_and_resize(generator, index):
