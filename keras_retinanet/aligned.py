@@ -1,12 +1,19 @@
-"""Arrays that TensorFlow takes over as they are.
+"""Arrays that TensorFlow takes over as they are, in memory that is used again.
 
-It copies any array that does not start where its own do, and Python stands still meanwhile: for a
-batch of one image of 800x1333 that takes about as long as making it.
+TensorFlow copies any array that does not start where its own do, and Python stands still meanwhile.
+New memory comes from the system page by page, which takes time for each. For a batch of one image
+of 800x1333 either took about as long as making it.
 """
+
+import weakref
+from collections import deque
 
 import numpy as np
 
 ALIGNMENT = 64  # bytes; TensorFlow's `EIGEN_MAX_ALIGN_BYTES`
+_LARGE = 2**18  # bytes from which on memory is used again
+# Memory of large arrays that are gone; of batches that go one by one it is never much.
+_spare: deque[np.ndarray] = deque(maxlen=8)
 
 
 def empty(shape, dtype) -> np.ndarray:
@@ -27,6 +34,39 @@ def is_aligned(array) -> bool:
 def _aligned(make, shape, dtype):
     dtype = np.dtype(dtype)
     size = int(np.prod(shape)) * dtype.itemsize
-    memory = make(size + ALIGNMENT, "uint8")
+    memory = _memory(make, size + ALIGNMENT)
     start = -memory.ctypes.data % ALIGNMENT
     return memory[start : start + size].view(dtype).reshape(shape)
+
+
+def _memory(make, size) -> np.ndarray:
+    """Return `size` bytes or more: new ones, or those of an array that is gone."""
+    if size < _LARGE:
+        return make(size, "uint8")
+    block = _take(size)
+    if block is None:
+        block = make(size, "uint8")
+    elif make is np.zeros:
+        block[:size] = 0
+    # Arrays on this memory hold on to `user`, not to `block`: NumPy looks no further than an object
+    # of another type.
+    user = np.frombuffer(memoryview(block), "uint8")
+    weakref.finalize(user, _spare.append, block).atexit = False
+    return user
+
+
+def _take(size) -> np.ndarray | None:
+    """Return spare memory of at least `size` bytes, but not far more; None if there is none.
+
+    Other threads take and return some meanwhile, and so may this one, when Python collects garbage:
+    hence no lock, and only operations that are whole.
+    """
+    for _ in range(len(_spare)):
+        try:
+            block = _spare.pop()  # the last one may still be in the processor's cache
+        except IndexError:
+            return None
+        if size <= block.size <= 1.5 * size:
+            return block
+        _spare.appendleft(block)
+    return None

@@ -190,4 +190,6 @@ def resize_image(img, min_side=800, max_side=1333):
         # A very long, thin image keeps one pixel on its short side.
         size = [max(1, round(side * scale)) for side in (img.shape[1], img.shape[0])]
         return cv2.resize(img, size), scale
-    return cv2.resize(img, None, fx=scale, fy=scale), scale
+    sides = [round(side * scale) for side in img.shape[:2]]
+    out = aligned.empty((*sides, *img.shape[2:]), img.dtype)
+    return cv2.resize(img, None, dst=out, fx=scale, fy=scale), scale

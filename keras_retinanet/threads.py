@@ -1,25 +1,22 @@
-"""Work done in threads, ahead of its use and in order."""
+"""Work done in a thread, ahead of its use."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 
-def ahead(
-    function: Callable, items: Iterable, depth: int, workers: int = 1
-) -> Iterator[tuple[object, Callable]]:
-    """Call a function of each item in threads, at most `depth` items ahead.
+def ahead(function: Callable, items: Iterable, depth: int) -> Iterator[tuple[object, Callable]]:
+    """Call a function of each item in a thread, at most `depth` items ahead.
 
     Args:
         function: what to call.
         items: its arguments, one after the other.
         depth: most items that wait.
-        workers: number of threads.
 
     Yields:
         Each item in its order, and a function that waits for the result and returns or raises it.
     """
-    with ThreadPoolExecutor(workers) as pool:
+    with ThreadPoolExecutor(1) as pool:
         pending = deque()
         try:
             for item in items:

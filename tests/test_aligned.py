@@ -1,20 +1,34 @@
+import gc
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from keras_retinanet import aligned
 
+LARGE = (1, 301, 400, 3)
+
+
+@pytest.fixture(autouse=True)
+def nothing_spare():
+    """Start without memory of other tests."""
+    gc.collect()
+    aligned._spare.clear()
+
 
 @pytest.mark.parametrize("make", [aligned.empty, aligned.zeros])
-@pytest.mark.parametrize("shape", [(), (5,), (3, 7, 3), (1, 301, 400, 3)])
+@pytest.mark.parametrize("shape", [(), (5,), (3, 7, 3), LARGE])
 @pytest.mark.parametrize("dtype", ["float32", "int32", "float64", "uint8"])
 def test_arrays_are_aligned_and_ordinary(make, shape, dtype):
-    array = make(shape, dtype)
-    assert (array.shape, array.dtype) == (shape, np.dtype(dtype))
-    assert aligned.is_aligned(array)
-    assert array.flags.writeable
-    if make is aligned.zeros:
-        assert not array.any()
+    for _ in range(3):  # the later ones in the memory of the first
+        array = make(shape, dtype)
+        assert (array.shape, array.dtype) == (shape, np.dtype(dtype))
+        assert aligned.is_aligned(array)
+        assert array.flags.writeable
+        if make is aligned.zeros:
+            assert not array.any()
+        array[...] = 1
 
 
 def test_only_whole_arrays_from_the_right_byte_on_are_aligned():
@@ -38,3 +52,54 @@ def test_tensorflow_takes_over_what_is_aligned_and_copies_the_rest(start):
     array[5] = 7
     assert float(tensor[5]) == (7 if aligned.is_aligned(array) else 0)
     assert aligned.is_aligned(array) == (start == 0)
+
+
+def test_memory_is_used_again_by_arrays_of_about_the_size():
+    first = aligned.empty(LARGE, "float32")
+    place = first.ctypes.data
+    del first
+    small, larger, huge = (aligned.empty(size, "float32") for size in (1000, 361300, 240000))
+    assert place not in {array.ctypes.data for array in (small, larger, huge)}
+    again = aligned.empty(361000, "float32")
+    assert again.ctypes.data == place
+
+
+@pytest.mark.parametrize(
+    "part", [lambda a: a[0, 5:], lambda a: a.T, lambda a: a.view("uint8")[..., 1:], memoryview]
+)
+def test_memory_of_which_a_part_is_in_use_is_left_alone(part):
+    array = aligned.zeros(LARGE, "float32")
+    kept = part(array)
+    del array
+    for _ in range(3):
+        aligned.empty(LARGE, "float32")[...] = 1
+        assert not np.asarray(kept).any()
+
+
+def test_a_tensor_keeps_its_memory():
+    def elements():
+        yield aligned.zeros(LARGE, "float32")
+
+    signature = tf.TensorSpec(LARGE, "float32")
+    (tensor,) = tf.data.Dataset.from_generator(elements, output_signature=signature)
+    for _ in range(3):
+        aligned.empty(LARGE, "float32")[...] = 1
+    assert not tensor.numpy().any()
+
+
+def test_little_memory_is_kept():
+    arrays = [aligned.empty(LARGE, "float32") for _ in range(30)]
+    del arrays
+    assert len(aligned._spare) == 8
+
+
+def test_threads_do_not_share_memory():
+    def work(number):
+        arrays = [aligned.zeros(LARGE, "float32") + number * 0 for _ in range(2)]
+        mine = [aligned.zeros(LARGE, "float32") for _ in range(2)]
+        for array in mine:
+            array += number
+        return all((array == number).all() for array in mine) and not np.any(arrays)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(work, range(1, 60)))

@@ -6,20 +6,19 @@ import pytest
 from keras_retinanet.threads import ahead
 
 
-@pytest.mark.parametrize("workers", [1, 3])
-def test_results_come_in_order(workers):
+def test_results_come_in_order():
     def slow_at_first(number):
         time.sleep(0.02 if number == 0 else 0)
         return number**2
 
-    found = [(item, result()) for item, result in ahead(slow_at_first, range(9), 4, workers)]
+    found = [(item, result()) for item, result in ahead(slow_at_first, range(9), 4)]
     assert found == [(i, i**2) for i in range(9)]
 
 
 def test_no_more_than_depth_items_wait():
     started = []
     waiting = []
-    for count, (_, result) in enumerate(ahead(started.append, range(20), depth=3, workers=2), 1):
+    for count, (_, result) in enumerate(ahead(started.append, range(20), depth=3), 1):
         result()
         waiting.append(len(started) - count)
     assert len(started) == 20

@@ -1,16 +1,16 @@
 """Batches of a generator, made by threads ahead of the model."""
 
 import contextlib
-import itertools
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_retinanet.machine import cores
 from keras_retinanet.preprocessing.generator import Generator
-from keras_retinanet.threads import ahead
 
 
 def batches(generator, *, first_step=0, steps=None, workers=None, queue_size=10) -> tf.data.Dataset:
@@ -32,24 +32,14 @@ def batches(generator, *, first_step=0, steps=None, workers=None, queue_size=10)
         Dataset of `(images, (regression, classification))` whose sizes may differ from batch to
         batch.
     """
-    workers = _threads(workers, queue_size)
-
-    def source():
-        return itertools.islice(_epochs(generator, first_step, workers), steps)
-
-    return _dataset(generator, source, workers, queue_size)
+    dataset = _Epochs(generator, first_step).dataset(_threads(workers, queue_size))
+    return _ahead(dataset if steps is None else dataset.take(steps), workers, queue_size)
 
 
 def one_epoch(generator, *, workers=None, queue_size=10) -> tf.data.Dataset:
     """Return the batches of a generator's present epoch, once; for validation."""
-    workers = _threads(workers, queue_size)
-
-    def source():
-        made = ahead(generator.__getitem__, range(len(generator)), workers, workers)
-        return (batch() for _, batch in made)
-
-    dataset = _dataset(generator, source, workers, queue_size)
-    return dataset.apply(tf.data.experimental.assert_cardinality(len(generator)))
+    made = _make(generator, generator.__getitem__, _threads(workers, queue_size))
+    return _ahead(made(0, len(generator)), workers, queue_size)
 
 
 @contextlib.contextmanager
@@ -111,40 +101,86 @@ def _threads(workers, queue_size) -> int:
     return max(1, min(workers or cores(), queue_size))
 
 
-def _epochs(generator, first_step, workers):
-    """Yield the batches of all epochs from a step on."""
-    epoch, start = divmod(first_step, len(generator))
-    generator.start_epoch(epoch)
-    while True:
-        last = len(generator) - 1
-        made = ahead(generator.__getitem__, range(start, last + 1), workers, workers)
-        for index, batch in made:
-            value = batch()
-            if index == last:
-                epoch, start = epoch + 1, 0
-                generator.on_epoch_end()
-                # A subclass's own `on_epoch_end` may not count: draws would come again.
-                generator.epoch = max(generator.epoch, epoch)
-            yield value
-
-
-def _dataset(generator, source, workers, queue_size):
-    """Return a dataset of what an iterator made by `source` yields: structures of arrays."""
-
-    def elements():
-        try:
-            for batch in source():
-                yield keras.tree.lists_to_tuples(batch)
-        except Exception as error:
-            generator.failure = error
-            raise
-
-    signature = keras.tree.map_structure(_spec, keras.tree.lists_to_tuples(generator[0]))
-    dataset = tf.data.Dataset.from_generator(elements, output_signature=signature)
+def _ahead(dataset, workers, queue_size) -> tf.data.Dataset:
+    """Return a dataset that `workers` threads of its own make, as far ahead as the queue goes."""
+    threads = _threads(workers, queue_size)
     options = tf.data.Options()
     # There is nothing to tune, and the end of `fit` would wait up to a minute for the tuner's nap.
     options.autotune.enabled = False
-    return dataset.prefetch(max(1, queue_size - workers)).with_options(options)
+    # The usual threads are for operations of the model, which would wait for batches.
+    options.threading.private_threadpool_size = threads
+    return dataset.prefetch(max(1, queue_size - threads)).with_options(options)
+
+
+class _Epochs:
+    """The epochs of a generator; each begins when all batches of the one before are made."""
+
+    def __init__(self, generator, first_step):
+        self._generator, self._first_step = generator, first_step
+        self._epoch = self._left = 0  # the epoch that goes on, and its batches not yet made
+        self._lock = threading.Lock()
+
+    def dataset(self, threads) -> tf.data.Dataset:
+        """Return the batches of all epochs from a step on, `threads` of them made at a time."""
+        made = _make(self._generator, self._batch, threads)
+
+        @tf.autograph.experimental.do_not_convert
+        def epoch(number):
+            first, end = tf.numpy_function(self._begin, [number], [tf.int64, tf.int64])
+            return made(first, end)
+
+        return tf.data.Dataset.counter().flat_map(epoch)
+
+    def _begin(self, number):
+        """Begin the next epoch, or for number 0 the first; return its first index, and its end."""
+        first, end = 0, len(self._generator)
+        if number == 0:
+            self._epoch, first = divmod(self._first_step, end)
+            self._generator.start_epoch(self._epoch)
+        self._left = end - first
+        return np.int64(first), np.int64(end)
+
+    def _batch(self, index):
+        batch = self._generator[index]
+        with self._lock:
+            self._left -= 1
+            if not self._left:
+                self._epoch += 1
+                self._generator.on_epoch_end()
+                # A subclass's own `on_epoch_end` may not count: draws would come again.
+                self._generator.epoch = max(self._generator.epoch, self._epoch)
+        return batch
+
+
+def _make(generator, make, threads) -> Callable:
+    """Return a function of first index and end that returns a dataset of what `make` makes."""
+    example = keras.tree.lists_to_tuples(generator[0])
+    structure = tf.nest.map_structure(_spec, example)
+    specs = tf.nest.flatten(structure)
+
+    def arrays(index):
+        try:
+            found = tf.nest.flatten(keras.tree.lists_to_tuples(make(int(index))))
+            return [
+                np.asarray(array, spec.dtype.as_numpy_dtype)
+                for array, spec in zip(found, specs, strict=True)
+            ]
+        except Exception as error:
+            generator.failure = generator.failure or error
+            raise
+
+    @tf.autograph.experimental.do_not_convert
+    def tensors(index):
+        found = tf.numpy_function(arrays, [index], [spec.dtype for spec in specs])
+        for tensor, spec in zip(found, specs, strict=True):
+            tensor.set_shape(spec.shape)
+        return tf.nest.pack_sequence_as(structure, found)
+
+    def dataset(first, end):
+        indices = tf.data.Dataset.range(first, end)
+        return indices.map(tensors, num_parallel_calls=threads, deterministic=True)
+
+    return dataset
 
 
 def _spec(array):
