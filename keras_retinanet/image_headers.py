@@ -1,5 +1,6 @@
 """Width and height of JPEG and PNG files, read from their first bytes."""
 
+import os
 import struct
 import zlib
 
@@ -18,15 +19,18 @@ def header_size(path) -> tuple[int, int] | None:
     Raises:
         OSError: if the file cannot be opened.
     """
-    with open(path, "rb", buffering=0) as file:
-        head = file.read(_BLOCK)
-        try:
-            if head.startswith(b"\xff\xd8"):
-                return _jpeg_size(file, head)
-            if head.startswith(b"\x89PNG\r\n\x1a\n"):
-                return _png_size(head)
-        except (struct.error, IndexError):  # the file ends too early
-            pass
+    # `open` asks the system for more, which takes half as long again.
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    try:
+        head = os.read(handle, _BLOCK)
+        if head.startswith(b"\xff\xd8"):
+            return _jpeg_size(handle, head)
+        if head.startswith(b"\x89PNG\r\n\x1a\n"):
+            return _png_size(head)
+    except (struct.error, IndexError):  # the file ends too early
+        pass
+    finally:
+        os.close(handle)
     return None
 
 
@@ -40,13 +44,13 @@ def _png_size(head):
     return _if_positive(width, height)
 
 
-def _jpeg_size(file, block):
+def _jpeg_size(handle, block):
     """Return the size in the frame header (ITU T.81, B.2.2), if a scan follows."""
     start, place, size = 0, 2, None  # `block` is the file from `start` on
     while True:
         if place + 10 > start + len(block):
-            file.seek(place)
-            start, block = place, file.read(_BLOCK)
+            os.lseek(handle, place, os.SEEK_SET)
+            start, block = place, os.read(handle, _BLOCK)
         at = place - start
         if block[at] != 0xFF:
             return None

@@ -162,13 +162,14 @@ class CocoGenerator(LabelledGenerator):
         self.set_name = set_name
         self._file = os.path.join(data_dir, "annotations", f"instances_{set_name}.json")
         table = load_table(self._file)
-        self.image_ids, self._annotated_sizes = table.image_ids, table.sizes
+        self.image_ids = table.image_ids
         self._categories = table.categories
         folder = os.path.join(data_dir, "images", set_name)
         paths = [os.path.join(folder, name) for name in table.file_names]
         self.load_classes()
         boxes, dropped = _boxes_of(table, self._file)
-        super().__init__(self.classes, paths, boxes, source=self._file, dropped=dropped, **kwargs)
+        more = {"source": self._file, "dropped": dropped, "sizes": table.sizes}
+        super().__init__(self.classes, paths, boxes, **more, **kwargs)
 
     @functools.cached_property
     def coco(self) -> COCO:
@@ -193,11 +194,6 @@ class CocoGenerator(LabelledGenerator):
         """Return the COCO category id of a label."""
         return self.coco_labels[label]
 
-    def image_aspect_ratio(self, image_index):
-        """Return the width of an image over its height, as annotated."""
-        width, height = self._annotated_sizes[image_index].tolist()
-        return width / height
-
 
 def _boxes_of(table, source) -> tuple[BoxTable, np.ndarray]:
     """Return the boxes to train on, and for each image how many are missing but for crowds.
@@ -205,7 +201,8 @@ def _boxes_of(table, source) -> tuple[BoxTable, np.ndarray]:
     Crowds, slivers thinner than a pixel and, with a warning, boxes without area are left out.
     """
     size = len(table.image_ids)
-    thinner = table.boxes[:, 2:].min(axis=1)
+    width, height = table.boxes[:, 2:].T
+    thinner = np.minimum(width, height)
     # Boxes without area are kept at first, to be named.
     kept = ~table.crowd & ~((thinner > 0) & (thinner < 1))
     left_top, sides = table.boxes[kept, :2], table.boxes[kept, 2:]

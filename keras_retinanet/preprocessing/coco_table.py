@@ -1,24 +1,18 @@
 """What training needs of a COCO file, in columns: its dictionaries take ten times the memory."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain
-from operator import itemgetter, methodcaller
-from types import NoneType
+from operator import itemgetter
 
 import numpy as np
 
 from keras_retinanet.garbage import no_garbage_collection
+from keras_retinanet.preprocessing.json_alike import read_alike
 from keras_retinanet.preprocessing.json_parts import json_parts
 
-SECTIONS = ("images", "annotations", "categories")
-_LONG = SECTIONS[:2]
-_KEYS = {
-    "images": ("id", "file_name", "width", "height"),
-    "annotations": ("image_id", "category_id", "bbox"),
-    "categories": ("id", "name"),
-}
-_OPTIONAL = {"images": (), "annotations": ("id", "area", "iscrowd"), "categories": ()}
+_ANNOTATION = ("image_id", "category_id", "bbox")
+_OPTIONAL = ("id", "area", "iscrowd")
 
 
 @dataclass(frozen=True)
@@ -48,7 +42,21 @@ class CocoTable:
     @classmethod
     def of(cls, dataset: Mapping) -> "CocoTable":
         """Return the table of a COCO dictionary that has been checked."""
-        return _table((section, _columns(section, dataset[section])) for section in SECTIONS)
+        images, annotations = dataset["images"], dataset["annotations"]
+        categories = _by_id(dataset["categories"])
+        sizes = [(image["width"], image["height"]) for image in images]
+        place_of = {image["id"]: place for place, image in enumerate(images)}
+        label_of = {category["id"]: label for label, category in enumerate(categories)}
+        return cls(
+            [image["id"] for image in images],
+            [image["file_name"] for image in images],
+            np.array(sizes, "float64").reshape(-1, 2),
+            categories,
+            np.array([place_of[entry["image_id"]] for entry in annotations], "int64"),
+            np.array([label_of[entry["category_id"]] for entry in annotations], "int64"),
+            np.array([entry["bbox"] for entry in annotations], "float64").reshape(-1, 4),
+            np.array([entry.get("iscrowd") for entry in annotations], bool),
+        )
 
 
 def read_usual(path) -> CocoTable | None:
@@ -62,146 +70,117 @@ def read_usual(path) -> CocoTable | None:
     """
     try:
         with no_garbage_collection():
-            return _table(_usual_parts(path))
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
+            return _usual_table(path)
+    except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError):
         return None
 
 
-def _columns(section, entries) -> list[list]:
-    """Return the values of each of the keys of a section, None for those that may be missing."""
-    columns = [list(map(itemgetter(key), entries)) for key in _KEYS[section]]
-    return columns + [list(map(methodcaller("get", key), entries)) for key in _OPTIONAL[section]]
+def _usual_table(path):
+    """Return the table of a file; raises an error if something is not as usual."""
+    readers = {"images": _read_images, "annotations": _read_annotations, "categories": _by_id}
+    parts = {section: [] for section in readers}
+    for section, part in json_parts(path, ("images", "annotations"), {"annotations": _alike}):
+        if section in readers:
+            parts[section].append(readers[section](part))
+    # All of these are errors where a section is not there.
+    image_ids, file_names, sizes = zip(*parts["images"], strict=True)
+    columns = zip(*parts["annotations"], strict=True)
+    image_id_of, category_id_of, boxes, crowd, idents = map(np.concatenate, columns)
+    (categories,) = parts["categories"]
+    names = [category["name"] for category in categories]
+    _expect_text(names)
+    _expect(len(set(names)) == len(names) > 0)
+    _expect_different(np.sort(idents))
+    image_ids = np.concatenate(image_ids)
+    category_ids = _integers([category["id"] for category in categories])
+    return CocoTable(
+        image_ids.tolist(),
+        list(chain.from_iterable(file_names)),
+        np.concatenate(sizes),
+        categories,
+        _places(image_ids, image_id_of),
+        _places(category_ids, category_id_of),
+        boxes,
+        crowd,
+    )
 
 
-def _table(parts: Iterable[tuple[str, list[list]]]) -> CocoTable:
-    builder = _Builder()
-    for section, columns in parts:
-        getattr(builder, f"add_{section}")(*columns)
-    return builder.table()
+def _alike(text):
+    return read_alike(text, (*_ANNOTATION, "id", "iscrowd"))
 
 
-class _Builder:
-    """Columns that grow by parts of one section after the other, in any order."""
-
-    def __init__(self):
-        self._image_ids, self._file_names, self._sizes = [], [], []
-        self._categories = []
-        self._boxes, self._crowd = [], []
-        # Ids are numbered as they come, since the images may stand behind their annotations.
-        self._image_numbers, self._images = {}, []
-        self._category_numbers, self._labels = {}, []
-
-    def add_images(self, idents, file_names, widths, heights):
-        self._image_ids += idents
-        _numbers(self._image_numbers, idents)
-        self._file_names += file_names
-        self._sizes.append(np.column_stack([widths, heights]).astype("float64"))
-
-    def add_annotations(self, image_ids, category_ids, boxes, idents, areas, crowd):
-        self._images.append(_numbers(self._image_numbers, image_ids))
-        self._labels.append(_numbers(self._category_numbers, category_ids))
-        sides = np.fromiter(chain.from_iterable(boxes), "float64", 4 * len(boxes))
-        self._boxes.append(sides.reshape(-1, 4))
-        self._crowd.append(np.fromiter(map(bool, crowd), bool, len(crowd)))
-
-    def add_categories(self, idents, names):
-        self._categories += [
-            {"id": ident, "name": name} for ident, name in zip(idents, names, strict=True)
-        ]
-
-    def table(self) -> CocoTable:
-        """Return what was added; raises KeyError for ids of images or categories not added."""
-        categories = sorted(self._categories, key=lambda category: category["id"])
-        idents = [category["id"] for category in categories]
-        return CocoTable(
-            self._image_ids,
-            self._file_names,
-            np.concatenate([np.zeros((0, 2)), *self._sizes]),
-            categories,
-            _places(self._image_ids, self._image_numbers, self._images),
-            _places(idents, self._category_numbers, self._labels),
-            np.concatenate([np.zeros((0, 4)), *self._boxes]),
-            np.concatenate([np.zeros(0, bool), *self._crowd]),
-        )
+def _read_images(entries):
+    """Return ids `(n,)`, file names and sizes `(n, 2)` of images."""
+    names = _values(entries, "file_name")
+    _expect_text(names)
+    sizes = [_numbers(_values(entries, key)) for key in ("width", "height")]
+    _expect((np.array(sizes) > 0).all())
+    return _integers(_values(entries, "id")), names, np.stack(sizes, axis=1)
 
 
-def _numbers(known, idents):
-    """Return a number for each of some ids: that of `known`, or the next."""
-    try:
-        return np.fromiter(map(known.__getitem__, idents), "int32", len(idents))
-    except KeyError:
-        for ident in idents:
-            known.setdefault(ident, len(known))
-        return _numbers(known, idents)
+def _read_annotations(part):
+    """Return ids of image and category, boxes, crowd and, if there are any, ids of annotations."""
+    columns = part if isinstance(part, dict) else _columns(part)
+    _numbers(columns.get("area", ()))
+    crowd = _numbers(columns.get("iscrowd", ()))
+    return (
+        _integers(columns["image_id"]),
+        _integers(columns["category_id"]),
+        _numbers(columns["bbox"], 4),
+        crowd != 0 if len(crowd) else np.zeros(len(columns["bbox"]), bool),
+        _integers(columns.get("id", ())),
+    )
 
 
-def _places(idents, numbers, parts):
-    """Return the place in `idents` of each id that `_numbers` numbered."""
-    place_of = {ident: place for place, ident in enumerate(idents)}
-    places = np.array([place_of[ident] for ident in numbers], "int32")
-    return places[np.concatenate([np.zeros(0, "int32"), *parts])]
+def _columns(entries):
+    # Many tools write none of the optional keys.
+    there = [key for key in _OPTIONAL if any(key in entry for entry in entries)]
+    return {key: _values(entries, key) for key in (*_ANNOTATION, *there)}
 
 
-def _usual_parts(path):
-    """Yield the columns of sections in parts; raises an error if something is not as usual."""
-    idents = {section: [] for section in SECTIONS}
-    for section, entries in json_parts(path, _LONG):
-        if section in SECTIONS:
-            columns = _columns(section, entries)
-            idents[section].append(_CHECKS[section](*columns))
-            yield section, columns
-    for parts in idents.values():
-        found = np.sort(np.concatenate(parts))  # an error if the section is not there
-        _expect((found[1:] > found[:-1]).all())
-    _expect(len(found))  # the last are the categories
+def _values(entries, key):
+    return list(map(itemgetter(key), entries))
 
 
-def _check_images(idents, file_names, widths, heights):
-    _expect_types(file_names, {str})
-    _expect((_finite(widths) > 0).all())
-    _expect((_finite(heights) > 0).all())
-    return _integers(idents)
+def _by_id(categories):
+    """Return `id` and `name` of categories, in the order of the ids."""
+    found = [{"id": category["id"], "name": category["name"]} for category in categories]
+    return sorted(found, key=itemgetter("id"))
 
 
-def _check_annotations(image_ids, category_ids, boxes, idents, areas, crowd):
-    _expect_types(boxes, {list})
-    _expect(set(map(len, boxes)) <= {4})
-    _finite(list(chain.from_iterable(boxes)))
-    _expect_types(image_ids, {int})
-    _expect_types(category_ids, {int})
-    # Many tools write none of these.
-    for values in (areas, crowd):
-        _finite([] if set(map(type, values)) == {NoneType} else values)
-    return _integers([] if set(map(type, idents)) == {NoneType} else idents)
-
-
-def _check_categories(idents, names):
-    _expect_types(names, {str})
-    _expect(len(set(names)) == len(names))
-    return _integers(idents)
-
-
-_CHECKS = {
-    "images": _check_images,
-    "annotations": _check_annotations,
-    "categories": _check_categories,
-}
+def _places(idents, wanted):
+    """Return the place in `idents`, which have to differ, of each that is wanted, `(n,)`."""
+    order = np.argsort(idents)
+    _expect_different(idents[order])
+    places = order[np.searchsorted(idents, wanted, sorter=order)]
+    _expect((idents[places] == wanted).all())
+    return places
 
 
 def _integers(values):
-    _expect_types(values, {int})
-    return np.array(values, "int64")
+    """Return whole numbers, int64 `(n,)`."""
+    array = _numbers(values)
+    _expect((np.abs(array) < 2**53).all())
+    whole = array.astype("int64")
+    _expect((whole == array).all())
+    return whole
 
 
-def _finite(values):
-    _expect_types(values, {int, float})
-    numbers = np.array(values, "float64")
-    _expect(np.isfinite(numbers).all())
-    return numbers
+def _numbers(values, *shape):
+    """Return numbers, float64 `(n, *shape)`."""
+    array = np.asarray(values)
+    if not len(array):
+        return np.zeros((0, *shape))
+    _expect(array.shape[1:] == shape and array.dtype.kind in "bif" and np.isfinite(array).all())
+    return array.astype("float64", copy=False)
 
 
-def _expect_types(values, types):
-    _expect(set(map(type, values)) <= types)
+def _expect_text(values):
+    _expect(set(map(type, values)) <= {str})
+
+
+def _expect_different(sorted_values):
+    _expect((sorted_values[1:] > sorted_values[:-1]).all())
 
 
 def _expect(condition):

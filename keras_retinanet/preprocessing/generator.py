@@ -136,13 +136,15 @@ class Generator(ReadingSet):
 
     def group_images(self) -> None:
         """Make `groups`, the image indices of each batch of this epoch."""
-        ratios = None
-        if self.group_method == "ratio":
-            ratios = [self.image_aspect_ratio(i) for i in range(self.size())]
+        ratios = self._aspect_ratios() if self.group_method == "ratio" else None
         self._groups = Groups(
             self.size(), self.batch_size, self.group_method, self.shuffle_groups, self.seed, ratios
         )
         self._draw_groups()
+
+    def _aspect_ratios(self):
+        """Return the aspect ratio of every image."""
+        return [self.image_aspect_ratio(image_index) for image_index in range(self.size())]
 
     def groups_of(self, epoch) -> list[list[int]]:
         """Return the image indices of each batch of an epoch."""

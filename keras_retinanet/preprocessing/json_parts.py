@@ -2,22 +2,27 @@
 
 import json
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 _DECODER = json.JSONDecoder()
 _SPACE = re.compile(r"[ \t\n\r]*")
 # Where one object ends and the next begins; inside an entry or a text it may look the same.
 _BETWEEN = re.compile(r"\}[ \t\n\r]*,[ \t\n\r]*\{")
 # Characters to decode at once: the objects of a part fit into the processor's cache.
-_PART = 1 << 15
+_PART = 1 << 16
 
 
-def json_parts(path, lists: Collection[str]) -> Iterator[tuple[str, object]]:
+def json_parts(
+    path, lists: Collection[str], short_cuts: Mapping[str, Callable] | None = None
+) -> Iterator[tuple[str, object]]:
     """Yield the keys and values of the object in a JSON file, as they come.
 
     Args:
         path: the file, UTF-8, with or without a byte-order mark.
         lists: keys whose values are lists of objects: these come in several parts, each a list.
+        short_cuts: for some of them, a function of the text of a part, `{...}, {...}`, that returns
+            what to yield in place of the list; None to have it decoded, which it has to be where
+            the text ends inside an object or behind the list.
 
     Raises:
         OSError: if the file cannot be read.
@@ -35,7 +40,7 @@ def json_parts(path, lists: Collection[str]) -> Iterator[tuple[str, object]]:
                 raise ValueError("expected a key, once")
             keys.add(key)
             if key in lists:
-                for part in text.parts():
+                for part in text.parts((short_cuts or {}).get(key)):
                     yield key, part
             else:
                 yield key, text.value()
@@ -90,12 +95,18 @@ class _Text:
             if not self._read_on(max(_PART, len(self._text))):
                 raise ValueError("expected a value, and more after it")
 
-    def parts(self) -> Iterator[list]:
+    def parts(self, short_cut=None) -> Iterator:
         """Pass over a list, and yield its entries a part at a time."""
         self.take("[")
         more, size = True, _PART
         while more:
             between = self._between(size)
+            if between and short_cut:
+                part = short_cut(self._text[self._place : between.start() + 1])
+                if part is not None:
+                    self._place, size = between.end() - 1, _PART
+                    yield part
+                    continue
             end = between.start() + 1 if between else len(self._text)
             part = f"[{self._text[self._place : end]}]"
             try:

@@ -11,6 +11,7 @@ from keras_retinanet.images import read_image_bgr
 from keras_retinanet.preprocessing.box_table import BoxTable
 from keras_retinanet.preprocessing.generator import Generator
 from keras_retinanet.preprocessing.image_sizes import read_sizes
+from keras_retinanet.preprocessing.text_files import no_garbage_collection
 
 # From so many images on in one folder it is listed, instead of looking for each by itself.
 _MANY = 100
@@ -38,6 +39,7 @@ class LabelledGenerator(Generator):
         source=None,
         missing_ok=False,
         dropped=None,
+        sizes=None,
         **kwargs,
     ):
         """Keep what a reader has read.
@@ -51,6 +53,8 @@ class LabelledGenerator(Generator):
                 files.
             missing_ok: whether image files may be missing; reading them is then an error.
             dropped: for each image the number of boxes left out as invalid; None for none at all.
+            sizes: width and height of each image, float64 `(images, 2)`; None to read them from
+                the files if they are needed.
             **kwargs: for `Generator`.
 
         Raises:
@@ -67,15 +71,19 @@ class LabelledGenerator(Generator):
         self.annotations = None if annotations is None else BoxTable.of(annotations)
         self.dropped = dropped
         self._source = source
-        self._sizes = None
-        super().__init__(**kwargs)
+        self._sizes, self._are_given = sizes, sizes is not None
+        with no_garbage_collection():
+            super().__init__(**kwargs)
 
-    def group_images(self):
-        """Make `groups`; where that needs the sizes of all images, they are read together."""
+    def _aspect_ratios(self):
+        """Return the aspect ratio of every image; sizes that are not given are read together."""
         own = type(self).image_aspect_ratio is not LabelledGenerator.image_aspect_ratio
-        if self.group_method == "ratio" and self._source is not None and not own:
+        if own or self._source is None:
+            return super()._aspect_ratios()
+        if not self._are_given:
             self._sizes = read_sizes(self.paths, self._source)
-        super().group_images()
+        width, height = self._sizes.T
+        return np.divide(width, height, out=np.ones(len(height)), where=height > 0)
 
     def size(self):
         """Return the number of images."""

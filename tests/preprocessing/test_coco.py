@@ -45,6 +45,17 @@ def test_labels_follow_category_ids_and_crowds_and_slivers_are_dropped(tmp_path)
     assert generator.load_image(1).shape == (20, 10, 3)
 
 
+def test_images_are_grouped_by_the_annotated_sizes_or_as_a_subclass_says(tmp_path, monkeypatch):
+    class Reversed(CocoGenerator):
+        def image_aspect_ratio(self, image_index):
+            return 1 / super().image_aspect_ratio(image_index)
+
+    monkeypatch.delattr("keras_retinanet.preprocessing.labelled.read_sizes")
+    folder = write(tmp_path, GOOD)
+    for kind, groups in ((CocoGenerator, [[1], [0]]), (Reversed, [[0], [1]])):
+        assert kind(folder, "val2017", shuffle_groups=False).groups == groups
+
+
 def test_labels_names_and_ids_map_both_ways(tmp_path):
     generator = CocoGenerator(write(tmp_path, GOOD), "val2017")
     assert generator.num_classes() == 2

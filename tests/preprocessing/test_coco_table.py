@@ -52,6 +52,32 @@ def test_both_readers_give_the_same_columns(tmp_path, monkeypatch, size):
     check(CocoTable.of(DATASET))
 
 
+@pytest.mark.parametrize("size", [1, 1000, 10**6])
+def test_polygons_and_crowds_among_many_boxes(tmp_path, monkeypatch, size):
+    monkeypatch.setattr(json_parts, "_PART", size)
+    rng = np.random.default_rng(0)
+    dataset, boxes = copy.deepcopy(DATASET), rng.uniform(0, 9, (200, 4)).round(2)
+    dataset["annotations"] = [
+        {
+            "segmentation": {"counts": [1, 2], "size": [3, 4]}
+            if i % 50 == 7
+            else [rng.uniform(0, 9, rng.integers(6, 12)).round(2).tolist()],
+            "area": 1.5,
+            "iscrowd": int(i % 50 == 7),
+            "image_id": 7 + i % 3,
+            "bbox": box.tolist() if i % 40 else box.astype(int).tolist(),
+            "category_id": 1 + 2 * (i % 2),
+            "id": 900_000_000_000 + i,
+        }
+        for i, box in enumerate(boxes)
+    ]
+    table, expected = read_usual(write(tmp_path / "a.json", dataset)), CocoTable.of(dataset)
+    for name in ("image_indices", "labels", "boxes", "crowd"):
+        np.testing.assert_array_equal(getattr(table, name), getattr(expected, name))
+    assert table.crowd.sum() == 4
+    assert table.image_indices[:4].tolist() == [0, 1, 2, 0]
+
+
 @pytest.mark.parametrize(
     ("dataset", "crowd"),
     [
@@ -59,6 +85,8 @@ def test_both_readers_give_the_same_columns(tmp_path, monkeypatch, size):
         (changed("annotations", 1, area=None), None),
         (changed("annotations", 1, iscrowd=1), (False, True, False)),
         (changed("annotations", 1, image_id=7.0), None),
+        (changed("annotations", 1, iscrowd=True), (False, True, False)),
+        (changed("annotations", 1, id=2**60 + 1), None),
         (changed("images", 0, width=40.0), None),
     ],
 )
@@ -81,6 +109,8 @@ def test_ids_that_are_text(tmp_path):
     ("section", "index", "values", "message"),
     [
         ("annotations", 2, {"id": 4}, r"annotations\[2\]: duplicate id: 4"),
+        ("annotations", 2, {"image_id": 10}, r"annotations\[2\]: unknown image_id 10"),
+        ("annotations", 2, {"image_id": 8.5}, r"annotations\[2\]: unknown image_id 8.5"),
         ("annotations", 2, {"image_id": 3}, r"annotations\[2\]: unknown image_id 3"),
         ("annotations", 1, {"category_id": 2}, r"annotations\[1\]: unknown category_id 2"),
         ("annotations", 1, {"bbox": [0, 0, 1, "2"]}, r"annotations\[1\]: expected bbox with 4"),

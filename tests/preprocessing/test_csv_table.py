@@ -13,7 +13,7 @@ IMAGES = {
 }
 
 
-@pytest.mark.parametrize("part", [1, 2, 100])
+@pytest.mark.parametrize("part", [1, 30, 1000])
 def test_columns_hold_what_the_rows_say(monkeypatch, tmp_path, part):
     monkeypatch.setattr(csv_table, "_PART", part)
     (tmp_path / "a.csv").write_text(TEXT, newline="")
@@ -21,6 +21,21 @@ def test_columns_hold_what_the_rows_say(monkeypatch, tmp_path, part):
     assert names == list(IMAGES)
     assert [[tuple(row) for row in rows.tolist()] for rows in table] == list(IMAGES.values())
     assert read_annotations(tmp_path / "a.csv", CLASSES) == IMAGES
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "\n\n"])
+@pytest.mark.parametrize("last", ["", "end"])
+def test_plain_rows(monkeypatch, tmp_path, end, last):
+    """Those without quotes, blank lines and more columns are read in another way."""
+    monkeypatch.setattr(csv_table, "_PART", 40)
+    rows = [f"{i // 3}.jpg,{i},2,{i}.25,{i + 3},{'cat' if i % 2 else 'dog'}" for i in range(1, 30)]
+    rows[4] = "é.jpg,,,,,"
+    (tmp_path / "a.csv").write_text(end.join(rows) + (end if last else ""), "utf-8", newline="")
+    names, table = read_usual(tmp_path / "a.csv", CLASSES)
+    assert names[:3] == ["0.jpg", "1.jpg", "é.jpg"]
+    assert table[2].shape == (0, 5)
+    assert table[1].tolist() == [[3, 2, 3.25, 6, 4], [4, 2, 4.25, 7, 0]]
+    assert len(table.rows) == 28
 
 
 @pytest.mark.parametrize(
@@ -38,6 +53,8 @@ def test_columns_hold_what_the_rows_say(monkeypatch, tmp_path, part):
         "a.jpg,1,2,inf,4,dog\n",
         "a.jpg,1,2,x,4,dog\n",
         ",1,2,3,4,dog\n",
+        "a.jpg,1,2\n3,4,dog\n",
+        'a.jpg,"1,2",2,3,4,dog\n',
         " ,,,,,\n",
         'a.jpg,1,2,3,4,dog\n"b.jpg,1,2,3,4,dog\nc.jpg,1,2,3,4,dog\n',
         'a.jpg,1,2,3,4,"do\ng"\n',

@@ -49,6 +49,15 @@ def test_few_images_leave_no_file(paths, tmp_path):
     assert not os.path.exists(cache_path(tmp_path / "a.csv"))
 
 
+@pytest.mark.parametrize("long", [0, 1e-9, 60])
+def test_threads_make_no_difference(monkeypatch, paths, tmp_path, opened, long):
+    """They take all parts, all but the first, or none."""
+    monkeypatch.setattr(image_sizes, "_PART", 2)
+    monkeypatch.setattr(image_sizes, "_LONG", long)
+    assert read_sizes(paths, tmp_path / "a.csv").tolist() == EXPECTED
+    assert len(opened) == 5
+
+
 def test_an_image_is_opened_once(many, paths, tmp_path, opened):
     source = tmp_path / "a.csv"
     assert read_sizes(paths, source).tolist() == EXPECTED

@@ -68,3 +68,27 @@ def test_what_is_malformed_is_refused(tmp_path, monkeypatch, size, text):
     path.write_text(text)
     with pytest.raises(ValueError, match=r"xpect|control|delimiter|Extra"):
         list(json_parts(path, ("images",)))
+
+
+@pytest.mark.parametrize("size", [1, 64, 300, 10**6])
+def test_a_short_cut_takes_the_parts_that_it_can(tmp_path, monkeypatch, size):
+    """The last part ends with the list, and so is always decoded."""
+    monkeypatch.setattr(parts_module, "_PART", size)
+    entries = [{"id": i, "x": "}, {" if i == 20 else i} for i in range(50)]
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps({"a": entries, "b": entries}))
+    taken = []
+
+    def short_cut(text):
+        try:
+            found = json.loads(f"[{text}]")
+        except ValueError:  # it ends inside an entry, or behind the list
+            return None
+        taken.extend(found)
+        return found
+
+    found = {"a": [], "b": []}
+    for key, part in json_parts(path, ("a", "b"), {"a": short_cut}):
+        found[key] += part
+    assert found == {"a": entries, "b": entries}
+    assert [entry in taken for entry in (entries[0], entries[-1])] == [size < 1000, False]
