@@ -85,12 +85,14 @@ def pad(images, shape, dtype="float32") -> np.ndarray:
         Array `(B, *shape)`.
     """
     first = images[0]
-    whole = len(images) == 1 and first.shape == shape
-    if whole and first.dtype == dtype and aligned.is_aligned(first):
+    fits = len(images) == 1 and first.shape == shape
+    if fits and first.dtype == dtype and aligned.is_aligned(first):
         return first[None]
-    inputs = aligned.zeros((len(images), *shape), dtype)
-    if dtype == "uint8":
-        inputs[:] = MEAN_PIXEL
-    for i, image in enumerate(images):
-        inputs[i, : image.shape[0], : image.shape[1]] = image
+    padding = MEAN_PIXEL if dtype == "uint8" else 0
+    inputs = aligned.empty((len(images), *shape), dtype)
+    for whole, image in zip(inputs, images, strict=True):
+        height, width = image.shape[:2]
+        whole[:height, :width] = image
+        whole[:height, width:] = padding
+        whole[height:] = padding
     return inputs

@@ -32,14 +32,16 @@ def batches(generator, *, first_step=0, steps=None, workers=None, queue_size=10)
         Dataset of `(images, (regression, classification))` whose sizes may differ from batch to
         batch.
     """
-    dataset = _Epochs(generator, first_step).dataset(_threads(workers, queue_size))
-    return _ahead(dataset if steps is None else dataset.take(steps), workers, queue_size)
+    threads = _threads(workers, queue_size)
+    dataset = _Epochs(generator, first_step).dataset(threads)
+    return _ahead(dataset if steps is None else dataset.take(steps), threads, queue_size)
 
 
 def one_epoch(generator, *, workers=None, queue_size=10) -> tf.data.Dataset:
     """Return the batches of a generator's present epoch, once; for validation."""
-    made = _make(generator, generator.__getitem__, _threads(workers, queue_size))
-    return _ahead(made(0, len(generator)), workers, queue_size)
+    threads = _threads(workers, queue_size)
+    made = _make(generator, generator.__getitem__, threads)
+    return _ahead(made(0, len(generator)), threads, queue_size)
 
 
 @contextlib.contextmanager
@@ -101,9 +103,8 @@ def _threads(workers, queue_size) -> int:
     return max(1, min(workers or cores(), queue_size))
 
 
-def _ahead(dataset, workers, queue_size) -> tf.data.Dataset:
-    """Return a dataset that `workers` threads of its own make, as far ahead as the queue goes."""
-    threads = _threads(workers, queue_size)
+def _ahead(dataset, threads, queue_size) -> tf.data.Dataset:
+    """Return a dataset that threads of its own make, as far ahead as the queue goes."""
     options = tf.data.Options()
     # There is nothing to tune, and the end of `fit` would wait up to a minute for the tuner's nap.
     options.autotune.enabled = False
@@ -123,10 +124,11 @@ class _Epochs:
     def dataset(self, threads) -> tf.data.Dataset:
         """Return the batches of all epochs from a step on, `threads` of them made at a time."""
         made = _make(self._generator, self._batch, threads)
+        begin = _noting(self._generator, self._begin)
 
         @tf.autograph.experimental.do_not_convert
         def epoch(number):
-            first, end = tf.numpy_function(self._begin, [number], [tf.int64, tf.int64])
+            first, end = tf.numpy_function(begin, [number], [tf.int64, tf.int64])
             return made(first, end)
 
         return tf.data.Dataset.counter().flat_map(epoch)
@@ -153,21 +155,18 @@ class _Epochs:
 
 
 def _make(generator, make, threads) -> Callable:
-    """Return a function of first index and end that returns a dataset of what `make` makes."""
-    example = keras.tree.lists_to_tuples(generator[0])
-    structure = tf.nest.map_structure(_spec, example)
+    """Return a function of first index and end: a dataset of `make(index)` for those between."""
+    structure = tf.nest.map_structure(_spec, keras.tree.lists_to_tuples(generator[0]))
     specs = tf.nest.flatten(structure)
 
     def arrays(index):
-        try:
-            found = tf.nest.flatten(keras.tree.lists_to_tuples(make(int(index))))
-            return [
-                np.asarray(array, spec.dtype.as_numpy_dtype)
-                for array, spec in zip(found, specs, strict=True)
-            ]
-        except Exception as error:
-            generator.failure = generator.failure or error
-            raise
+        found = tf.nest.flatten(keras.tree.lists_to_tuples(make(int(index))))
+        return [
+            np.asarray(array, spec.dtype.as_numpy_dtype)
+            for array, spec in zip(found, specs, strict=True)
+        ]
+
+    arrays = _noting(generator, arrays)
 
     @tf.autograph.experimental.do_not_convert
     def tensors(index):
@@ -181,6 +180,19 @@ def _make(generator, make, threads) -> Callable:
         return indices.map(tensors, num_parallel_calls=threads, deterministic=True)
 
     return dataset
+
+
+def _noting(generator, function) -> Callable:
+    """Return a function that does the same, and lets the generator know what stops it."""
+
+    def noting(*arguments):
+        try:
+            return function(*arguments)
+        except Exception as error:
+            generator.failure = generator.failure or error
+            raise
+
+    return noting
 
 
 def _spec(array):

@@ -71,6 +71,39 @@ def test_an_error_in_a_thread_comes_out_as_it_was():
         list(pipeline.one_epoch(generator))
 
 
+def test_an_error_at_the_start_of_an_epoch_comes_out_as_it_was():
+    class Restless(Blocks):
+        """Cannot begin."""
+
+        def start_epoch(self, epoch):
+            if epoch == 7:
+                raise ValueError("no epoch 7")
+            super().start_epoch(epoch)
+
+    generator = Restless()
+    with pytest.raises(ValueError, match="^no epoch 7$"), pipeline.plain_errors(generator):
+        list(pipeline.batches(generator, first_step=7 * 5, steps=1))
+
+
+def test_a_dataset_that_is_left_alone_makes_no_more_batches():
+    made = []
+
+    class Slow(Blocks):
+        """Counts its batches, which take their time."""
+
+        def __getitem__(self, index):
+            made.append(index)
+            time.sleep(0.05)
+            return super().__getitem__(index)
+
+    batches = iter(pipeline.batches(Slow(), workers=2, queue_size=2))
+    next(batches)
+    del batches  # waits for those that are being made
+    number = len(made)
+    time.sleep(0.2)
+    assert len(made) == number <= 1 + 1 + 2 + 2
+
+
 def test_one_epoch_ends():
     assert len(list(pipeline.one_epoch(make()))) == 3
     assert int(pipeline.one_epoch(make()).cardinality()) == 3
