@@ -3,11 +3,9 @@
 import contextlib
 import io
 
-from common import NEW, milliseconds, parser, report
+from common import NEW, main, milliseconds, parser
 
 IMAGES, DETECTIONS, CLASSES = 5_000, 100, 80
-PYCOCOTOOLS = "pycocotools"
-TIME, DIFFERENCE = "COCO numbers, ms", "greatest difference of a number"
 
 
 def drawn():
@@ -69,25 +67,23 @@ def ours(dataset, detections):
     return list(metrics.coco_summary(dataset, detections).values())
 
 
-def measure(options):
-    """Print the medians, and how far apart the numbers are."""
+def new_measures(options):
+    """Return measures of both, and of how far apart the numbers are."""
     import numpy as np
 
-    dataset, detections = drawn()
-    functions, times, numbers = {PYCOCOTOOLS: with_pycocotools, NEW: ours}, {}, {}
-    for _ in range(options.rounds):
-        for name, function in functions.items():
+    data, numbers = drawn(), {}
 
-            def run(name=name, function=function):
-                numbers[name] = function(dataset, detections)
+    def run(name, function):
+        return milliseconds(lambda: numbers.update({name: function(*data)}))
 
-            times.setdefault(name, []).append(milliseconds(run))
-    found = {name: {TIME: float(np.median(values))} for name, values in times.items()}
-    difference = np.abs(np.subtract(numbers[PYCOCOTOOLS], numbers[NEW])).max()
-    found[NEW][DIFFERENCE] = float(difference)
-    return found
+    return {
+        "COCO numbers by pycocotools, ms": lambda: run("pycocotools", with_pycocotools),
+        "COCO numbers, ms": lambda: run("ours", ours),
+        "greatest difference of a number": lambda: float(
+            np.abs(np.subtract(numbers["pycocotools"], numbers["ours"])).max()
+        ),
+    }
 
 
 if __name__ == "__main__":
-    options = parser(__doc__).parse_args()
-    report(options, measure(options))
+    main(parser(__doc__).parse_args(), {NEW: new_measures}, warm_up=False)

@@ -47,7 +47,7 @@ def milliseconds(function) -> float:
     return (time.perf_counter() - start) * 1e3
 
 
-def main(options, makers, *, one_thread=True) -> None:
+def main(options, makers, *, one_thread=True, warm_up=True) -> None:
     """Measure, as a worker; else run the workers and print the table.
 
     Args:
@@ -55,6 +55,7 @@ def main(options, makers, *, one_thread=True) -> None:
         makers: for some of `OLD`, `TORCHVISION` and `NEW` a function of the options that prepares
             the package and returns a dictionary: name of a measure -> function that measures once.
         one_thread: whether OpenMP has one thread.
+        warm_up: whether a first round, which fills caches, does not count.
     """
     if options.worker:
         return serve(lambda: makers[options.worker](options))
@@ -65,10 +66,10 @@ def main(options, makers, *, one_thread=True) -> None:
         if name in makers and pythons[name]
     }
     found = {name: [] for name in workers}
-    for number in range(options.rounds + 1):
+    for number in range(options.rounds + warm_up):
         for name, worker in workers.items():
             values = one_round(worker)
-            if number:  # the first round fills caches
+            if number >= warm_up:
                 found[name].append(values)
     for worker in workers.values():
         worker.stdin.close()

@@ -14,17 +14,18 @@ HERE = Path(__file__).resolve().parent
 # Rounds of each script: what takes minutes is repeated less.
 ROUNDS = {
     "targets": 15,
-    "samples": 15,
-    "pipeline": 5,
+    "samples": 9,
+    "pipeline": 4,
+    "memory": 1,
     "filtering": 15,
-    "conversion": 3,
-    "training_step": 9,
-    "inference": 9,
-    "opening": 3,
-    "coco_numbers": 3,
+    "conversion": 2,
+    "training_step": 5,
+    "inference": 5,
+    "opening": 2,
+    "coco_numbers": 1,
     "starting": 5,
 }
-WITH_DATA = ("samples", "pipeline")
+WITH_DATA = ("samples", "pipeline", "memory")
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,8 @@ ROWS = [
     Row("4", "samples", "handed to fit for an image, MB", 17),
     Row("4", "samples", "the same with --normalise-on-device, MB", 5),
     Row("5", "pipeline", "plain, 2 workers of 1, %", 170, least=True),
+    Row("5", "memory", "pipeline, epoch 20 of epoch 2", 1.02),
+    Row("5", "memory", "fit, epoch 20 of epoch 2", 1.02),
     Row("6", "filtering", "filtering, ms", 12),
     Row("7", "conversion", "converting and first call, ms", 5000),
     Row("8", "training_step", "training step, ms", None, ((OLD, 1), (TORCHVISION, 0.85))),

@@ -1,0 +1,66 @@
+"""Memory of the pipeline, alone and below `fit`, in the second and the last of 20 epochs."""
+
+from common import NEW, main, parser
+from pipeline import data, with_data
+
+EPOCHS = 20
+SMALL = {"image_min_side": 256, "image_max_side": 426}  # for `fit` on a CPU
+
+
+def new_measures(options):
+    """Return measures of the greatest memory in the second and in the last epoch."""
+    measures, peaks = {}, {}
+    for name, run in (("pipeline", alone), ("fit", fitting)):
+
+        def second(name=name, run=run):
+            peaks[name] = run(options)
+            return peaks[name][1]
+
+        measures[f"{name}, epoch 2, MB"] = second
+        measures[f"{name}, epoch 20, MB"] = lambda name=name: peaks[name][-1]
+        measures[f"{name}, epoch 20 of epoch 2"] = lambda n=name: peaks[n][-1] / peaks[n][1]
+    return measures
+
+
+def alone(options) -> list[float]:
+    """Return the greatest memory in each epoch of an empty loop, in MB."""
+    from keras_retinanet.preprocessing import pipeline
+
+    generator = data(options)
+    steps, peaks = len(generator), [0.0] * EPOCHS
+    for step, _ in enumerate(pipeline.batches(generator, steps=EPOCHS * steps, workers=2)):
+        peaks[step // steps] = max(peaks[step // steps], memory())
+    return peaks
+
+
+def fitting(options) -> list[float]:
+    """Return the greatest memory in each epoch of training a small network, in MB."""
+    import keras
+
+    from keras_retinanet import models, training
+
+    generator = data(options, workers=2, **SMALL)
+    generator.groups = generator.groups[: options.images]
+    network = models.backbone("resnet18_0.5").retinanet(generator.num_classes(), feature_size=64)
+    training.compile_model(network)
+    peaks = []
+
+    class Watch(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            peaks.append(0.0)
+
+        def on_train_batch_end(self, batch, logs=None):
+            peaks[-1] = max(peaks[-1], memory())
+
+    network.fit(generator, epochs=EPOCHS, verbose=0, callbacks=[Watch()])
+    return peaks
+
+
+def memory() -> float:
+    """Return how many million bytes of memory this process has, as Linux says."""
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("VmRSS")) * 1.024e-3
+
+
+if __name__ == "__main__":
+    main(with_data(parser(__doc__)).parse_args(), {NEW: new_measures}, warm_up=False)
