@@ -15,7 +15,7 @@ from keras_retinanet.models.classes import set_details
 from keras_retinanet.models.hdf5 import read_config, stored_weights
 from keras_retinanet.models.old_backbones import build_features, identify
 from keras_retinanet.models.retinanet import retinanet_bbox
-from keras_retinanet.models.weights import assign
+from keras_retinanet.models.weights import assign, pair
 
 # The layers with weights inside the two heads.
 _SUBMODELS = {
@@ -106,13 +106,14 @@ def _build(file, architecture):
         num_anchors=architecture.num_anchors,
         pyramid_levels=list(architecture.pyramid_levels),
     )
-    report = assign(model, stored)
+    report, matches = pair(model, stored)
     wrong = [*report.missing, *report.mismatched, *report.unexpected]
     if wrong:
         raise ValueError(
             f"the weights do not fit the {architecture.backbone} that the file describes: "
             f"{report.summary()}; {', '.join(wrong[:5])}"
         )
+    assign(matches)
     if architecture.detection is None:
         return model
     # What the file says is known, not given against better knowledge.

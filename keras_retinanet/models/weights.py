@@ -40,7 +40,7 @@ def load_weights(model, path, *, skip_mismatch=True) -> WeightsReport:
     """Read into a model all weights of a file that fit it.
 
     Args:
-        model: any model of named layers; its weights change.
+        model: any model of named layers; its weights change, unless the file is refused.
         path: a snapshot of ours (.keras, .h5), one of keras-retinanet 1.0.0, `.weights.h5`, or the
             weights of a backbone alone; or an open `h5py.File`.
         skip_mismatch: whether tensors of another shape stay as they are in the model.
@@ -55,19 +55,20 @@ def load_weights(model, path, *, skip_mismatch=True) -> WeightsReport:
     """
     with open_hdf5(path) as file:
         stored = stored_weights(file, submodel_layers(model))
-        report = assign(model, _translator(model)(stored, model))
+        report, matches = pair(model, _translator(model)(stored, model))
         name = file.filename if isinstance(path, h5py.File) else path
-    if not report.matched:
-        raise ValueError(
-            f"{name}: none of its weights fits the model {model.name!r}: {report.summary()}"
-        )
-    if _is_folded(report):
-        raise ValueError(
-            f"{name}: expected a snapshot of training, got a converted model, whose convolutions "
-            "hold the batch normalisation: give the snapshot that it was made from"
-        )
-    if report.mismatched and not skip_mismatch:
-        raise ValueError(f"{name}: tensors of another shape: {', '.join(report.mismatched)}")
+        if not report.matched:
+            raise ValueError(
+                f"{name}: none of its weights fits the model {model.name!r}: {report.summary()}"
+            )
+        if _is_folded(report):
+            raise ValueError(
+                f"{name}: expected a snapshot of training, got a converted model, whose "
+                "convolutions hold the batch normalisation: give the snapshot it was made from"
+            )
+        if report.mismatched and not skip_mismatch:
+            raise ValueError(f"{name}: tensors of another shape: {', '.join(report.mismatched)}")
+        assign(matches)
     return report
 
 
@@ -106,21 +107,25 @@ def leaf_layers(model):
             yield layer
 
 
-def assign(model, stored: StoredWeights) -> WeightsReport:
-    """Copy stored weights to the layers of the same names, and report."""
-    report = WeightsReport()
+def pair(model, stored: StoredWeights) -> tuple[WeightsReport, list[tuple]]:
+    """Look for stored weights by the names of layers and weights, and compare shapes.
+
+    Returns:
+        A report of what will match, and what `assign` takes.
+    """
+    report, matches = WeightsReport(), []
     unused = dict(stored)
     for layer in leaf_layers(model):
-        _assign_layer(layer, unused.pop(layer.name, []), report)
+        _pair_layer(layer, unused.pop(layer.name, []), report, matches)
     for layer_name, entries in unused.items():
         report.unexpected.extend(
             f"{layer_name}/{weight or i}" for i, (weight, _) in enumerate(entries)
         )
-    return report
+    return report, matches
 
 
-def _assign_layer(layer, entries, report):
-    """Copy the stored weights of one layer; adds to the lists of the report."""
+def _pair_layer(layer, entries, report, matches):
+    """Pair the weights of one layer; adds to the lists of the report, and to the matches."""
     by_name = {weight or _name_at(layer, i): data for i, (weight, data) in enumerate(entries)}
     if len(by_name) == len(layer.weights) == 1:  # it needs no name, and may have none of sense
         by_name = {layer.weights[0].name: next(iter(by_name.values()))}
@@ -131,9 +136,15 @@ def _assign_layer(layer, entries, report):
         elif tuple(data.shape) != tuple(variable.shape):
             report.mismatched.append(name)
         else:
-            variable.assign(_values(data, name))
             report.matched.append(name)
+            matches.append((variable, data, name))
     report.unexpected.extend(f"{layer.name}/{name}" for name in by_name)
+
+
+def assign(matches) -> None:
+    """Copy the stored weights that `pair` found, from a file that is still open."""
+    for variable, data, name in matches:
+        variable.assign(_values(data, name))
 
 
 def _name_at(layer, i) -> str:

@@ -123,5 +123,18 @@ def test_refuses_weights_with_the_normalisation_folded_in(tmp_path):
     outputs = keras.layers.BatchNormalization(trainable=False, name="norm")(x)
     model = models.RetinaNet(inputs, outputs)
     models.save_model(fold_batch_norm(model), tmp_path / "m.keras")
+    kernel = np.ones((3, 3, 3, 4), "float32")
+    model.get_layer("convolution").set_weights([kernel])
     with pytest.raises(ValueError, match="m.keras: expected a snapshot of training, got a conv"):
         load_weights(model, tmp_path / "m.keras")
+    np.testing.assert_array_equal(model.get_layer("convolution").kernel, kernel)
+
+
+def test_refuses_other_shapes_if_asked_to_and_leaves_the_model_as_it_was(tiny, tmp_path):
+    models.save_model(tiny, tmp_path / "m.keras")
+    other = build_tiny(num_classes=5)
+    before = [np.array(weight) for weight in other.weights]
+    with pytest.raises(ValueError, match="of another shape: pyramid_classification/kernel, "):
+        load_weights(other, tmp_path / "m.keras", skip_mismatch=False)
+    for weight, expected in zip(other.weights, before, strict=True):
+        np.testing.assert_array_equal(weight, expected)
