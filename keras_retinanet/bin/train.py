@@ -256,7 +256,6 @@ def fit(options, model, training, validation, callbacks):
     from keras_retinanet.preprocessing import pipeline
 
     common.share_cores(options.workers)
-
     steps = options.steps or len(training)
     queue = {"workers": options.workers, "queue_size": options.max_queue_size}
     first = options.initial_epoch * steps

@@ -71,16 +71,16 @@ class LabelledGenerator(Generator):
         self.annotations = None if annotations is None else BoxTable.of(annotations)
         self.dropped = dropped
         self._source = source
-        self._sizes, self._are_given = sizes, sizes is not None
+        self._sizes = sizes
         with no_garbage_collection():
             super().__init__(**kwargs)
 
     def _aspect_ratios(self):
-        """Return the aspect ratio of every image; sizes that are not given are read together."""
+        """Return the aspect ratio of every image; sizes that are not known are read together."""
         own = type(self).image_aspect_ratio is not LabelledGenerator.image_aspect_ratio
         if own or self._source is None:
             return super()._aspect_ratios()
-        if not self._are_given:
+        if self._sizes is None:
             self._sizes = read_sizes(self.paths, self._source)
         width, height = self._sizes.T
         return np.divide(width, height, out=np.ones(len(height)), where=height > 0)
