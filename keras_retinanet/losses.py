@@ -28,17 +28,24 @@ def focal(alpha=0.25, gamma=2.0, cutoff=0.5):
 
     def _focal(y_true, y_pred):
         y_true, y_pred = ops.cast(y_true, "float32"), ops.cast(y_pred, "float32")
-        labels, state = _labels_and_state(y_true, y_pred.shape[-1])
         # Without the margin the gradient of a certain prediction is infinite.
         margin = keras.config.epsilon()
         probability = ops.clip(y_pred, margin, 1 - margin)
-        present = labels > cutoff
-        weight = ops.where(present, 1 - probability, probability) ** gamma
+        opposite = 1 - probability
+        if y_true.shape[-1] == 1 and y_pred.shape[-1] is not None:
+            state = ops.minimum(y_true, 1.0)
+            present = y_true == ops.arange(1, y_pred.shape[-1] + 1, dtype="float32")
+            cross_entropy = -ops.log(ops.where(present, probability, opposite))
+        else:
+            labels, state = y_true[..., :-1], y_true[..., -1:]
+            present = labels > cutoff
+            cross_entropy = ops.binary_crossentropy(labels, probability)
+        weight = ops.where(present, opposite, probability) ** gamma
         if alpha is not None:
             weight = weight * ops.where(present, alpha, 1 - alpha)
-        cross_entropy = ops.binary_crossentropy(labels, probability)
-        counted = ops.cast(state != -1, "float32")[..., None]
-        return ops.sum(weight * cross_entropy * counted) / _positives(state)
+        values = ops.sum(weight * cross_entropy, axis=-1, keepdims=True)
+        counted = ops.cast(state != -1, "float32")
+        return ops.sum(values * counted) / _positives(state)
 
     return _focal
 
@@ -69,15 +76,6 @@ def smooth_l1(sigma=3.0):
         return ops.sum(values * positive) / _positives(state)
 
     return _smooth_l1
-
-
-def _labels_and_state(y_true, num_classes):
-    """Return labels `(B, N, C)` and states `(B, N)` (-1, 0, 1) from either form of targets."""
-    if y_true.shape[-1] == 1 and num_classes is not None:
-        column = y_true[..., 0]
-        classes = ops.arange(1, num_classes + 1, dtype="float32")
-        return ops.cast(y_true == classes, "float32"), ops.minimum(column, 1.0)
-    return y_true[..., :-1], y_true[..., -1]
 
 
 def _positives(state):

@@ -26,6 +26,17 @@ def test_losses_are_the_old_ones(form):
     )
 
 
+def test_both_forms_have_the_same_gradient():
+    found = []
+    for labels in (COMPACT[1], DENSE[1]):
+        prediction = tf.constant(PROBABILITIES)
+        with tf.GradientTape() as tape:
+            tape.watch(prediction)
+            loss = losses.focal()(labels, prediction)
+        found.append(tape.gradient(loss, prediction))
+    np.testing.assert_allclose(*found, rtol=1e-5, atol=1e-9)
+
+
 def one(state, probability, **knobs):
     """The focal loss of one anchor of one class."""
     y_true = np.array([[[state]]])
