@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from keras_retinanet import losses
+from keras_retinanet.optimizers import Adam
 
 # The rate warms up over this many steps, or a tenth of a shorter run, so that the first gradients
 # of the new layers do not spoil the backbone.
@@ -41,9 +42,7 @@ def compile_model(model, learning_rate=1e-4, clipnorm=0.001, jit_compile=False):
         clipnorm: longest gradient of a weight tensor; longer ones are shortened to it.
         jit_compile: whether XLA compiles the step.
     """
-    optimizer = keras.optimizers.Adam(
-        learning_rate=learning_rate, clipnorm=clipnorm, epsilon=EPSILON
-    )
+    optimizer = Adam(learning_rate=learning_rate, clipnorm=clipnorm, epsilon=EPSILON)
     model.compile(
         optimizer=optimizer,
         loss={"regression": losses.smooth_l1(), "classification": losses.focal()},

@@ -6,6 +6,7 @@ import warnings
 import h5py
 import keras
 
+from keras_retinanet import optimizers  # noqa: F401 (Keras has to know what snapshots hold)
 from keras_retinanet.files import replacing
 from keras_retinanet.models.backbones import backbone
 from keras_retinanet.models.hdf5 import is_old, names_in, open_hdf5

@@ -6,6 +6,7 @@ from conftest import build_tiny
 
 from keras_retinanet import losses, models
 from keras_retinanet.models.snapshots import is_old_file
+from keras_retinanet.optimizers import Adam
 
 pytestmark = pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5")
 
@@ -51,7 +52,7 @@ def test_details_survive_what_keras_itself_saves_and_loads(suffix, tiny, tmp_pat
 def test_optimizer_comes_back_with_its_state(suffix, tmp_path, images):
     model = build_tiny()
     loss = {"regression": losses.smooth_l1(), "classification": losses.focal()}
-    optimizer = keras.optimizers.Adam(1e-4, clipnorm=0.001)
+    optimizer = Adam(1e-4, clipnorm=0.001)
     model.compile(optimizer=optimizer, loss=loss, run_eagerly=True)
     count = model(images)[0].shape[1]
     targets = [np.zeros((2, count, 5), "float32"), np.ones((2, count, 1), "int32")]
