@@ -8,8 +8,8 @@ import tensorflow as tf
 class Adam(keras.optimizers.Adam):
     """Keras's Adam, with one operation of TensorFlow for each tensor of weights.
 
-    Keras has a dozen, each of which reads and writes the whole tensor: on a CPU they take a tenth
-    of the time of a training step. Numbers, arguments and state are Keras's
+    Keras has a dozen, each of which reads and writes the whole tensor, in time that a CPU spends
+    waiting for memory. Numbers, arguments and state are Keras's
     (Kingma and Ba 2014, https://arxiv.org/abs/1412.6980, with epsilon as in their section 2).
     """
 
