@@ -45,6 +45,7 @@ def plot_history(history_path, picture_path) -> None:
         for name, values in curves.items():
             axes.plot(epochs, values, marker="o", markersize=3, label=name)
         axes.set(title=title, xlabel="epoch")
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.3)
         if curves:
             axes.legend()
