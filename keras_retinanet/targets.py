@@ -11,6 +11,9 @@ from keras_retinanet import aligned, boxes
 from keras_retinanet.anchors import grid_of
 
 IGNORE, BACKGROUND, POSITIVE = -1, 0, 1
+# Types of `anchor_targets_compact`: 24 bytes for each anchor, or 12. Then offsets, few of which are
+# above 5, are rounded by 0.05 % at most; states and classes, up to 32,766, are not.
+WHOLE, HALF = ("float32", "int32"), ("float16", "int16")
 # Anchors that `assign` compares at a time: their overlaps with some boxes fit into a CPU's cache.
 SLICE = 8192
 
@@ -22,6 +25,8 @@ def anchor_targets_compact(
     num_classes,
     negative_overlap=0.4,
     positive_overlap=0.5,
+    *,
+    dtypes=WHOLE,
 ):
     """Return the targets of a batch, with one number for the class of an anchor.
 
@@ -32,18 +37,21 @@ def anchor_targets_compact(
         num_classes: not used; the dense form needs it.
         negative_overlap: greatest IoU of a background anchor.
         positive_overlap: smallest IoU of a positive anchor.
+        dtypes: of the two results: `WHOLE` or `HALF`.
 
     Returns:
-        regression: float32 `(B, N, 5)`: four offsets (0 unless positive), then the anchor's state:
+        regression: `(B, N, 5)`: four offsets (0 unless positive), then the anchor's state:
             -1 ignored, 0 background, 1 positive.
-        classification: int32 `(B, N, 1)`: -1 ignored, 0 background, k + 1 for class k.
+        classification: `(B, N, 1)`: -1 ignored, 0 background, k + 1 for class k.
 
     Raises:
         ValueError: if the lists differ in length, are empty, or an annotation lacks a key.
     """
     _check_groups(image_group, annotations_group)
-    regression = aligned.zeros((len(image_group), len(anchors), 5), "float32")
-    classification = aligned.zeros((len(image_group), len(anchors), 1), "int32")
+    regression, classification = (
+        aligned.zeros((len(image_group), len(anchors), width), dtype)
+        for width, dtype in zip((5, 1), dtypes, strict=True)
+    )
     for i, (image, annotations) in enumerate(zip(image_group, annotations_group, strict=True)):
         bboxes, labels = annotations["bboxes"], np.asarray(annotations["labels"])
         positive, assigned, ignored = match(anchors, bboxes, negative_overlap, positive_overlap)

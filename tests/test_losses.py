@@ -26,6 +26,18 @@ def test_losses_are_the_old_ones(form):
     )
 
 
+def test_losses_of_targets_in_half_the_bytes():
+    regression, classification = targets.anchor_targets_compact(
+        *targets_input(), num_classes=3, dtypes=targets.HALF
+    )
+    np.testing.assert_allclose(
+        losses.smooth_l1()(regression, OFFSETS), GOLDENS["smooth_l1"], rtol=1e-3
+    )
+    np.testing.assert_allclose(
+        losses.focal()(classification, PROBABILITIES), GOLDENS["focal"], rtol=1e-6
+    )
+
+
 def test_both_forms_have_the_same_gradient():
     found = []
     for labels in (COMPACT[1], DENSE[1]):

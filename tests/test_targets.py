@@ -29,6 +29,16 @@ def test_compact_targets_say_what_dense_ones_say():
     assert set(labels[positive]) == set(LABELS.astype(int) + 1)
 
 
+def test_targets_in_half_the_bytes_say_the_same():
+    whole = targets.anchor_targets_compact(*INPUT, num_classes=3)
+    halves = targets.anchor_targets_compact(*INPUT, num_classes=3, dtypes=targets.HALF)
+    assert [half.dtype for half in halves] == ["float16", "int16"]
+    assert np.abs(whole[0][..., :4]).max() > 1
+    np.testing.assert_allclose(halves[0], whole[0], rtol=2**-11)
+    np.testing.assert_array_equal(halves[0][..., 4], whole[0][..., 4])
+    np.testing.assert_array_equal(halves[1], whole[1])
+
+
 def test_overlaps_at_the_limits():
     anchors = np.array([[0.0, 0, 10, 10]])
     # IoU 0.5 is positive, 0.4 background, between ignored.

@@ -18,7 +18,7 @@ from keras_retinanet.preprocessing.draws import (
 )
 from keras_retinanet.preprocessing.groups import Groups
 from keras_retinanet.preprocessing.reading import ReadingSet
-from keras_retinanet.targets import anchor_targets_compact
+from keras_retinanet.targets import HALF, anchor_targets_compact
 
 _DEFAULT_PREPROCESSING = preprocess_image
 
@@ -91,7 +91,7 @@ class Generator(ReadingSet):
             strict: whether an unreadable image raises an error; else it is named in a warning,
                 counted in `skipped`, and another image takes its place.
             normalise_on_device: whether images stay uint8, for a model that normalises them itself;
-                `preprocess_image` is not called then.
+                `preprocess_image` is not called then, and compact targets are float16 and int16.
             pad_to_buckets: whether batches are padded to one of a few shapes, as
                 `padding.bucket_shapes` lists them; else to the largest image.
             cache: where decoded images are kept for later epochs: "ram", "disk" (and for later
@@ -300,6 +300,13 @@ class Generator(ReadingSet):
     def compute_targets(self, image_group, annotations_group):
         """Return the targets of a batch: `(regression, classification)`."""
         anchors = self.generate_anchors(self.padded_shape(image_group))
+        small = self.normalise_on_device and self.compute_anchor_targets is anchor_targets_compact
         return tuple(
-            self.compute_anchor_targets(anchors, image_group, annotations_group, self.num_classes())
+            self.compute_anchor_targets(
+                anchors,
+                image_group,
+                annotations_group,
+                self.num_classes(),
+                **({"dtypes": HALF} if small else {}),
+            )
         )

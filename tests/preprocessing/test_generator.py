@@ -72,9 +72,12 @@ def test_a_batch_is_padded_to_its_largest_image():
 
 def test_images_stay_bytes_if_the_network_normalises():
     settings = {"batch_size": 5, "group_method": "none", "shuffle_groups": False}
-    plain, _ = Blocks(**settings, preprocess_image=preprocess_image)[0]
-    images, _ = Blocks(**settings, normalise_on_device=True)[0]
+    plain, whole = Blocks(**settings, preprocess_image=preprocess_image)[0]
+    images, halves = Blocks(**settings, normalise_on_device=True)[0]
     assert images.dtype == np.uint8
+    for half, full in zip(halves, whole, strict=True):
+        assert half.nbytes * 2 == full.nbytes
+        np.testing.assert_allclose(half, full, rtol=2**-11)
     # The padding is the mean pixel, rounded.
     np.testing.assert_allclose(preprocess_image(images), plain, atol=0.33)
     np.testing.assert_array_equal(preprocess_image(images)[3], plain[3])
