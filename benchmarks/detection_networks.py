@@ -3,6 +3,7 @@
 import contextlib
 
 CLASSES = 80
+CANDIDATES = 3_000  # scores above the threshold, of 13 million; about what a photo gives
 
 
 def image(height, width):
@@ -28,7 +29,49 @@ def old_or_new(old):
             import legacy  # noqa: F401
     from keras_retinanet import models
 
-    return models.backbone("resnet50").retinanet(num_classes=CLASSES)
+    model = models.backbone("resnet50").retinanet(num_classes=CLASSES)
+    if not old:
+        start_heads_as_others(model)
+    return model
+
+
+def start_heads_as_others(model):
+    """Draw the heads as the other packages do: no score of a new network is above the threshold.
+
+    As this package starts them, millions are, which no trained network has to filter.
+    """
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    for head in ("classification_submodel", "regression_submodel"):
+        for layer in model.get_layer(head).layers:
+            if layer.weights:
+                kernel, bias = layer.get_weights()
+                layer.set_weights([rng.normal(0, 0.01, kernel.shape), bias])
+
+
+def find_some(model, batch):
+    """Scale the last classification layer so that a batch has `CANDIDATES` scores above 0.05.
+
+    As they start, networks without training have millions, which is not what filtering is for.
+    """
+    import numpy as np
+
+    last = model.get_layer("classification_submodel").get_layer("pyramid_classification")
+    kernel, bias = last.get_weights()
+    small = 1e-3 * kernel  # so that no score is 0 or 1
+    last.set_weights([small, bias])
+    scores = np.asarray(model.predict_on_batch(batch)[1], "float64")
+    last.set_weights([small * factor(scores, float(bias[0])), bias])
+
+
+def factor(scores, bias) -> float:
+    """Return the factor on weights, `bias` apart, that makes the best scores at least 0.05."""
+    import numpy as np
+
+    above_bias = np.log(scores / (1 - scores)).ravel() - bias
+    last = np.partition(above_bias, -CANDIDATES)[-CANDIDATES]
+    return float((np.log(0.05 / 0.95) - bias) / last)
 
 
 def torchvision_model(**settings):

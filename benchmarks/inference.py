@@ -12,24 +12,29 @@ def old_measures(options):
     from keras_retinanet import models
     from keras_retinanet.utils.image import preprocess_image
 
-    return timed(models.convert_model(model), preprocess_image)
+    networks.find_some(model, preprocess_image(networks.image(HEIGHT, WIDTH))[None])
+    inference = models.convert_model(model)
+    return timed(lambda image: inference.predict_on_batch(preprocess_image(image)[None]))
 
 
 def new_measures(options):
-    """Return the measures of what `retinanet-convert-model` writes."""
+    """Return the measures of `retinanet-detect` with what `retinanet-convert-model` writes."""
+    from keras_retinanet.bin.common import quiet_tensorflow
+
+    quiet_tensorflow(weights_stay=True)
     model = networks.old_or_new(old=False)
     from keras_retinanet import models
+    from keras_retinanet.detector import Detector
     from keras_retinanet.models.folding import fold_batch_norm
 
-    return timed(fold_batch_norm(models.convert_model(model)), model.details.preprocess_image)
+    networks.find_some(model, model.details.preprocess_image(networks.image(HEIGHT, WIDTH))[None])
+    detector = Detector(fold_batch_norm(models.convert_model(model)))
+    return timed(lambda image: detector.detect([image], max_detections=None))
 
 
-def timed(model, preprocess_image):
+def timed(detect):
     picture = networks.image(HEIGHT, WIDTH)
-    return {
-        TIME: lambda: milliseconds(lambda: model.predict_on_batch(preprocess_image(picture)[None])),
-        MEMORY: peak_memory,
-    }
+    return {TIME: lambda: milliseconds(lambda: detect(picture)), MEMORY: peak_memory}
 
 
 def torchvision_measures(options):
@@ -37,6 +42,13 @@ def torchvision_measures(options):
 
     model = networks.torchvision_model(detections_per_img=300).eval()
     picture = networks.image(HEIGHT, WIDTH)
+    last = model.head.classification_head.cls_logits
+    with torch.inference_mode():
+        last.weight *= 1e-3
+        images, _ = model.transform([networks.torch_image(picture)])
+        features = list(model.backbone(images.tensors).values())
+        scores = model.head.classification_head(features).double().sigmoid().numpy()
+        last.weight *= networks.factor(scores, float(last.bias[0]))
 
     def detect():
         with torch.inference_mode():

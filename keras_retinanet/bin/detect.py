@@ -75,7 +75,8 @@ def main(argv: list[str] | None = None) -> None:
         raise ValueError(f"model not found: {options.model}")
     from keras_retinanet.bin import detect_output  # late: --help and mistakes need no cv2
 
-    common.quiet_tensorflow()
+    # Who gives the arguments may train in the same process.
+    common.quiet_tensorflow(weights_stay=argv is None)
     common.setup_gpu(options.gpu)
     start = time.perf_counter()
     detector = load_detector(options)

@@ -70,7 +70,8 @@ def main(args: list[str] | None = None) -> None:
     options = parse_args(args)
     if not os.path.exists(options.model):
         raise ValueError(f"model not found: {options.model}")
-    common.quiet_tensorflow()
+    # Who gives the arguments may train in the same process.
+    common.quiet_tensorflow(weights_stay=args is None)
     common.setup_gpu(options.gpu)
     model = load_model(options)
     generator = open_data(options, model)

@@ -2,6 +2,7 @@
 
 import glob
 import json
+import os
 import subprocess
 import sys
 import time
@@ -228,28 +229,52 @@ def test_copies_of_one_name_get_numbers_and_unwritable_formats_become_png():
     assert names == ["a.jpg", "a-2.jpg", "A-3.JPG", "scan.gif.png", "noextension.png"]
 
 
-# Keras 3.15 turns variables into arrays the old way when it saves a model.
-@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-def test_training_snapshot_is_converted_on_the_fly(folder, tmp_path):
-    names = ("circle", "square", "star")
+@pytest.fixture
+def snapshot(tmp_path):
+    """Write an untrained training snapshot whose scores differ from place to place."""
     training = models.backbone("mobilenet_v2").retinanet(num_classes=3)
     details = Details(
         "mobilenet_v2",
         3,
-        names,
+        ("circle", "square", "star"),
         normalisation="tf_rgb",
         image_min_side=64,
         image_max_side=96,
     )
     models.set_details(training, details)
-    path = tmp_path / "model.keras"
-    models.save_model(training, path)
-    code, report = run(folder, str(folder), "--score-threshold", "0")
+    head = training.get_layer("classification_submodel").get_layer("pyramid_classification")
+    kernel, bias = head.get_weights()
+    head.set_weights([30 * kernel, bias])
+    models.save_model(training, tmp_path / "model.keras")
+
+
+# Keras 3.15 turns variables into arrays the old way when it saves a model.
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_training_snapshot_is_converted_on_the_fly(folder, snapshot):
+    code, report = run(folder, str(folder), "--score-threshold", "0.001")
     assert code == 0
-    found = [detection for entry in report for detection in entry["detections"]]
-    assert found  # an untrained model scores all anchors about 0.01
-    assert all(detection["score"] < 0.05 for detection in found)
-    assert {detection["name"] for detection in found} <= set(names)
+    for entry in report:
+        assert entry["detections"]
+        assert {d["name"] for d in entry["detections"]} <= {"circle", "square", "star"}
+        scores = {d["score"] for d in entry["detections"]}
+        assert len(scores) > 10
+        assert min(scores) < 0.05  # less than a converted model keeps unless asked
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_the_command_finds_what_a_call_does(folder, snapshot, tmp_path):
+    """The command lets oneDNN keep the weights, which a call in this process must not."""
+    _, expected = run(folder, str(folder), "--score-threshold", "0.001")
+    assert "TF_ONEDNN_ASSUME_FROZEN_WEIGHTS" not in os.environ
+    report = tmp_path / "command.json"
+    command = [sys.executable, "-m", "keras_retinanet.bin.detect", str(tmp_path / "model.keras")]
+    command += [str(folder), "--score-threshold", "0.001", "--json", str(report)]
+    subprocess.run(command, check=True, capture_output=True)
+    for entry, there in zip(expected, json.loads(report.read_text()), strict=True):
+        best, best_there = entry["detections"][:20], there["detections"][:20]
+        for one, other in zip(best, best_there, strict=True):
+            assert other["score"] == pytest.approx(one["score"], abs=1e-5)
+            np.testing.assert_allclose(other["box"], one["box"], atol=1e-2)
 
 
 def test_help_is_quick():
