@@ -5,6 +5,7 @@ New memory comes from the system page by page, which takes time for each. For a 
 of 800x1333 either took about as long as making it.
 """
 
+import contextlib
 import weakref
 from collections import deque
 
@@ -12,8 +13,8 @@ import numpy as np
 
 ALIGNMENT = 64  # bytes; TensorFlow's `EIGEN_MAX_ALIGN_BYTES`
 _LARGE = 2**18  # bytes from which on memory is used again
-# Memory of large arrays that are gone; of batches that go one by one it is never much.
-_spare: deque[np.ndarray] = deque(maxlen=8)
+_MOST_SPARE = 2**28  # bytes
+_spare: deque[np.ndarray] = deque()  # memory of large arrays that are gone
 
 
 def empty(shape, dtype) -> np.ndarray:
@@ -51,8 +52,19 @@ def _memory(make, size) -> np.ndarray:
     # Arrays on this memory hold on to `user`, not to `block`: NumPy looks no further than an object
     # of another type.
     user = np.frombuffer(memoryview(block), "uint8")
-    weakref.finalize(user, _spare.append, block).atexit = False
+    weakref.finalize(user, _give_back, block).atexit = False
     return user
+
+
+def _give_back(block) -> None:
+    """Keep the memory of an array that is gone, and let go of the oldest where there is too much.
+
+    As in `_take`, other threads and other calls may come between any two lines.
+    """
+    _spare.append(block)
+    while sum(spare.size for spare in list(_spare)) > _MOST_SPARE:
+        with contextlib.suppress(IndexError):
+            _spare.popleft()
 
 
 def _take(size) -> np.ndarray | None:

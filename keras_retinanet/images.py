@@ -81,13 +81,12 @@ def _with_pillow(data) -> np.ndarray | None:
 
 def _is_cut_off(data) -> bool:
     """Return whether a JPEG or PNG file lacks its end; OpenCV would fill the rest with grey."""
-    content = data.tobytes()
-    if content.startswith(b"\xff\xd8"):
+    start, end = data[:4].tobytes(), data[-1024:].tobytes()
+    if start.startswith(b"\xff\xd8") and not end.endswith(b"\xff\xd9"):
         # An end marker before the last start of scan belongs to a thumbnail.
+        content = data.tobytes()
         return content.rfind(b"\xff\xd9") < content.rfind(b"\xff\xda")
-    if content.startswith(b"\x89PNG"):
-        return b"IEND" not in content[-1024:]
-    return False
+    return start == b"\x89PNG" and b"IEND" not in end
 
 
 def image_size(path) -> tuple[int, int]:

@@ -87,10 +87,15 @@ def test_a_tensor_keeps_its_memory():
     assert not tensor.numpy().any()
 
 
-def test_little_memory_is_kept():
+def test_little_memory_is_kept(monkeypatch):
     arrays = [aligned.empty(LARGE, "float32") for _ in range(30)]
+    size = arrays[0].nbytes + aligned.ALIGNMENT
+    monkeypatch.setattr(aligned, "_MOST_SPARE", 8 * size + size // 2)
     del arrays
     assert len(aligned._spare) == 8
+    huge = aligned.empty(9 * size, "uint8")
+    del huge  # more than may be kept
+    assert not aligned._spare
 
 
 def test_threads_do_not_share_memory():

@@ -239,6 +239,8 @@ class Generator(ReadingSet):
             transform: matrix `(3, 3)` in pixels; None means the next one of `transform_generator`,
                 and a random crop.
         """
+        if transform is None and self.transform_generator is None and self.random_crop is None:
+            return image, annotations
         parameters, window = self.transform_parameters, None
         if transform is None:
             transform = np.eye(3)

@@ -17,7 +17,7 @@ PHOTO_RATIO = 4 / 3  # of the longest side of most photos to the shortest
 
 def largest(images) -> tuple[int, ...]:
     """Return the greatest height, width and number of channels of images `(h, w, c)`."""
-    return tuple(int(side) for side in np.max([image.shape for image in images], axis=0))
+    return tuple(map(max, zip(*(image.shape for image in images), strict=True)))
 
 
 @functools.lru_cache
