@@ -13,7 +13,7 @@ import numpy as np
 
 ALIGNMENT = 64  # bytes; TensorFlow's `EIGEN_MAX_ALIGN_BYTES`
 _LARGE = 2**18  # bytes from which on memory is used again
-_MOST_SPARE = 2**28  # bytes
+_MOST_SPARE = 2**26  # bytes
 _spare: deque[np.ndarray] = deque()  # memory of large arrays that are gone
 
 
