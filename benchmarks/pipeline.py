@@ -23,6 +23,7 @@ def data(options, **kwargs):
 def new_measures(options):
     """Return measures of the throughput: images a second, and what a second worker adds."""
     from keras_retinanet.augmentation import random_transform_generator
+    from keras_retinanet.augmentation_settings import FLIPS
     from keras_retinanet.colour_effects import random_visual_effect_generator
 
     changes = {
@@ -31,6 +32,7 @@ def new_measures(options):
     }
     kinds = {
         "plain": data(options),
+        "flips, the default": data(options, **FLIPS.generator_arguments()),
         "--random-transform": data(options, **changes),
         "--cache ram": data(options, cache="ram"),
         "--pad-to-buckets": data(options, pad_to_buckets=True),

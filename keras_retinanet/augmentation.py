@@ -198,17 +198,30 @@ def apply_transform(matrix, image, params, *, size=None):
     Raises:
         ValueError: for an unknown fill mode or interpolation.
     """
+    interpolation, border_mode = params.cvInterpolation(), params.cvBorderMode()
+    whole = image.shape[1], image.shape[0]
+    flip = _flip_code(matrix, *whole)
+    if flip is not None and size in (None, whole):
+        return cv2.flip(image, flip)  # the same pixels, in a fortieth of the time
     # OpenCV puts the centre of the first pixel at 0, not at 0.5.
     matrix = np.linalg.multi_dot([translation((-0.5, -0.5)), matrix, translation((0.5, 0.5))])
     return cv2.warpAffine(
         image,
         matrix[:2],
-        dsize=size or (image.shape[1], image.shape[0]),
-        flags=params.cvInterpolation(),
-        borderMode=params.cvBorderMode(),
+        dsize=size or whole,
+        flags=interpolation,
+        borderMode=border_mode,
         # OpenCV takes a single number as the value of the first channel alone.
         borderValue=(params.cval,) * 4 if np.isscalar(params.cval) else tuple(params.cval),
     )
+
+
+def _flip_code(matrix, width, height) -> int | None:
+    """Return OpenCV's code of the flip about the middle that a matrix is; None for all others."""
+    codes = {(-1, 1): 1, (1, -1): 0, (-1, -1): -1}
+    (x, _, _), (_, y, _), _ = matrix
+    middle = [[x, 0, width if x < 0 else 0], [0, y, height if y < 0 else 0], [0, 0, 1]]
+    return codes.get((x, y)) if np.array_equal(matrix, middle) else None
 
 
 def transform_boxes(transform, boxes):

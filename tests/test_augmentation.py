@@ -111,6 +111,12 @@ def test_a_flip_is_an_exact_mirror_image(flips):
     found = augmentation.apply_transform(transform, image, TransformParameters())
     expected = image[:: -1 if flips[1] else 1, :: -1 if flips[0] else 1]
     np.testing.assert_array_equal(found, expected)
+    part = augmentation.apply_transform(transform, image, TransformParameters(), size=(5, 7))
+    np.testing.assert_array_equal(part, expected[:, :5])
+    shifted = augmentation.translation((2, 0)) @ transform
+    beside = augmentation.apply_transform(shifted, image, TransformParameters("constant"))
+    np.testing.assert_array_equal(beside[:, 2:], expected[:, :-2])
+    assert not beside[:, :2].any()
 
 
 STEPS = {
