@@ -2,6 +2,7 @@
 
 import os
 import warnings
+import zipfile
 
 import h5py
 import keras
@@ -103,6 +104,8 @@ def _load_with_keras(path, backbone_name, compile):
     """Return a model that Keras 3 wrote."""
     if not str(path).endswith(FORMATS):
         raise ValueError(f"{path}: expected a model whose name ends in {', '.join(FORMATS)}")
+    if _is_archive(path) and not zipfile.is_zipfile(path):
+        raise ValueError(f"{path}: expected a .keras file, got a damaged or truncated one")
     custom_objects = backbone(backbone_name).custom_objects
     try:
         return keras.models.load_model(path, custom_objects=custom_objects, compile=compile)
