@@ -25,12 +25,18 @@ def exits_cleanly(main):
             print("\ninterrupted", file=sys.stderr)
             sys.exit(130)
         except (ValueError, OSError) as error:
-            print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+            print(f"error: {_in_words(error)}", file=sys.stderr)
             sys.exit(2)
         finally:
             warnings.showwarning = show
 
     return wrapped
+
+
+def _in_words(error) -> str:
+    """Return an error's text on one line; of an OSError the file and what is wrong with it."""
+    named = isinstance(error, OSError) and error.filename and error.strerror
+    return " ".join((f"{error.filename}: {error.strerror}" if named else str(error)).split())
 
 
 def _show_warning(message, category, filename, lineno, file=None, line=None):
@@ -63,6 +69,9 @@ def quiet_tensorflow(op_threads: int | None = None, *, weights_stay: bool = Fals
     try:
         os.dup2(nothing, 2)
         import tensorflow  # noqa: F401
+        from absl import logging
+
+        logging.set_verbosity(logging.ERROR)  # Keras warns of each .h5 file through it
     finally:
         os.dup2(stderr, 2)
         os.close(nothing)
@@ -83,13 +92,16 @@ def setup_gpu(gpu_id: int | str | None) -> None:
         gpu_id: number of the GPU as nvidia-smi counts; "cpu" or -1 for none; None for all.
 
     Raises:
-        ValueError: if there is no such GPU.
+        ValueError: if there is no such GPU, or this is no number.
     """
     import tensorflow as tf
 
     gpus = tf.config.list_physical_devices("GPU")
     if gpu_id is not None:
-        number = -1 if str(gpu_id).lower() == "cpu" else int(gpu_id)
+        try:
+            number = -1 if str(gpu_id).lower() == "cpu" else int(gpu_id)
+        except ValueError as error:
+            raise ValueError(f"--gpu: expected a number or cpu, got {gpu_id!r}") from error
         if number >= len(gpus):
             raise ValueError(f"--gpu {gpu_id}: TensorFlow sees {len(gpus)} GPUs (counted from 0)")
         gpus = [gpus[number]] if number >= 0 else []

@@ -1,6 +1,7 @@
 """The options of `retinanet-train`."""
 
 import argparse
+import math
 import warnings
 
 from keras_retinanet.bin import augmentation_options, common, datasets
@@ -32,6 +33,12 @@ SHAPES_DEFAULTS = {
     # step took 135 ms instead of 175 on two cores.
     "op_threads": 1,
 }
+
+ABOVE_ZERO = (
+    *("batch_size", "epochs", "steps", "image_min_side", "image_max_side"),
+    *("lr", "optimizer_clipnorm", "workers", "max_queue_size"),
+)
+NOT_NEGATIVE = ("initial_epoch", "multi_gpu", "reduce_lr_patience", "seed")
 
 
 def add_options(parser) -> None:
@@ -191,10 +198,7 @@ def check_args(parsed_args) -> argparse.Namespace:
         ValueError: if they do not.
     """
     options = parsed_args
-    for name in ("batch_size", "epochs", "image_min_side", "image_max_side", "workers", "lr"):
-        if getattr(options, name) <= 0:
-            flag = "--" + name.replace("_", "-")
-            raise ValueError(f"{flag}: expected a number above 0, got {getattr(options, name)}")
+    _check_numbers(options)
     if options.epochs <= options.initial_epoch:
         raise ValueError(
             f"--epochs {options.epochs}: expected more than --initial-epoch {options.initial_epoch}"
@@ -214,3 +218,18 @@ def check_args(parsed_args) -> argparse.Namespace:
     if options.multiprocessing:
         warnings.warn("--multiprocessing has no effect: threads make the batches", stacklevel=2)
     return options
+
+
+def _check_numbers(options):
+    """Raise ValueError if an option that was given is out of its range."""
+    ranges = {
+        "above 0": (ABOVE_ZERO, lambda value: 0 < value < math.inf),
+        "of at least 0": (NOT_NEGATIVE, lambda value: value >= 0),
+        "between 0 and 1": (("reduce_lr_factor",), lambda value: 0 < value < 1),
+    }
+    for words, (names, fits) in ranges.items():
+        for name in names:
+            value = getattr(options, name)
+            if value is not None and not fits(value):
+                flag = "--" + name.replace("_", "-")
+                raise ValueError(f"{flag}: expected a number {words}, got {value}")

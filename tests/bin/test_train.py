@@ -152,6 +152,12 @@ def test_a_loss_that_is_no_number_stops_the_run(data_set, tmp_path, capsys):
     [
         (["--batch-size", "5"], "--batch-size 5: expected at most 4, the number of images"),
         (["--epochs", "0"], "--epochs: expected a number above 0"),
+        (["--steps", "0"], "--steps: expected a number above 0, got 0"),
+        (["--lr", "nan"], "--lr: expected a number above 0, got nan"),
+        (["--optimizer-clipnorm", "inf"], "--optimizer-clipnorm: expected a number above 0"),
+        (["--initial-epoch", "-1"], "--initial-epoch: expected a number of at least 0, got -1"),
+        (["--seed", "-1"], "--seed: expected a number of at least 0"),
+        (["--reduce-lr-factor", "1"], "--reduce-lr-factor: expected a number between 0 and 1"),
         (["--initial-epoch", "60"], "expected more than --initial-epoch 60"),
         (["--image-max-side", "10"], "--image-max-side: expected at least --image-min-side"),
         (["--multi-gpu", "2"], "add --multi-gpu-force"),
@@ -162,6 +168,7 @@ def test_a_loss_that_is_no_number_stops_the_run(data_set, tmp_path, capsys):
         (["--rotation", "5", "10"], "--rotation: expected two numbers, the least first, in"),
         (["--scale-range", "1", "2", "--no-resize"], "--scale-range: has no meaning with"),
         (["--gpu", "99"], "--gpu 99: TensorFlow sees"),
+        (["--gpu", "x"], "--gpu: expected a number or cpu, got 'x'"),
     ],
 )
 def test_bad_options_are_one_line(data_set, tmp_path, capsys, more, message):
