@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from keras_retinanet.augmentation_settings import FLIPS, KNOBS, STRONG, AugmentationSettings
+from keras_retinanet.bin.common import flag
 
 
 def add_options(parser) -> None:
@@ -23,11 +24,6 @@ def add_options(parser) -> None:
     for name, knob in KNOBS.items():
         ends = {"nargs": 2, "metavar": ("MIN", "MAX")} if knob.count == 2 else {"metavar": "X"}
         group.add_argument(flag(name), type=float, help=knob.help, **ends)
-
-
-def flag(name: str) -> str:
-    """Return the flag of a setting."""
-    return "--" + name.replace("_", "-")
 
 
 def given(options: argparse.Namespace) -> dict:

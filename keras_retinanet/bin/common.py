@@ -110,6 +110,11 @@ def setup_gpu(gpu_id: int | str | None) -> None:
         tf.config.experimental.set_memory_growth(device, True)
 
 
+def flag(name: str) -> str:
+    """Return the flag of an option."""
+    return "--" + name.replace("_", "-")
+
+
 def with_options(parser, add_options):
     """Add the options of `add_options(parser)` to a parser and return a parent for subparsers.
 

@@ -74,8 +74,9 @@ def parse_args(args: list[str] | None) -> argparse.Namespace:
         if getattr(options, name) is None:
             setattr(options, name, defaults[name])
         if getattr(options, name) < 1:
-            flag = "--" + name.replace("_", "-")
-            raise ValueError(f"{flag}: expected at least 1, got {getattr(options, name)}")
+            raise ValueError(
+                f"{common.flag(name)}: expected at least 1, got {getattr(options, name)}"
+            )
     if options.json and not options.check:
         raise ValueError("--json is for --check: add it")
     if options.json and os.path.isdir(options.json):

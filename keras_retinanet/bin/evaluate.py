@@ -51,17 +51,13 @@ def parse_args(args: list[str] | None) -> argparse.Namespace:
     for name in ("max_detections", "image_min_side", "image_max_side", "batch_size"):
         value = getattr(options, name)
         if value is not None and value < 1:
-            raise ValueError(f"{_flag(name)}: expected at least 1, got {value}")
+            raise ValueError(f"{common.flag(name)}: expected at least 1, got {value}")
     for name in ("score_threshold", "iou_threshold"):
         if not 0 <= getattr(options, name) <= 1:
-            raise ValueError(f"{_flag(name)}: expected 0 to 1, got {getattr(options, name)}")
+            raise ValueError(f"{common.flag(name)}: expected 0 to 1, got {getattr(options, name)}")
     if options.json and os.path.isdir(options.json):
         raise ValueError(f"--json {options.json}: expected a file, got a folder")
     return options
-
-
-def _flag(name: str) -> str:
-    return "--" + name.replace("_", "-")
 
 
 @common.exits_cleanly
@@ -88,7 +84,9 @@ def load_model(options: argparse.Namespace):
     if not models.is_training_model(model):
         for name in ("config", "convert_model"):
             if getattr(options, name):
-                warnings.warn(f"{_flag(name)} has no effect on a converted model", stacklevel=2)
+                warnings.warn(
+                    f"{common.flag(name)} has no effect on a converted model", stacklevel=2
+                )
     return model
 
 
@@ -105,7 +103,7 @@ def open_data(options: argparse.Namespace, model: object):
         given, known = getattr(options, name), getattr(details, name)
         sides[name] = known if given is None else given
         if given not in (None, known):
-            warnings.warn(f"{_flag(name)} {given}: trained with {known}", stacklevel=2)
+            warnings.warn(f"{common.flag(name)} {given}: trained with {known}", stacklevel=2)
     if options.no_resize and not details.no_resize:
         warnings.warn("--no-resize: trained with resized images", stacklevel=2)
     resizes = not (options.no_resize or (details.no_resize and options.image_min_side is None))

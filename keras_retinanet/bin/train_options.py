@@ -231,5 +231,4 @@ def _check_numbers(options):
         for name in names:
             value = getattr(options, name)
             if value is not None and not fits(value):
-                flag = "--" + name.replace("_", "-")
-                raise ValueError(f"{flag}: expected a number {words}, got {value}")
+                raise ValueError(f"{common.flag(name)}: expected a number {words}, got {value}")

@@ -56,6 +56,8 @@ def load_model(filepath, backbone_name="resnet50", *, compile=False):
         ValueError: if it is no model, is damaged, or holds links or external storage.
     """
     if _is_archive(filepath):
+        if not zipfile.is_zipfile(filepath):
+            raise ValueError(f"{filepath}: expected a .keras file, got a damaged or truncated one")
         model = _load_with_keras(filepath, backbone_name, compile)
     else:
         with open_hdf5(filepath) as file:
@@ -104,8 +106,6 @@ def _load_with_keras(path, backbone_name, compile):
     """Return a model that Keras 3 wrote."""
     if not str(path).endswith(FORMATS):
         raise ValueError(f"{path}: expected a model whose name ends in {', '.join(FORMATS)}")
-    if _is_archive(path) and not zipfile.is_zipfile(path):
-        raise ValueError(f"{path}: expected a .keras file, got a damaged or truncated one")
     custom_objects = backbone(backbone_name).custom_objects
     try:
         return keras.models.load_model(path, custom_objects=custom_objects, compile=compile)
