@@ -29,25 +29,7 @@ def old_or_new(old):
             import legacy  # noqa: F401
     from keras_retinanet import models
 
-    model = models.backbone("resnet50").retinanet(num_classes=CLASSES)
-    if not old:
-        start_heads_as_others(model)
-    return model
-
-
-def start_heads_as_others(model):
-    """Draw the heads as the other packages do: no score of a new network is above the threshold.
-
-    As this package starts them, millions are, which no trained network has to filter.
-    """
-    import numpy as np
-
-    rng = np.random.default_rng(0)
-    for head in ("classification_submodel", "regression_submodel"):
-        for layer in model.get_layer(head).layers:
-            if layer.weights:
-                kernel, bias = layer.get_weights()
-                layer.set_weights([rng.normal(0, 0.01, kernel.shape), bias])
+    return models.backbone("resnet50").retinanet(num_classes=CLASSES)
 
 
 def find_some(model, batch):

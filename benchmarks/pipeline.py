@@ -52,7 +52,7 @@ def new_measures(options):
 
 
 def images_a_second(generator, workers) -> float:
-    """Return how many images a second an empty loop of TensorFlow, which is no Python, gets."""
+    """Return how many images a second an empty loop gets; TensorFlow runs it, as it runs `fit`."""
     import numpy as np
 
     from keras_retinanet.preprocessing import pipeline
