@@ -28,26 +28,61 @@ def focal(alpha=0.25, gamma=2.0, cutoff=0.5):
 
     def _focal(y_true, y_pred):
         y_true, y_pred = ops.cast(y_true, "float32"), ops.cast(y_pred, "float32")
-        # Without the margin the gradient of a certain prediction is infinite.
-        margin = keras.config.epsilon()
-        probability = ops.clip(y_pred, margin, 1 - margin)
-        opposite = 1 - probability
-        if y_true.shape[-1] == 1 and y_pred.shape[-1] is not None:
-            state = ops.minimum(y_true, 1.0)
+        compact = y_true.shape[-1] == 1 and y_pred.shape[-1] is not None
+        state = ops.minimum(y_true, 1.0) if compact else y_true[..., -1:]
+        counted = ops.cast(state != -1, "float32") / _positives(state)
+        if compact:
             present = y_true == ops.arange(1, y_pred.shape[-1] + 1, dtype="float32")
-            cross_entropy = -ops.log(ops.where(present, probability, opposite))
-        else:
-            labels, state = y_true[..., :-1], y_true[..., -1:]
-            present = labels > cutoff
-            cross_entropy = ops.binary_crossentropy(labels, probability)
-        weight = ops.where(present, opposite, probability) ** gamma
+            return _focal_of_classes(present, y_pred, counted, alpha, gamma)
+        labels, probability = y_true[..., :-1], _within_margin(y_pred)
+        present = labels > cutoff
+        weight = ops.where(present, 1 - probability, probability) ** gamma
         if alpha is not None:
             weight = weight * ops.where(present, alpha, 1 - alpha)
-        values = ops.sum(weight * cross_entropy, axis=-1, keepdims=True)
-        counted = ops.cast(state != -1, "float32")
-        return ops.sum(values * counted) / _positives(state)
+        return ops.sum(counted * weight * ops.binary_crossentropy(labels, probability))
 
     return _focal
+
+
+def _focal_of_classes(present, y_pred, counted, alpha, gamma):
+    """Return the focal loss of classes that are present or not, with the gradient written out.
+
+    The tensors are large, and what takes time is reading and writing them: this does it two thirds
+    as often as Keras's derivative of the same formula.
+
+    Args:
+        present: bool `(B, N, C)`.
+        y_pred: probabilities `(B, N, C)`.
+        counted: factor on each anchor, `(B, N, 1)`.
+        alpha: as of `focal`.
+        gamma: as of `focal`.
+    """
+    if_present, if_absent = (1, 1) if alpha is None else (alpha, 1 - alpha)
+
+    @ops.custom_gradient
+    def loss(y_pred):
+        probability = _within_margin(y_pred)
+        opposite = 1 - probability
+        p_t = ops.where(present, probability, opposite)
+        rest = ops.where(present, opposite, probability)
+        log = ops.log(p_t)
+        factor = ops.where(present, -if_present * counted, -if_absent * counted)
+        factor = factor * rest ** (gamma - 1.0)
+
+        def gradient(upstream):
+            slope = upstream * factor * (rest / p_t - gamma * log)
+            slope = ops.where(present, slope, -slope)
+            return ops.where(y_pred == probability, slope, 0.0)
+
+        return ops.sum(factor * rest * log), gradient
+
+    return loss(y_pred)
+
+
+def _within_margin(probability):
+    """Return probabilities that are neither 0 nor 1, where the gradient would be infinite."""
+    margin = keras.config.epsilon()
+    return ops.clip(probability, margin, 1 - margin)
 
 
 def smooth_l1(sigma=3.0):
