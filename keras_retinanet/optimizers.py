@@ -6,10 +6,10 @@ import tensorflow as tf
 
 @keras.saving.register_keras_serializable(package="keras_retinanet")
 class Adam(keras.optimizers.Adam):
-    """Keras's Adam, with one operation of TensorFlow for each tensor of weights.
+    """Keras's Adam, with few operations of TensorFlow for each tensor of weights.
 
-    Keras has a dozen, each of which reads and writes the whole tensor, in time that a CPU spends
-    waiting for memory. Numbers, arguments and state are Keras's
+    Keras has a dozen, and more to clip gradients, each of which reads and writes the whole tensor,
+    in time that a CPU spends waiting for memory. Numbers, arguments and state are Keras's
     (Kingma and Ba 2014, https://arxiv.org/abs/1412.6980, with epsilon as in their section 2).
     """
 
@@ -33,3 +33,10 @@ class Adam(keras.optimizers.Adam):
             epsilon=tf.cast(self.epsilon, variable.dtype),
             grad=tf.cast(gradient, variable.dtype),
         )
+
+    def _clip_by_norm(self, values, axes=None):
+        """Return a gradient shortened to `clipnorm` if it is longer."""
+        if axes is not None or isinstance(values, tf.IndexedSlices):
+            return super()._clip_by_norm(values, axes)
+        norm = tf.sqrt(2 * tf.nn.l2_loss(values))
+        return values * (self.clipnorm / tf.maximum(norm, self.clipnorm))

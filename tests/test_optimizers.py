@@ -22,7 +22,13 @@ def after_steps(optimizer, steps=5, sparse=False):
 
 @pytest.mark.parametrize(
     ("settings", "sparse"),
-    [({}, False), (SETTINGS, False), ({"amsgrad": True}, False), ({}, True)],
+    [
+        ({}, False),
+        (SETTINGS, False),
+        ({"amsgrad": True}, False),
+        ({}, True),
+        (SETTINGS, True),
+    ],
 )
 def test_is_the_adam_of_keras(settings, sparse):
     rate = keras.optimizers.schedules.CosineDecay(0.1, 10)
