@@ -6,8 +6,10 @@ of 800x1333 either took about as long as making it.
 """
 
 import contextlib
+import math
 import weakref
 from collections import deque
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -17,12 +19,12 @@ _MOST_SPARE = 2**26  # bytes
 _spare: deque[np.ndarray] = deque()  # memory of large arrays that are gone
 
 
-def empty(shape, dtype) -> np.ndarray:
+def empty(shape: Sequence[int], dtype) -> np.ndarray:
     """Return an aligned array whose values are not set."""
     return _aligned(np.empty, shape, dtype)
 
 
-def zeros(shape, dtype) -> np.ndarray:
+def zeros(shape: Sequence[int], dtype) -> np.ndarray:
     """Return an aligned array of zeros."""
     return _aligned(np.zeros, shape, dtype)
 
@@ -34,7 +36,7 @@ def is_aligned(array) -> bool:
 
 def _aligned(make, shape, dtype):
     dtype = np.dtype(dtype)
-    size = int(np.prod(shape)) * dtype.itemsize
+    size = math.prod(shape) * dtype.itemsize
     memory = _memory(make, size + ALIGNMENT)
     start = -memory.ctypes.data % ALIGNMENT
     return memory[start : start + size].view(dtype).reshape(shape)

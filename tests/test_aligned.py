@@ -42,7 +42,7 @@ def test_only_whole_arrays_from_the_right_byte_on_are_aligned():
 
 @pytest.mark.parametrize("start", [0, 1])
 def test_tensorflow_takes_over_what_is_aligned_and_copies_the_rest(start):
-    array = aligned.zeros(1 << 20, "float32")[start:]
+    array = aligned.zeros((1 << 20,), "float32")[start:]
 
     def elements():
         yield array
@@ -58,9 +58,9 @@ def test_memory_is_used_again_by_arrays_of_about_the_size():
     first = aligned.empty(LARGE, "float32")
     place = first.ctypes.data
     del first
-    small, larger, huge = (aligned.empty(size, "float32") for size in (1000, 361300, 240000))
+    small, larger, huge = (aligned.empty((size,), "float32") for size in (1000, 361300, 240000))
     assert place not in {array.ctypes.data for array in (small, larger, huge)}
-    again = aligned.empty(361000, "float32")
+    again = aligned.empty((361000,), "float32")
     assert again.ctypes.data == place
 
 
@@ -93,7 +93,7 @@ def test_little_memory_is_kept(monkeypatch):
     monkeypatch.setattr(aligned, "_MOST_SPARE", 8 * size + size // 2)
     del arrays
     assert len(aligned._spare) == 8
-    huge = aligned.empty(9 * size, "uint8")
+    huge = aligned.empty((9 * size,), "uint8")
     del huge  # more than may be kept
     assert not aligned._spare
 
