@@ -38,15 +38,20 @@ def test_losses_of_targets_in_half_the_bytes():
     )
 
 
-def test_both_forms_have_the_same_gradient():
+@pytest.mark.parametrize("gamma", [0, 0.5, 1, 2])
+@pytest.mark.parametrize("alpha", [None, 0.25, 0.6])
+def test_both_forms_have_the_same_gradient(alpha, gamma):
+    probabilities = PROBABILITIES.copy()
+    probabilities[:, ::5] = [0.0, 1e-7, 0.5]
+    probabilities[:, 1::5] = [1.0, 1 - 1e-7, 1e-30]
     found = []
     for labels in (COMPACT[1], DENSE[1]):
-        prediction = tf.constant(PROBABILITIES)
+        prediction = tf.constant(probabilities)
         with tf.GradientTape() as tape:
             tape.watch(prediction)
-            loss = losses.focal()(labels, prediction)
+            loss = 3 * losses.focal(alpha=alpha, gamma=gamma)(labels, prediction)
         found.append(tape.gradient(loss, prediction))
-    np.testing.assert_allclose(*found, rtol=1e-5, atol=1e-9)
+    np.testing.assert_allclose(*found, rtol=1e-5, atol=1e-7)
 
 
 def one(state, probability, **knobs):
