@@ -12,10 +12,10 @@ SMALL = {"image_min_side": 256, "image_max_side": 426}  # for `fit` on a CPU
 def new_measures(options):
     """Return measures of the memory in epochs 2 to 6, in epochs 16 to 20, and how it grows.
 
-    Of one epoch it says little: it varies by 3 %, with the batches that happen to wait.
+    One epoch alone says little: its peak varies by 3 %, with the batches that happen to wait.
     """
     measures, found = {}, {}
-    for name, run in (("pipeline", alone), ("fit", fitting)):
+    for name, run in (("memory of the pipeline", alone), ("memory of fit", fitting)):
 
         def early(name=name, run=run):
             peaks = run(options)
