@@ -51,7 +51,7 @@ def test_both_forms_have_the_same_gradient(alpha, gamma):
             tape.watch(prediction)
             loss = 3 * losses.focal(alpha=alpha, gamma=gamma)(labels, prediction)
         found.append(tape.gradient(loss, prediction))
-    np.testing.assert_allclose(*found, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(*found, rtol=1e-5, atol=1e-9)
 
 
 def one(state, probability, **knobs):
