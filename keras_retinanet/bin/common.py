@@ -2,11 +2,22 @@
 
 import argparse
 import functools
+import math
 import os
 import sys
 import warnings
+from collections.abc import Iterable
 
 from keras_retinanet.machine import cores
+
+# Ranges of options, by the words for them in errors.
+RANGES = {
+    "at least 1": lambda value: value >= 1,
+    "0 to 1": lambda value: 0 <= value <= 1,
+    "a number above 0": lambda value: 0 < value < math.inf,
+    "a number of at least 0": lambda value: value >= 0,
+    "a number between 0 and 1": lambda value: 0 < value < 1,
+}
 
 
 def exits_cleanly(main):
@@ -113,6 +124,20 @@ def setup_gpu(gpu_id: int | str | None) -> None:
 def flag(name: str) -> str:
     """Return the flag of an option."""
     return "--" + name.replace("_", "-")
+
+
+def check_range(options: argparse.Namespace, words: str, names: Iterable[str]) -> None:
+    """Raise ValueError, naming the flag, if an option that was given is out of a range.
+
+    Args:
+        options: the parsed options.
+        words: a key of `RANGES`.
+        names: names of options; one that is None was not given.
+    """
+    for name in names:
+        value = getattr(options, name)
+        if value is not None and not RANGES[words](value):
+            raise ValueError(f"{flag(name)}: expected {words}, got {value}")
 
 
 def with_options(parser, add_options):

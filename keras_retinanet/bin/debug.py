@@ -73,10 +73,7 @@ def parse_args(args: list[str] | None) -> argparse.Namespace:
     for name in ("image_min_side", "image_max_side"):
         if getattr(options, name) is None:
             setattr(options, name, defaults[name])
-        if getattr(options, name) < 1:
-            raise ValueError(
-                f"{common.flag(name)}: expected at least 1, got {getattr(options, name)}"
-            )
+    common.check_range(options, "at least 1", ("image_min_side", "image_max_side"))
     if options.json and not options.check:
         raise ValueError("--json is for --check: add it")
     if options.json and os.path.isdir(options.json):

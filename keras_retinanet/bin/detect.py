@@ -53,12 +53,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
-    if not 0 <= options.score_threshold <= 1:
-        parser.error(f"--score-threshold: expected 0 to 1, got {options.score_threshold}")
-    for name in ("batch_size", "image_min_side", "image_max_side"):
-        value = getattr(options, name)
-        if value is not None and value < 1:
-            parser.error(f"--{name.replace('_', '-')}: expected at least 1, got {value}")
+    try:
+        common.check_range(options, "0 to 1", ["score_threshold"])
+        common.check_range(
+            options, "at least 1", ["batch_size", "image_min_side", "image_max_side"]
+        )
+    except ValueError as error:
+        parser.error(str(error))
 
 
 @common.exits_cleanly

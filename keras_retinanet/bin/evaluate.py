@@ -48,13 +48,9 @@ def parse_args(args: list[str] | None) -> argparse.Namespace:
     model = ("model", "training snapshot or converted model, .keras or .h5")
     datasets.add_dataset_parsers(parser, [parent], "evaluate", [model])
     options = parser.parse_args(args)
-    for name in ("max_detections", "image_min_side", "image_max_side", "batch_size"):
-        value = getattr(options, name)
-        if value is not None and value < 1:
-            raise ValueError(f"{common.flag(name)}: expected at least 1, got {value}")
-    for name in ("score_threshold", "iou_threshold"):
-        if not 0 <= getattr(options, name) <= 1:
-            raise ValueError(f"{common.flag(name)}: expected 0 to 1, got {getattr(options, name)}")
+    counts = ("max_detections", "image_min_side", "image_max_side", "batch_size")
+    common.check_range(options, "at least 1", counts)
+    common.check_range(options, "0 to 1", ("score_threshold", "iou_threshold"))
     if options.json and os.path.isdir(options.json):
         raise ValueError(f"--json {options.json}: expected a file, got a folder")
     return options

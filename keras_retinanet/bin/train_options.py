@@ -1,7 +1,6 @@
 """The options of `retinanet-train`."""
 
 import argparse
-import math
 import warnings
 
 from keras_retinanet.bin import augmentation_options, common, datasets
@@ -198,7 +197,9 @@ def check_args(parsed_args) -> argparse.Namespace:
         ValueError: if they do not.
     """
     options = parsed_args
-    _check_numbers(options)
+    common.check_range(options, "a number above 0", ABOVE_ZERO)
+    common.check_range(options, "a number of at least 0", NOT_NEGATIVE)
+    common.check_range(options, "a number between 0 and 1", ["reduce_lr_factor"])
     if options.epochs <= options.initial_epoch:
         raise ValueError(
             f"--epochs {options.epochs}: expected more than --initial-epoch {options.initial_epoch}"
@@ -218,17 +219,3 @@ def check_args(parsed_args) -> argparse.Namespace:
     if options.multiprocessing:
         warnings.warn("--multiprocessing has no effect: threads make the batches", stacklevel=2)
     return options
-
-
-def _check_numbers(options):
-    """Raise ValueError if an option that was given is out of its range."""
-    ranges = {
-        "above 0": (ABOVE_ZERO, lambda value: 0 < value < math.inf),
-        "of at least 0": (NOT_NEGATIVE, lambda value: value >= 0),
-        "between 0 and 1": (("reduce_lr_factor",), lambda value: 0 < value < 1),
-    }
-    for words, (names, fits) in ranges.items():
-        for name in names:
-            value = getattr(options, name)
-            if value is not None and not fits(value):
-                raise ValueError(f"{common.flag(name)}: expected a number {words}, got {value}")
