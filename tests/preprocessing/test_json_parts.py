@@ -66,7 +66,9 @@ def test_what_is_malformed_is_refused(tmp_path, monkeypatch, size, text):
     monkeypatch.setattr(parts_module, "_PART", size)
     path = tmp_path / "a.json"
     path.write_text(text)
-    with pytest.raises(ValueError, match=r"xpect|control|delimiter|Extra"):
+    # Python 3.13 has words of its own for the comma.
+    words = r"xpect|Illegal trailing comma" if ", ]" in text else r"xpect|control|delimiter|Extra"
+    with pytest.raises(ValueError, match=words):
         list(json_parts(path, ("images",)))
 
 
