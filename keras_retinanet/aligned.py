@@ -5,10 +5,8 @@ New memory comes from the system page by page, which takes time for each. For a 
 of 800x1333 either took about as long as making it.
 """
 
-import contextlib
 import math
 import weakref
-from collections import deque
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,7 +14,7 @@ import numpy as np
 ALIGNMENT = 64  # bytes; TensorFlow's `EIGEN_MAX_ALIGN_BYTES`
 _LARGE = 2**18  # bytes from which on memory is used again
 _MOST_SPARE = 2**26  # bytes
-_spare: deque[np.ndarray] = deque()  # memory of large arrays that are gone
+_spare: dict[int, np.ndarray] = {}  # by `id`: memory of large arrays that are gone, the last last
 
 
 def empty(shape: Sequence[int], dtype) -> np.ndarray:
@@ -63,24 +61,24 @@ def _give_back(block) -> None:
 
     As in `_take`, other threads and other calls may come between any two lines.
     """
-    _spare.append(block)
-    while sum(spare.size for spare in list(_spare)) > _MOST_SPARE:
-        with contextlib.suppress(IndexError):
-            _spare.popleft()
+    _spare[id(block)] = block
+    blocks = list(_spare.values())
+    excess = sum(spare.size for spare in blocks) - _MOST_SPARE
+    for oldest in blocks:
+        if excess <= 0:
+            return
+        if _spare.pop(id(oldest), None) is not None:
+            excess -= oldest.size
 
 
 def _take(size) -> np.ndarray | None:
     """Return spare memory of at least `size` bytes, but not far more; None if there is none.
 
-    Other threads take and return some meanwhile, and so may this one, when Python collects garbage:
-    hence no lock, and only operations that are whole.
+    It is what was given back last, which may still be in the processor's cache. Other threads take
+    and return some meanwhile, and so may this one, when Python collects garbage: hence no lock, and
+    only operations that are whole.
     """
-    for _ in range(len(_spare)):
-        try:
-            block = _spare.pop()  # the last one may still be in the processor's cache
-        except IndexError:
-            return None
-        if size <= block.size <= 1.5 * size:
+    for block in reversed(list(_spare.values())):
+        if size <= block.size <= 1.5 * size and _spare.pop(id(block), None) is not None:
             return block
-        _spare.appendleft(block)
     return None

@@ -64,6 +64,17 @@ def test_memory_is_used_again_by_arrays_of_about_the_size():
     assert again.ctypes.data == place
 
 
+def test_memory_that_was_in_use_last_is_used_first():
+    first, huge, last = (aligned.empty((size,), "uint8") for size in (400_000, 900_000, 420_000))
+    places = {array.ctypes.data for array in (first, huge)}, last.ctypes.data
+    del first, last, huge
+    other = aligned.empty((2_000_000,), "uint8")  # for which none of them will do
+    again = [aligned.empty((390_000,), "uint8") for _ in range(2)]
+    assert again[0].ctypes.data == places[1]
+    assert again[1].ctypes.data in places[0]
+    assert other.ctypes.data not in {places[1], *places[0]}
+
+
 @pytest.mark.parametrize(
     "part", [lambda a: a[0, 5:], lambda a: a.T, lambda a: a.view("uint8")[..., 1:], memoryview]
 )
