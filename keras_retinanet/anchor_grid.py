@@ -3,6 +3,7 @@
 An 800x1333 image has 200,700 anchors; a few hundred of them overlap a box enough to matter.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,8 @@ class Level:
         sides: width and height of the anchors of a cell, `(A, 2)`.
         x: x of the anchors' centres, `(C, A)`.
         y: y of the anchors' centres, `(R, A)`.
+        right: the greatest x.
+        bottom: the greatest y.
     """
 
     start: int
@@ -29,6 +32,8 @@ class Level:
     sides: np.ndarray
     x: np.ndarray
     y: np.ndarray
+    right: float
+    bottom: float
 
     @classmethod
     def of(cls, anchors, start, stride) -> "Level":
@@ -36,14 +41,18 @@ class Level:
         row, column = anchors[0], anchors[:, 0]
         sides = anchors[0, 0, :, 2:] - anchors[0, 0, :, :2]
         x, y = (row[..., 0] + row[..., 2]) / 2, (column[..., 1] + column[..., 3]) / 2
-        return cls(start, stride, sides, x, y)
+        return cls(start, stride, sides, x, y, float(x.max()), float(y.max()))
 
-    def outside(self, height, width) -> np.ndarray:
-        """Return the indices of anchors centred right of or below an image of this size."""
-        rows, columns = self.y >= height, self.x >= width
-        if not rows.any() and not columns.any():
-            return np.zeros(0, int)
-        return self.start + np.flatnonzero(rows[:, None] | columns)
+    def outside(self, height, width) -> Iterator[np.ndarray]:
+        """Give the indices of anchors below an image of this size, and of those right of it."""
+        kinds, columns, rows = len(self.sides), len(self.x), len(self.y)
+        if self.bottom >= height:
+            row, kind = np.divmod(np.flatnonzero(self.y >= height), kinds)
+            first = self.start + row * columns * kinds + kind
+            yield (first[:, None] + np.arange(columns) * kinds).ravel()
+        if self.right >= width:
+            first = self.start + np.flatnonzero(self.x >= width)
+            yield (first[:, None] + np.arange(rows) * columns * kinds).ravel()
 
 
 class Grid:
@@ -68,12 +77,14 @@ class Grid:
         # The K kinds of anchors: each shape on each level.
         self._starts = self._per_kind(lambda level: level.start + np.arange(len(level.sides)))
         self._strides = self._per_kind(lambda level: level.stride)
-        self._steps = self._per_kind(lambda level: len(level.sides))
-        self._cells = [
-            self._per_kind(lambda level: len(level.x)),
-            self._per_kind(lambda level: len(level.y)),
-        ]
-        self._sides = [self._per_kind(lambda level, i=i: level.sides[:, i]) for i in range(2)]
+        self._steps = self._per_kind(lambda level: len(level.sides))  # to the next column
+        self._pitches = self._per_kind(lambda level: level.x.size)  # to the next row
+        self._cells = np.stack(
+            [self._per_kind(lambda level: len(level.x)), self._per_kind(lambda level: len(level.y))]
+        )
+        self._sides = np.stack(
+            [self._per_kind(lambda level, i=i: level.sides[:, i]) for i in range(2)]
+        )
 
     def _per_kind(self, value):
         """Return a number of each kind `(K,)` from what a function says of its level."""
@@ -81,9 +92,12 @@ class Grid:
         return np.concatenate(parts) if parts else np.zeros(0, int)
 
     def outside(self, image_shape) -> np.ndarray:
-        """Return the indices of anchors centred right of or below an image `(h, w, ...)`."""
+        """Return the indices of anchors centred right of or below an image `(h, w, ...)`.
+
+        They do not rise, and those of anchors both right of and below it come twice.
+        """
         height, width = image_shape[:2]
-        parts = [level.outside(height, width) for level in self.levels]
+        parts = [part for level in self.levels for part in level.outside(height, width)]
         return np.concatenate([np.zeros(0, int), *parts])
 
     def near(self, bboxes, overlap):
@@ -107,34 +121,28 @@ class Grid:
         return anchors, index[owners]
 
     def _windows(self, bboxes, sides, overlap):
-        """Return first column and row, and number of columns and rows: int arrays `(n, K)`."""
-        centres = (bboxes[:, :2] + bboxes[:, 2:]) / 2
-        shorter = [np.minimum(sides[:, i, None], self._sides[i]) for i in range(2)]
-        areas = sides.prod(axis=1)[:, None] + self._sides[0] * self._sides[1]
-        shared = overlap / (1 + overlap) * areas
-        firsts, counts = [], []
-        for i in range(2):
-            least = shared / shorter[1 - i]  # of the shared area's side
-            reach = (sides[:, i, None] + self._sides[i]) / 2 - least
-            low = (centres[:, i, None] - reach) / self._strides - 0.5 - SLACK
-            high = (centres[:, i, None] + reach) / self._strides - 0.5 + SLACK
-            first = np.clip(np.ceil(low), 0, self._cells[i])
-            count = np.clip(np.floor(high) + 1, 0, self._cells[i]) - first
-            count[(count < 0) | (least > shorter[i] * (1 + SLACK))] = 0
-            firsts.append(first.astype(int))
-            counts.append(count.astype(int))
-        return firsts, counts
+        """Return first column and row, and number of columns and rows: int arrays `(2, n, K)`."""
+        centres = ((bboxes[:, :2] + bboxes[:, 2:]) / 2).T[..., None]
+        areas = sides.prod(axis=1)[:, None] + self._sides.prod(axis=0)
+        sides = sides.T[..., None]
+        shorter = np.minimum(sides, self._sides[:, None])
+        least = overlap / (1 + overlap) * areas / shorter[::-1]  # of the shared area's sides
+        reach = (sides + self._sides[:, None]) / 2 - least
+        cells, middle = self._cells[:, None], centres / self._strides - 0.5
+        reach = reach / self._strides + SLACK
+        first = np.minimum(np.maximum(np.ceil(middle - reach), 0), cells)
+        count = np.minimum(np.floor(middle + reach) + 1, cells) - first
+        count[(count < 0) | (least > shorter * (1 + SLACK))] = 0
+        return first.astype(int), count.astype(int)
 
     def _spread(self, firsts, counts):
-        """Return the anchor and the box of each cell of the windows."""
+        """Return the anchor and the box of each cell of the windows, box by box."""
         sizes = counts[0] * counts[1]
-        boxes, kinds = np.nonzero(sizes)
-        sizes = sizes[boxes, kinds]
+        corners = self._starts + firsts[1] * self._pitches + firsts[0] * self._steps
+        boxes, kinds = found = np.nonzero(sizes)
+        sizes = sizes[found]
         window = np.repeat(np.arange(len(sizes)), sizes)
         place = np.arange(len(window)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-        row, column = np.divmod(place, counts[0][boxes, kinds][window])
-        row += firsts[1][boxes, kinds][window]
-        column += firsts[0][boxes, kinds][window]
-        kinds = kinds[window]
-        cells = row * self._cells[0][kinds] + column
-        return self._starts[kinds] + cells * self._steps[kinds], boxes[window]
+        row, column = np.divmod(place, counts[0][found][window])
+        pitches, steps = self._pitches[kinds][window], self._steps[kinds][window]
+        return corners[found][window] + row * pitches + column * steps, boxes[window]

@@ -93,8 +93,8 @@ def guess_shapes(image_shape, pyramid_levels):
 
     Every stride-2 layer of the networks here rounds up, so level p has `ceil(side / 2**p)` cells.
     """
-    sides = np.array(image_shape[:2])
-    return [(sides + 2**level - 1) // 2**level for level in pyramid_levels]
+    steps = 2 ** np.array(pyramid_levels)[:, None]
+    return list((np.array(image_shape[:2]) + steps - 1) // steps)
 
 
 def layer_shapes(image_shape, model) -> dict:

@@ -48,23 +48,34 @@ def anchor_targets_compact(
         ValueError: if the lists differ in length, are empty, or an annotation lacks a key.
     """
     _check_groups(image_group, annotations_group)
+    found = [
+        _learning_and_ignored(anchors, image.shape, annotations, negative_overlap, positive_overlap)
+        for image, annotations in zip(image_group, annotations_group, strict=True)
+    ]
+    # Only now: zeroing megabytes empties the processor's cache.
     regression, classification = (
         aligned.zeros((len(image_group), len(anchors), width), dtype)
         for width, dtype in zip((5, 1), dtypes, strict=True)
     )
-    for i, (image, annotations) in enumerate(zip(image_group, annotations_group, strict=True)):
-        bboxes, labels = annotations["bboxes"], np.asarray(annotations["labels"])
-        positive, assigned, ignored = match(anchors, bboxes, negative_overlap, positive_overlap)
-        inside = ~_centre_outside(anchors[positive], image.shape)
-        positive, assigned = positive[inside], assigned[inside]
-        ignored = np.concatenate([ignored, _outside(anchors, image.shape)])
+    for i, (positive, offsets, classes, ignored) in enumerate(found):
         regression[i, ignored, 4] = classification[i, ignored, 0] = IGNORE
-        if len(positive):
-            offsets = boxes.encode(anchors[positive], np.asarray(bboxes)[assigned])
-            regression[i, positive, :4] = offsets
-            regression[i, positive, 4] = POSITIVE
-            classification[i, positive, 0] = labels[assigned] + 1
+        regression[i, positive, :4] = offsets
+        regression[i, positive, 4] = POSITIVE
+        classification[i, positive, 0] = classes
     return regression, classification
+
+
+def _learning_and_ignored(anchors, image_shape, annotations, negative_overlap, positive_overlap):
+    """Return the indices of an image's positive anchors, their targets, and the ignored anchors."""
+    bboxes, labels = np.asarray(annotations["bboxes"]), np.asarray(annotations["labels"])
+    positive, assigned, ignored = match(anchors, bboxes, negative_overlap, positive_overlap)
+    inside = ~_centre_outside(anchors[positive], image_shape)
+    positive, assigned = positive[inside], assigned[inside]
+    ignored = np.concatenate([ignored, _outside(anchors, image_shape)])
+    if not len(positive):
+        return positive, 0, 0, ignored
+    offsets = boxes.encode(anchors[positive], bboxes[assigned])
+    return positive, offsets, labels[assigned] + 1, ignored
 
 
 def anchor_targets_bbox(
@@ -164,10 +175,12 @@ def _best_boxes(grid, bboxes, least):
     overlaps = boxes.iou_of_pairs(grid.anchors[candidates], bboxes[owners])
     enough = overlaps >= least
     candidates, owners, overlaps = candidates[enough], owners[enough], overlaps[enough]
-    order = np.lexsort((owners, -overlaps, candidates))  # of equal overlaps the first box
-    _, first = np.unique(candidates[order], return_index=True)
-    chosen = order[first]
-    return candidates[chosen], owners[chosen], overlaps[chosen]
+    # Of equal overlaps the first box: pairs come box by box, and the sort is stable.
+    order = np.lexsort((-overlaps, candidates))
+    candidates = candidates[order]
+    first = np.ones(len(order), bool)
+    first[1:] = candidates[1:] != candidates[:-1]
+    return candidates[first], owners[order[first]], overlaps[order[first]]
 
 
 def positive_anchors(anchors, bboxes):
