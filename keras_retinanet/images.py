@@ -39,13 +39,15 @@ def read_image_bgr(path) -> np.ndarray:
         OSError: if the file cannot be opened.
         ValueError: naming the file, if it is empty, no image, damaged, or cut off in the middle.
     """
-    data = np.fromfile(path, "uint8")
-    if not data.size:
+    # Unbuffered, for few calls of the system: between them other threads would get Python's lock.
+    with open(path, "rb", buffering=0) as file:
+        data = file.read()
+    if not data:
         raise ValueError(f"{path}: expected an image, got an empty file")
     if _is_cut_off(data):
         raise ValueError(f"{path}: the image is cut off in the middle")
     decoders = [_with_opencv, _with_pillow]
-    if data[:4].tobytes().startswith(_PILLOW_FIRST):
+    if data.startswith(_PILLOW_FIRST):
         decoders.reverse()
     for decode in decoders:
         image = decode(data)
@@ -60,7 +62,9 @@ def read_image_bgr(path) -> np.ndarray:
 def _with_opencv(data) -> np.ndarray | None:
     """Return what OpenCV makes of the bytes of an image file; None if it cannot decode them."""
     try:
-        return cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+        return cv2.imdecode(
+            np.frombuffer(data, "uint8"), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+        )
     except cv2.error:  # more pixels than OpenCV allows
         return None
 
@@ -68,7 +72,7 @@ def _with_opencv(data) -> np.ndarray | None:
 def _with_pillow(data) -> np.ndarray | None:
     """Return what Pillow makes of the bytes of an image file; None if it cannot decode them."""
     try:
-        with Image.open(io.BytesIO(data.tobytes())) as image:
+        with Image.open(io.BytesIO(data)) as image:
             if image.mode in _TOO_DEEP:
                 return None
             if image.mode.startswith("I;16"):
@@ -81,12 +85,10 @@ def _with_pillow(data) -> np.ndarray | None:
 
 def _is_cut_off(data) -> bool:
     """Return whether a JPEG or PNG file lacks its end; OpenCV would fill the rest with grey."""
-    start, end = data[:4].tobytes(), data[-1024:].tobytes()
-    if start.startswith(b"\xff\xd8") and not end.endswith(b"\xff\xd9"):
+    if data.startswith(b"\xff\xd8") and not data.endswith(b"\xff\xd9"):
         # An end marker before the last start of scan belongs to a thumbnail.
-        content = data.tobytes()
-        return content.rfind(b"\xff\xd9") < content.rfind(b"\xff\xda")
-    return start == b"\x89PNG" and b"IEND" not in end
+        return data.rfind(b"\xff\xd9") < data.rfind(b"\xff\xda")
+    return data.startswith(b"\x89PNG") and b"IEND" not in data[-1024:]
 
 
 def image_size(path) -> tuple[int, int]:

@@ -81,11 +81,13 @@ class ReadingSet(ImageSet):
 
     def _valid(self, image, annotations, image_index):
         boxes = np.asarray(annotations["bboxes"], "float64").reshape(-1, 4)
+        annotations = {**annotations, "bboxes": boxes}
         good = are_valid(boxes, *image.shape[:2])
-        if not good.all():
-            warnings.warn(
-                f"Image {self.image_path(image_index)} with id {image_index} (shape {image.shape}) "
-                f"contains the following invalid boxes: {boxes[~good].tolist()}.",
-                stacklevel=2,
-            )
-        return samples.select({**annotations, "bboxes": boxes}, good)
+        if good.all():
+            return annotations
+        warnings.warn(
+            f"Image {self.image_path(image_index)} with id {image_index} (shape {image.shape}) "
+            f"contains the following invalid boxes: {boxes[~good].tolist()}.",
+            stacklevel=2,
+        )
+        return samples.select(annotations, good)
