@@ -79,6 +79,6 @@ def _take(size) -> np.ndarray | None:
     only operations that are whole.
     """
     for block in reversed(list(_spare.values())):
-        if size <= block.size <= 1.5 * size and _spare.pop(id(block), None) is not None:
+        if size <= block.size <= 2 * size and _spare.pop(id(block), None) is not None:
             return block
     return None

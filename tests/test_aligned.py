@@ -58,7 +58,7 @@ def test_memory_is_used_again_by_arrays_of_about_the_size():
     first = aligned.empty(LARGE, "float32")
     place = first.ctypes.data
     del first
-    small, larger, huge = (aligned.empty((size,), "float32") for size in (1000, 361300, 240000))
+    small, larger, huge = (aligned.empty((size,), "float32") for size in (1000, 361300, 180000))
     assert place not in {array.ctypes.data for array in (small, larger, huge)}
     again = aligned.empty((361000,), "float32")
     assert again.ctypes.data == place
