@@ -55,7 +55,7 @@ def random_rotation(min, max, prng=DEFAULT_PRNG):
 
 def random_translation(min, max, prng=DEFAULT_PRNG):
     """Return a shift between the vectors `min` and `max`."""
-    return translation(prng.uniform(np.array(min), np.array(max)))
+    return translation(_uniform(min, max, prng))
 
 
 def random_shear(min, max, prng=DEFAULT_PRNG):
@@ -65,7 +65,12 @@ def random_shear(min, max, prng=DEFAULT_PRNG):
 
 def random_scaling(min, max, prng=DEFAULT_PRNG):
     """Return a scaling between the vectors `min` and `max`."""
-    return scaling(prng.uniform(np.array(min), np.array(max)))
+    return scaling(_uniform(min, max, prng))
+
+
+def _uniform(min, max, prng):
+    """Return a number between each of `min` and each of `max`."""
+    return [prng.uniform(*ends) for ends in zip(min, max, strict=True)]
 
 
 def random_flip(flip_x_chance, flip_y_chance, prng=DEFAULT_PRNG):
@@ -92,14 +97,13 @@ def random_transform(
     Angles are radians; a generator reads the translation as a share of the image's width and
     height unless its `TransformParameters` say otherwise.
     """
-    steps = [
-        random_rotation(min_rotation, max_rotation, prng),
-        random_translation(min_translation, max_translation, prng),
-        random_shear(min_shear, max_shear, prng),
-        random_scaling(min_scaling, max_scaling, prng),
-        random_flip(flip_x_chance, flip_y_chance, prng),
-    ]
-    return np.linalg.multi_dot(steps)
+    return (
+        random_rotation(min_rotation, max_rotation, prng)
+        @ random_translation(min_translation, max_translation, prng)
+        @ random_shear(min_shear, max_shear, prng)
+        @ random_scaling(min_scaling, max_scaling, prng)
+        @ random_flip(flip_x_chance, flip_y_chance, prng)
+    )
 
 
 class RandomTransform:
@@ -134,7 +138,7 @@ def random_transform_generator(prng=None, **kwargs) -> RandomTransform:
 def change_transform_origin(transform, center):
     """Return the same transform with its linear part centred on the point `center`."""
     centre = np.asarray(center)
-    return np.linalg.multi_dot([translation(centre), transform, translation(-centre)])
+    return translation(centre) @ transform @ translation(-centre)
 
 
 def adjust_transform_for_image(transform, image, relative_translation):
@@ -204,7 +208,7 @@ def apply_transform(matrix, image, params, *, size=None):
     if flip is not None and size in (None, whole):
         return cv2.flip(image, flip)  # the same pixels, in a fortieth of the time
     # OpenCV puts the centre of the first pixel at 0, not at 0.5.
-    matrix = np.linalg.multi_dot([translation((-0.5, -0.5)), matrix, translation((0.5, 0.5))])
+    matrix = translation((-0.5, -0.5)) @ matrix @ translation((0.5, 0.5))
     return cv2.warpAffine(
         image,
         matrix[:2],

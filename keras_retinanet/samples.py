@@ -63,7 +63,7 @@ def move(image, annotations, transform, parameters, window=None):
     height, width = image.shape[:2]
     x1, y1, x2, y2 = window or (0, 0, width, height)
     size = x2 - x1, y2 - y1
-    stays = np.allclose(transform, np.eye(3))
+    stays = np.array_equal(transform, np.eye(3))
     if stays and size == (width, height):
         return image, annotations
     transform = translation((-x1, -y1)) @ transform
