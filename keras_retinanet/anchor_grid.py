@@ -3,8 +3,7 @@
 An 800x1333 image has 200,700 anchors; a few hundred of them overlap a box enough to matter.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,46 +12,45 @@ import numpy as np
 SLACK = 1e-3
 
 
-@dataclass(frozen=True)
-class Level:
-    """One pyramid level: A anchors around the centre of each of its R x C cells.
+class Kinds(NamedTuple):
+    """The K kinds of anchors: each shape on each level.
 
     Attributes:
-        start: index of its first anchor.
-        stride: pixels from one cell to the next.
-        sides: width and height of the anchors of a cell, `(A, 2)`.
-        x: x of the anchors' centres, `(C, A)`.
-        y: y of the anchors' centres, `(R, A)`.
-        right: the greatest x.
-        bottom: the greatest y.
+        starts: index of the first anchor of a kind, `(K,)`.
+        strides: pixels from one cell to the next, `(K,)`.
+        steps: from the index of an anchor to that of the next along x, and along y, `(2, K)`.
+        cells: number of columns, and of rows, `(2, K)`.
+        sides: width and height of an anchor, `(2, K)`.
     """
 
-    start: int
-    stride: float
+    starts: np.ndarray
+    strides: np.ndarray
+    steps: np.ndarray
+    cells: np.ndarray
     sides: np.ndarray
-    x: np.ndarray
-    y: np.ndarray
-    right: float
-    bottom: float
 
-    @classmethod
-    def of(cls, anchors, start, stride) -> "Level":
-        """Return the level of anchors `(R, C, A, 4)`."""
-        row, column = anchors[0], anchors[:, 0]
-        sides = anchors[0, 0, :, 2:] - anchors[0, 0, :, :2]
-        x, y = (row[..., 0] + row[..., 2]) / 2, (column[..., 1] + column[..., 3]) / 2
-        return cls(start, stride, sides, x, y, float(x.max()), float(y.max()))
 
-    def outside(self, height, width) -> Iterator[np.ndarray]:
-        """Give the indices of anchors below an image of this size, and of those right of it."""
-        kinds, columns, rows = len(self.sides), len(self.x), len(self.y)
-        if self.bottom >= height:
-            row, kind = np.divmod(np.flatnonzero(self.y >= height), kinds)
-            first = self.start + row * columns * kinds + kind
-            yield (first[:, None] + np.arange(columns) * kinds).ravel()
-        if self.right >= width:
-            first = self.start + np.flatnonzero(self.x >= width)
-            yield (first[:, None] + np.arange(rows) * columns * kinds).ravel()
+class Lines(NamedTuple):
+    """Rows of anchors, or columns: L lines of anchors of one kind.
+
+    Attributes:
+        centres: the coordinate that the centres of a line have in common, `(L,)`.
+        starts: index of the first anchor of a line, `(L,)`.
+        steps: from the index of an anchor to that of the next, `(L,)`.
+        sizes: number of anchors in a line, `(L,)`.
+    """
+
+    centres: np.ndarray
+    starts: np.ndarray
+    steps: np.ndarray
+    sizes: np.ndarray
+
+    def beyond(self, limit) -> np.ndarray:
+        """Return the indices of the anchors whose coordinate is at least `limit`."""
+        lines = np.flatnonzero(self.centres >= limit)
+        line, place = _members(self.sizes[lines])
+        line = lines[line]
+        return self.starts[line] + place * self.steps[line]
 
 
 class Grid:
@@ -60,36 +58,28 @@ class Grid:
 
     Attributes:
         anchors: read-only array `(N, 4)`: level by level, row by row, column by column.
-        levels: a `Level` for each pyramid level.
     """
 
     def __init__(self, levels, strides):
         """Take over the anchors of each level, `(R, C, A, 4)`, and the levels' strides."""
         self.anchors = np.concatenate([level.reshape(-1, 4) for level in levels])
         self.anchors.flags.writeable = False
-        numbers = np.array([level.size // 4 for level in levels], int)
-        starts = np.cumsum(numbers) - numbers
-        self.levels = [
-            Level.of(level, int(start), stride)
-            for level, start, stride in zip(levels, starts, strides, strict=True)
-            if level.size
-        ]
-        # The K kinds of anchors: each shape on each level.
-        self._starts = self._per_kind(lambda level: level.start + np.arange(len(level.sides)))
-        self._strides = self._per_kind(lambda level: level.stride)
-        self._steps = self._per_kind(lambda level: len(level.sides))  # to the next column
-        self._pitches = self._per_kind(lambda level: level.x.size)  # to the next row
-        self._cells = np.stack(
-            [self._per_kind(lambda level: len(level.x)), self._per_kind(lambda level: len(level.y))]
-        )
-        self._sides = np.stack(
-            [self._per_kind(lambda level, i=i: level.sides[:, i]) for i in range(2)]
-        )
-
-    def _per_kind(self, value):
-        """Return a number of each kind `(K,)` from what a function says of its level."""
-        parts = [np.broadcast_to(value(level), len(level.sides)) for level in self.levels]
-        return np.concatenate(parts) if parts else np.zeros(0, int)
+        kinds, rows, columns, start = [], [], [], 0
+        for anchors, stride in zip(levels, strides, strict=True):
+            height, width, shapes, _ = anchors.shape
+            end = start + height * width * shapes
+            index, start = np.arange(start, end).reshape(height, width, shapes), end
+            step, pitch = shapes, shapes * width
+            # Slices of one row and of one column: a level may be empty.
+            row, column, cell = anchors[:1], anchors[:, :1], anchors[:1, :1]
+            sides = cell[..., 2] - cell[..., 0], cell[..., 3] - cell[..., 1]
+            kinds.append((index[:1, :1], stride, step, pitch, width, height, *sides))
+            rows.append(((column[..., 1] + column[..., 3]) / 2, index[:, :1], step, width))
+            columns.append(((row[..., 0] + row[..., 2]) / 2, index[:1], pitch, height))
+        starts, strides, *pairs = _joined(kinds)
+        steps, cells, sides = (np.stack(pairs[i : i + 2]) for i in (0, 2, 4))
+        self._kinds = Kinds(starts, strides, steps, cells, sides)
+        self._rows, self._columns = Lines(*_joined(rows)), Lines(*_joined(columns))
 
     def outside(self, image_shape) -> np.ndarray:
         """Return the indices of anchors centred right of or below an image `(h, w, ...)`.
@@ -97,8 +87,7 @@ class Grid:
         They do not rise, and those of anchors both right of and below it come twice.
         """
         height, width = image_shape[:2]
-        parts = [part for level in self.levels for part in level.outside(height, width)]
-        return np.concatenate([np.zeros(0, int), *parts])
+        return np.concatenate([self._rows.beyond(height), self._columns.beyond(width)])
 
     def near(self, bboxes, overlap):
         """Return pairs of an anchor and a box: all whose IoU is at least `overlap`, and some more.
@@ -123,13 +112,14 @@ class Grid:
     def _windows(self, bboxes, sides, overlap):
         """Return first column and row, and number of columns and rows: int arrays `(2, n, K)`."""
         centres = ((bboxes[:, :2] + bboxes[:, 2:]) / 2).T[..., None]
-        areas = sides.prod(axis=1)[:, None] + self._sides.prod(axis=0)
+        of_anchors, cells = self._kinds.sides[:, None], self._kinds.cells[:, None]
+        areas = (sides[:, 0] * sides[:, 1])[:, None] + self._kinds.sides[0] * self._kinds.sides[1]
         sides = sides.T[..., None]
-        shorter = np.minimum(sides, self._sides[:, None])
+        shorter = np.minimum(sides, of_anchors)
         least = overlap / (1 + overlap) * areas / shorter[::-1]  # of the shared area's sides
-        reach = (sides + self._sides[:, None]) / 2 - least
-        cells, middle = self._cells[:, None], centres / self._strides - 0.5
-        reach = reach / self._strides + SLACK
+        reach = (sides + of_anchors) / 2 - least
+        middle = centres / self._kinds.strides - 0.5
+        reach = reach / self._kinds.strides + SLACK
         first = np.minimum(np.maximum(np.ceil(middle - reach), 0), cells)
         count = np.minimum(np.floor(middle + reach) + 1, cells) - first
         count[(count < 0) | (least > shorter * (1 + SLACK))] = 0
@@ -137,12 +127,24 @@ class Grid:
 
     def _spread(self, firsts, counts):
         """Return the anchor and the box of each cell of the windows, box by box."""
-        sizes = counts[0] * counts[1]
-        corners = self._starts + firsts[1] * self._pitches + firsts[0] * self._steps
-        boxes, kinds = found = np.nonzero(sizes)
-        sizes = sizes[found]
-        window = np.repeat(np.arange(len(sizes)), sizes)
-        place = np.arange(len(window)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-        row, column = np.divmod(place, counts[0][found][window])
-        pitches, steps = self._pitches[kinds][window], self._steps[kinds][window]
-        return corners[found][window] + row * pitches + column * steps, boxes[window]
+        starts, _, (along_x, along_y), *_ = self._kinds
+        corners = starts + firsts[0] * along_x + firsts[1] * along_y
+        found = np.flatnonzero(counts[0] * counts[1])
+        box, kind = np.divmod(found, len(starts))
+        corner, columns, rows = (array.ravel()[found] for array in (corners, *counts))
+        window, place = _members(columns * rows)
+        row, column = np.divmod(place, columns[window])
+        kind = kind[window]
+        return corner[window] + row * along_y[kind] + column * along_x[kind], box[window]
+
+
+def _joined(parts):
+    """Return flat arrays: the first array or number of all parts, the second of all parts..."""
+    parts = [np.broadcast_arrays(*part) for part in parts]
+    return [np.concatenate([a.ravel() for a in arrays]) for arrays in zip(*parts, strict=True)]
+
+
+def _members(sizes):
+    """Return the set that each member of sets of these sizes belongs to, and its place there."""
+    sets = np.arange(len(sizes)).repeat(sizes)
+    return sets, np.arange(len(sets)) - (sizes.cumsum() - sizes).repeat(sizes)

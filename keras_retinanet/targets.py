@@ -69,12 +69,13 @@ def _learning_and_ignored(anchors, image_shape, annotations, negative_overlap, p
     """Return the indices of an image's positive anchors, their targets, and the ignored anchors."""
     bboxes, labels = np.asarray(annotations["bboxes"]), np.asarray(annotations["labels"])
     positive, assigned, ignored = match(anchors, bboxes, negative_overlap, positive_overlap)
-    inside = ~_centre_outside(anchors[positive], image_shape)
+    learning = anchors.take(positive, axis=0)
+    inside = ~_centre_outside(learning, image_shape)
     positive, assigned = positive[inside], assigned[inside]
     ignored = np.concatenate([ignored, _outside(anchors, image_shape)])
     if not len(positive):
         return positive, 0, 0, ignored
-    offsets = boxes.encode(anchors[positive], bboxes[assigned])
+    offsets = boxes.encode(learning[inside], bboxes[assigned])
     return positive, offsets, labels[assigned] + 1, ignored
 
 
@@ -172,7 +173,9 @@ def match(anchors, bboxes, negative_overlap=0.4, positive_overlap=0.5):
 def _best_boxes(grid, bboxes, least):
     """Return anchors, rising, the box that each overlaps most, and that IoU of at least `least`."""
     candidates, owners = grid.near(bboxes, least)
-    overlaps = boxes.iou_of_pairs(grid.anchors[candidates], bboxes[owners])
+    overlaps = boxes.iou_of_pairs(
+        grid.anchors.take(candidates, axis=0), bboxes.take(owners, axis=0)
+    )
     enough = overlaps >= least
     candidates, owners, overlaps = candidates[enough], owners[enough], overlaps[enough]
     # Of equal overlaps the first box: pairs come box by box, and the sort is stable.
