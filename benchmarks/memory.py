@@ -1,18 +1,20 @@
 """Memory of the pipeline, alone and below `fit`, early and late in 20 epochs."""
 
 import statistics
+import time
 
 from common import NEW, main, parser
 from pipeline import data, with_data
 
 EPOCHS = 20
+STEP = 0.006  # seconds of a step, longer than the pipeline needs for its batch
 SMALL = {"image_min_side": 256, "image_max_side": 426}  # for `fit` on a CPU
 
 
 def new_measures(options):
     """Return measures of the memory in epochs 2 to 6, in epochs 16 to 20, and how it grows.
 
-    One epoch alone says little: its peak varies by 3 %, with the batches that happen to wait.
+    One epoch alone says little: with photos of several sizes its peak varies.
     """
     measures, found = {}, {}
     for name, run in (("memory of the pipeline", alone), ("memory of fit", fitting)):
@@ -29,13 +31,17 @@ def new_measures(options):
 
 
 def alone(options) -> list[float]:
-    """Return the greatest memory in each epoch of an empty loop, in MB."""
+    """Return the greatest memory in each epoch of a loop slower than the pipeline, in MB.
+
+    As in training the batches wait for the loop; those of a faster one would wait now and then.
+    """
     from keras_retinanet.preprocessing import pipeline
 
     generator = data(options)
     steps, peaks = len(generator), [0.0] * EPOCHS
     for step, _ in enumerate(pipeline.batches(generator, steps=EPOCHS * steps, workers=2)):
         peaks[step // steps] = max(peaks[step // steps], memory())
+        time.sleep(STEP)
     return peaks
 
 
