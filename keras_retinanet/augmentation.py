@@ -75,8 +75,8 @@ def _uniform(min, max, prng):
 
 def random_flip(flip_x_chance, flip_y_chance, prng=DEFAULT_PRNG):
     """Return a mirroring along x with one chance and along y with another (0 to 1)."""
-    flip_x, flip_y = prng.uniform(size=2) < (flip_x_chance, flip_y_chance)
-    return scaling((-1 if flip_x else 1, -1 if flip_y else 1))
+    chances = flip_x_chance, flip_y_chance
+    return scaling([-1 if prng.uniform() < chance else 1 for chance in chances])
 
 
 def random_transform(
