@@ -31,10 +31,10 @@ class Kinds(NamedTuple):
 
 
 class Lines(NamedTuple):
-    """Rows of anchors, or columns: L lines of anchors of one kind.
+    """Rows of anchors, or columns: L lines of anchors of one kind, in the order of `centres`.
 
     Attributes:
-        centres: the coordinate that the centres of a line have in common, `(L,)`.
+        centres: the coordinate that the centres of a line have in common, `(L,)`, not falling.
         starts: index of the first anchor of a line, `(L,)`.
         steps: from the index of an anchor to that of the next, `(L,)`.
         sizes: number of anchors in a line, `(L,)`.
@@ -45,12 +45,17 @@ class Lines(NamedTuple):
     steps: np.ndarray
     sizes: np.ndarray
 
+    @classmethod
+    def of(cls, parts) -> "Lines":
+        """Return the lines of all levels."""
+        attributes = _joined(parts)
+        order = attributes[0].argsort()
+        return cls(*(attribute[order] for attribute in attributes))
+
     def beyond(self, limit) -> np.ndarray:
         """Return the indices of the anchors whose coordinate is at least `limit`."""
-        lines = np.flatnonzero(self.centres >= limit)
-        line, place = _members(self.sizes[lines])
-        line = lines[line]
-        return self.starts[line] + place * self.steps[line]
+        first = self.centres.searchsorted(limit)
+        return _sequences(self.starts[first:], self.steps[first:], self.sizes[first:])
 
 
 class Grid:
@@ -79,7 +84,7 @@ class Grid:
         starts, strides, *pairs = _joined(kinds)
         steps, cells, sides = (np.stack(pairs[i : i + 2]) for i in (0, 2, 4))
         self._kinds = Kinds(starts, strides, steps, cells, sides)
-        self._rows, self._columns = Lines(*_joined(rows)), Lines(*_joined(columns))
+        self._rows, self._columns = Lines.of(rows), Lines.of(columns)
 
     def outside(self, image_shape) -> np.ndarray:
         """Return the indices of anchors centred right of or below an image `(h, w, ...)`.
@@ -103,39 +108,49 @@ class Grid:
         Returns:
             Int arrays `(p,)` of indices into the anchors and into `bboxes`.
         """
-        sides = bboxes[:, 2:] - bboxes[:, :2]
-        index = np.flatnonzero((sides > 0).all(axis=1))  # others overlap nothing
-        windows = self._windows(bboxes[index], sides[index], overlap)
-        anchors, owners = self._spread(*windows)
-        return anchors, index[owners]
+        owners, kinds = self._alike(bboxes, overlap)
+        kinds = Kinds(*(attribute[..., kinds] for attribute in self._kinds))
+        (column, row), (columns, rows) = _windows(bboxes[owners].T, kinds, overlap)
+        along_x, along_y = kinds.steps
+        lines = _sequences(kinds.starts + column * along_x + row * along_y, along_y, rows)
+        anchors = _sequences(lines, along_x.repeat(rows), columns.repeat(rows))
+        return anchors, owners.repeat(columns * rows)
 
-    def _windows(self, bboxes, sides, overlap):
-        """Return first column and row, and number of columns and rows: int arrays `(2, n, K)`."""
-        centres = ((bboxes[:, :2] + bboxes[:, 2:]) / 2).T[..., None]
-        of_anchors, cells = self._kinds.sides[:, None], self._kinds.cells[:, None]
-        areas = (sides[:, 0] * sides[:, 1])[:, None] + self._kinds.sides[0] * self._kinds.sides[1]
-        sides = sides.T[..., None]
-        shorter = np.minimum(sides, of_anchors)
-        least = overlap / (1 + overlap) * areas / shorter[::-1]  # of the shared area's sides
-        reach = (sides + of_anchors) / 2 - least
-        middle = centres / self._kinds.strides - 0.5
-        reach = reach / self._kinds.strides + SLACK
-        first = np.minimum(np.maximum(np.ceil(middle - reach), 0), cells)
-        count = np.minimum(np.floor(middle + reach) + 1, cells) - first
-        count[(count < 0) | (least > shorter * (1 + SLACK))] = 0
-        return first.astype(int), count.astype(int)
+    def _alike(self, bboxes, overlap):
+        """Return pairs of a box and a kind of anchor that overlap enough about the same centre."""
+        width, height = np.maximum(bboxes[:, 2:] - bboxes[:, :2], 0).T[..., None]
+        widths, heights = self._kinds.sides
+        shared = np.minimum(width, widths) * np.minimum(height, heights)
+        least = _least_shared(width * height + widths * heights, overlap)
+        return np.nonzero(shared * (1 + SLACK) >= least)
 
-    def _spread(self, firsts, counts):
-        """Return the anchor and the box of each cell of the windows, box by box."""
-        starts, _, (along_x, along_y), *_ = self._kinds
-        corners = starts + firsts[0] * along_x + firsts[1] * along_y
-        found = np.flatnonzero(counts[0] * counts[1])
-        box, kind = np.divmod(found, len(starts))
-        corner, columns, rows = (array.ravel()[found] for array in (corners, *counts))
-        window, place = _members(columns * rows)
-        row, column = np.divmod(place, columns[window])
-        kind = kind[window]
-        return corner[window] + row * along_y[kind] + column * along_x[kind], box[window]
+
+def _least_shared(areas, overlap):
+    """Return how much area two boxes share at an IoU, given the sum of their areas."""
+    return overlap / (1 + overlap) * areas
+
+
+def _windows(bboxes, kinds, overlap):
+    """Return the cells whose anchor overlaps a box enough, and some more.
+
+    Args:
+        bboxes: array `(4, p)`.
+        kinds: `Kinds` with an anchor for each box; the two overlap enough about the same centre.
+        overlap: the IoU that is enough.
+
+    Returns:
+        First column and row, and number of columns and rows: int arrays `(2, p)`.
+    """
+    low, high = bboxes[:2], bboxes[2:]
+    sides = high - low
+    areas = sides[0] * sides[1] + kinds.sides[0] * kinds.sides[1]
+    # The shared area is no higher than either, so it is at least so wide, and the other way round.
+    least = _least_shared(areas, overlap) / np.minimum(sides, kinds.sides)[::-1]
+    reach = ((sides + kinds.sides) / 2 - least) / kinds.strides + SLACK
+    middle = (low + high) / 2 / kinds.strides - 0.5
+    first = np.minimum(np.maximum(np.ceil(middle - reach), 0), kinds.cells)
+    end = np.minimum(np.floor(middle + reach) + 1, kinds.cells)
+    return first.astype(int), np.maximum(end - first, 0).astype(int)
 
 
 def _joined(parts):
@@ -144,7 +159,8 @@ def _joined(parts):
     return [np.concatenate([a.ravel() for a in arrays]) for arrays in zip(*parts, strict=True)]
 
 
-def _members(sizes):
-    """Return the set that each member of sets of these sizes belongs to, and its place there."""
-    sets = np.arange(len(sizes)).repeat(sizes)
-    return sets, np.arange(len(sets)) - (sizes.cumsum() - sizes).repeat(sizes)
+def _sequences(firsts, steps, sizes):
+    """Return the numbers of arithmetic sequences, one sequence after the other."""
+    begins = sizes.cumsum() - sizes
+    place = np.arange(sizes.sum()) - begins.repeat(sizes)
+    return firsts.repeat(sizes) + place * steps.repeat(sizes)

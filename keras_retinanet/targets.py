@@ -58,10 +58,11 @@ def anchor_targets_compact(
         for width, dtype in zip((5, 1), dtypes, strict=True)
     )
     for i, (positive, offsets, classes, ignored) in enumerate(found):
-        regression[i, ignored, 4] = classification[i, ignored, 0] = IGNORE
-        regression[i, positive, :4] = offsets
-        regression[i, positive, 4] = POSITIVE
-        classification[i, positive, 0] = classes
+        states, labels = regression[i, :, 4], classification[i, :, 0]
+        states[ignored] = labels[ignored] = IGNORE
+        states[positive] = POSITIVE
+        labels[positive] = classes
+        regression[i, :, :4][positive] = offsets
     return regression, classification
 
 

@@ -84,6 +84,20 @@ def test_other_limits_of_overlap(negative, positive):
     assert_same(anchors, (110, 140, 3), bboxes, negative=negative, positive=positive)
 
 
+@pytest.mark.parametrize("limit", [1 / 3, 1 / 2, 3 / 5, 2 / 3])
+@pytest.mark.parametrize("change", [[1, 0, 1, 0], [0, -1, 0, -1], [1, 0, -1, 0], [0, 1, 0, -1]])
+def test_anchors_at_the_very_limit_of_overlap_are_found(limit, change):
+    parameters = AnchorParameters([24, 36, 105], [8, 12, 35], [1], [1])
+    anchors = anchors_for_shape((240, 250), (3, 4, 5), parameters)
+    sides = np.tile(anchors[:, 2:] - anchors[:, :2], 2)
+    # Squares as far apart, or thinner by so much at both ends, as gives that overlap.
+    shift = (1 - limit) / (1 + limit) if sum(change) else (1 - limit) / 2
+    bboxes = anchors + sides * shift * change
+    np.testing.assert_allclose(np.diag(boxes.iou(anchors, bboxes)), limit)
+    for one in bboxes[::7, None]:
+        assert_same(anchors, (240, 250, 3), one, negative=limit, positive=limit)
+
+
 def test_any_anchors_will_do():
     of_grid = anchors_for_shape((120, 140), (2, 3), DENSE)
     bboxes = some_boxes(np.random.default_rng(6), 9, (120, 140), of_grid)
