@@ -108,44 +108,44 @@ class Grid:
         Returns:
             Int arrays `(p,)` of indices into the anchors and into `bboxes`.
         """
-        owners, kinds = self._alike(bboxes, overlap)
+        owners, kinds, shared = self._alike(bboxes, overlap)
         kinds = Kinds(*(attribute[..., kinds] for attribute in self._kinds))
-        (column, row), (columns, rows) = _windows(bboxes[owners].T, kinds, overlap)
+        (column, row), (columns, rows) = _windows(bboxes[owners].T, kinds, shared)
         along_x, along_y = kinds.steps
         lines = _sequences(kinds.starts + column * along_x + row * along_y, along_y, rows)
         anchors = _sequences(lines, along_x.repeat(rows), columns.repeat(rows))
         return anchors, owners.repeat(columns * rows)
 
     def _alike(self, bboxes, overlap):
-        """Return pairs of a box and a kind of anchor that overlap enough about the same centre."""
+        """Return pairs of a box and a kind of anchor that overlap enough about the same centre.
+
+        Returns:
+            Indices of the boxes and of the kinds, and the area that such a pair shares at the
+            overlap: arrays `(p,)`.
+        """
         width, height = np.maximum(bboxes[:, 2:] - bboxes[:, :2], 0).T[..., None]
         widths, heights = self._kinds.sides
-        shared = np.minimum(width, widths) * np.minimum(height, heights)
-        least = _least_shared(width * height + widths * heights, overlap)
-        return np.nonzero(shared * (1 + SLACK) >= least)
+        most = np.minimum(width, widths) * np.minimum(height, heights)
+        least = overlap / (1 + overlap) * (width * height + widths * heights)
+        alike = np.nonzero(most * (1 + SLACK) >= least)
+        return *alike, least[alike]
 
 
-def _least_shared(areas, overlap):
-    """Return how much area two boxes share at an IoU, given the sum of their areas."""
-    return overlap / (1 + overlap) * areas
-
-
-def _windows(bboxes, kinds, overlap):
+def _windows(bboxes, kinds, shared):
     """Return the cells whose anchor overlaps a box enough, and some more.
 
     Args:
         bboxes: array `(4, p)`.
-        kinds: `Kinds` with an anchor for each box; the two overlap enough about the same centre.
-        overlap: the IoU that is enough.
+        kinds: `Kinds` with an anchor for each box.
+        shared: the area that the two share where they overlap enough, `(p,)`; above 0.
 
     Returns:
         First column and row, and number of columns and rows: int arrays `(2, p)`.
     """
     low, high = bboxes[:2], bboxes[2:]
     sides = high - low
-    areas = sides[0] * sides[1] + kinds.sides[0] * kinds.sides[1]
     # The shared area is no higher than either, so it is at least so wide, and the other way round.
-    least = _least_shared(areas, overlap) / np.minimum(sides, kinds.sides)[::-1]
+    least = shared / np.minimum(sides, kinds.sides)[::-1]
     reach = ((sides + kinds.sides) / 2 - least) / kinds.strides + SLACK
     middle = (low + high) / 2 / kinds.strides - 0.5
     first = np.minimum(np.maximum(np.ceil(middle - reach), 0), kinds.cells)
