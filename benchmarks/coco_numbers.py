@@ -62,7 +62,7 @@ def with_pycocotools(dataset, detections):
 
 
 def ours(dataset, detections):
-    from keras_retinanet import metrics
+    from keras_retinanet.evaluation import metrics
 
     return list(metrics.coco_summary(dataset, detections).values())
 

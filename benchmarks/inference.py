@@ -19,12 +19,12 @@ def old_measures(options):
 
 def new_measures(options):
     """Return the measures of `retinanet-detect` with what `retinanet-convert-model` writes."""
-    from keras_retinanet.bin.common import quiet_tensorflow
+    from keras_retinanet.system.devices import quiet_tensorflow
 
     quiet_tensorflow(weights_stay=True)
     model = networks.old_or_new(old=False)
     from keras_retinanet import models
-    from keras_retinanet.detector import Detector
+    from keras_retinanet.detection.detector import Detector
     from keras_retinanet.models.folding import fold_batch_norm
 
     networks.find_some(model, model.details.preprocess_image(networks.image(HEIGHT, WIDTH))[None])

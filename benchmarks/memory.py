@@ -49,12 +49,13 @@ def fitting(options) -> list[float]:
     """Return the greatest memory in each epoch of training a small network, in MB."""
     import keras
 
-    from keras_retinanet import models, training
+    from keras_retinanet import models
+    from keras_retinanet.training import compiling
 
     generator = data(options, workers=2, **SMALL)
     generator.groups = generator.groups[: options.images]
     network = models.backbone("resnet18_0.5").retinanet(generator.num_classes(), feature_size=64)
-    training.compile_model(network)
+    compiling.compile_model(network)
     peaks = []
 
     class Watch(keras.callbacks.Callback):

@@ -23,9 +23,9 @@ def data(options, **kwargs):
 
 def new_measures(options):
     """Return measures of the throughput: images a second, and what a second worker adds."""
-    from keras_retinanet.augmentation import random_transform_generator
-    from keras_retinanet.augmentation_settings import FLIPS
-    from keras_retinanet.colour_effects import random_visual_effect_generator
+    from keras_retinanet.augmentation.colours import random_visual_effect_generator
+    from keras_retinanet.augmentation.settings import FLIPS
+    from keras_retinanet.augmentation.transforms import random_transform_generator
 
     changes = {
         "transform_generator": random_transform_generator(**MOVES),

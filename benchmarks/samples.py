@@ -29,8 +29,8 @@ BYTES = "the same with --normalise-on-device, MB"
 
 
 def new_measures(options):
-    from keras_retinanet.augmentation import random_transform_generator
-    from keras_retinanet.colour_effects import random_visual_effect_generator
+    from keras_retinanet.augmentation.colours import random_visual_effect_generator
+    from keras_retinanet.augmentation.transforms import random_transform_generator
 
     found, data = measures(options, random_transform_generator, random_visual_effect_generator)
     as_bytes = data(normalise_on_device=True)

@@ -37,8 +37,8 @@ def old_measures(options):
 
 
 def new_measures(options):
-    from keras_retinanet import anchors
-    from keras_retinanet.targets import anchor_targets_bbox, anchor_targets_compact
+    from keras_retinanet.geometry import anchors
+    from keras_retinanet.geometry.targets import anchor_targets_bbox, anchor_targets_compact
 
     def targets(function):
         return function(anchors.anchors_for_shape(SHAPE), images, annotations, CLASSES)

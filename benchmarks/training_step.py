@@ -34,12 +34,12 @@ def old_step(model):
 
 
 def new_step(model):
-    from keras_retinanet import training
-    from keras_retinanet.anchors import anchors_for_shape
+    from keras_retinanet.geometry.anchors import anchors_for_shape
+    from keras_retinanet.geometry.targets import anchor_targets_compact
     from keras_retinanet.images import preprocess_image
-    from keras_retinanet.targets import anchor_targets_compact
+    from keras_retinanet.training import compiling
 
-    training.compile_model(model, learning_rate=1e-5)
+    compiling.compile_model(model, learning_rate=1e-5)
     images = preprocess_image(networks.image(HEIGHT, WIDTH))[None]
     anchors = anchors_for_shape((HEIGHT, WIDTH, 3))
     targets = anchor_targets_compact(anchors, images, [networks.annotations()], networks.CLASSES)

@@ -7,8 +7,8 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from keras_retinanet.anchors import DEFAULT_LEVELS, AnchorParameters
-from keras_retinanet.augmentation_settings import KNOBS
+from keras_retinanet.augmentation.settings import KNOBS
+from keras_retinanet.geometry.anchors import DEFAULT_LEVELS, AnchorParameters
 
 _KEYS = {"sizes": int, "strides": int, "ratios": float, "scales": float}
 _SECTIONS = {

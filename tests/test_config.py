@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from keras_retinanet import config
-from keras_retinanet.anchors import AnchorParameters
-from keras_retinanet.augmentation_settings import STRONG
+from keras_retinanet.augmentation.settings import STRONG
+from keras_retinanet.geometry.anchors import AnchorParameters
 
 GOOD = "[anchor_parameters]\nsizes = 16 32\nstrides = 8 16\nratios = 0.5 1\nscales = 1 1.2 1.6\n"
 

@@ -10,7 +10,7 @@ from nbclient import NotebookClient
 
 from keras_retinanet import models
 from keras_retinanet.models.details import Details
-from keras_retinanet.preprocessing.shapes import CLASS_NAMES, ShapesGenerator, export_set
+from keras_retinanet.preprocessing.shapes.dataset import CLASS_NAMES, ShapesGenerator, export_set
 
 NOTEBOOK = Path(__file__).parents[1] / "examples" / "ResNet50RetinaNet.ipynb"
 

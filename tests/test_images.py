@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_retinanet import aligned, images
+from keras_retinanet import images
+from keras_retinanet.system import arrays
 from tests.goldens import GOLDENS, predictions
 
 IMAGE = predictions()[2]
@@ -85,7 +86,7 @@ def test_bytes_become_what_floats_become(mode, shape):
         assert found.dtype == np.float32
         assert not np.shares_memory(found, pixels)
         if shape[-1] == 3 and found.size:
-            assert aligned.is_aligned(found)
+            assert arrays.is_aligned(found)
     np.testing.assert_array_equal(pixels, before)
 
 

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_retinanet import losses, targets
+from keras_retinanet import losses
+from keras_retinanet.geometry import targets
 from tests.goldens import GOLDENS, predictions, targets_input
 
 OFFSETS, PROBABILITIES, _ = predictions()

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Mapping
 from dataclasses import replace
 
-from keras_retinanet.augmentation_settings import FLIPS, KNOBS, STRONG, AugmentationSettings
+from keras_retinanet.augmentation.settings import FLIPS, KNOBS, STRONG, AugmentationSettings
 from keras_retinanet.bin.common import flag
 
 

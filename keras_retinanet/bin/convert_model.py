@@ -3,6 +3,7 @@
 import argparse
 
 from keras_retinanet.bin import common
+from keras_retinanet.system import devices
 
 
 def parse_args(args):
@@ -59,8 +60,8 @@ def _add_filter_options(parser) -> None:
 def main(args=None) -> None:
     """Run the command."""
     options = parse_args(args)
-    common.quiet_tensorflow()
-    common.setup_gpu("cpu")
+    devices.quiet_tensorflow()
+    devices.setup_gpu("cpu")
     from keras_retinanet.models.folding import fold_batch_norm
     from keras_retinanet.models.snapshots import save_model
 

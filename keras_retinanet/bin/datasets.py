@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from keras_retinanet.preprocessing.open_images_files import LAYOUTS
+from keras_retinanet.annotations.open_images_layouts import LAYOUTS
 
 
 @dataclass(frozen=True)
@@ -193,7 +193,7 @@ def _shapes_arguments(parser, command):
 
 
 def _open_shapes(options, train, arguments):
-    from keras_retinanet.preprocessing.shapes import ShapesGenerator
+    from keras_retinanet.preprocessing.shapes.dataset import ShapesGenerator
 
     set_name = "train" if train else getattr(options, "shapes_set", "val")
     return ShapesGenerator(set_name, **arguments)

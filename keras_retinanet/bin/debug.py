@@ -11,6 +11,7 @@ from collections import Counter
 from dataclasses import replace
 
 from keras_retinanet.bin import common, datasets, train_options
+from keras_retinanet.system import devices
 
 # The arrows on Linux (two ways to report them) and Windows; n and m everywhere.
 leftkeys = (81, 65361, 2424832, ord("n"))
@@ -87,7 +88,7 @@ def main(args: list[str] | None = None) -> None:
     options = parse_args(args)
     if not (options.check or options.no_gui):
         check_display()
-    common.quiet_tensorflow()
+    devices.quiet_tensorflow()
     if options.check:
         check(options)
         return
@@ -116,10 +117,10 @@ def run(generator, args: argparse.Namespace, anchor_params, pyramid_levels) -> N
 
 
 def make_output_path(output_dir: str, image_path: str, flatten: bool = False) -> str:
-    """Return where the picture of an image goes; see `debug_output.choose_targets`."""
-    from keras_retinanet.bin import debug_output
+    """Return where the picture of an image goes; see `dataset_text.choose_targets`."""
+    from keras_retinanet.reports import dataset_text
 
-    return debug_output.choose_targets([image_path], output_dir, flatten)[0]
+    return dataset_text.choose_targets([image_path], output_dir, flatten)[0]
 
 
 def check_display() -> None:
@@ -140,7 +141,7 @@ def check_display() -> None:
 
 def data_arguments(options: argparse.Namespace) -> dict:
     """Return what the reader of the data set is told, whatever its format."""
-    from keras_retinanet.augmentation_settings import STRONG
+    from keras_retinanet.augmentation.settings import STRONG
     from keras_retinanet.config import Config, load_config
 
     config = load_config(options.config) if options.config else Config()
@@ -158,9 +159,9 @@ def data_arguments(options: argparse.Namespace) -> dict:
 
 def check(options: argparse.Namespace) -> None:
     """Report on the whole data set; exit with code 1 if anything is broken."""
-    from keras_retinanet import evaluation
-    from keras_retinanet.bin import debug_output
-    from keras_retinanet.dataset_report import check_dataset
+    from keras_retinanet.evaluation import measure
+    from keras_retinanet.reports import dataset_text
+    from keras_retinanet.reports.dataset import check_dataset
 
     arguments = data_arguments(options)
     try:
@@ -168,22 +169,22 @@ def check(options: argparse.Namespace) -> None:
     except ValueError as error:
         # Annotations that cannot be understood are no wrong use of the command: they are broken.
         sys.exit(f"error: {' '.join(str(error).split())}")
-    with evaluation.progress_bar("Reading", generator.size()) as progress:
+    with measure.progress_bar("Reading", generator.size()) as progress:
         report = check_dataset(generator, progress)
-    debug_output.print_report(report)
+    dataset_text.print_report(report)
     if options.json:
-        debug_output.write_json(options.json, report)
+        dataset_text.write_json(options.json, report)
     if report.broken:
         sys.exit(1)
 
 
 def draw(options: argparse.Namespace, generator, index: int, epoch: int):
     """Return the picture of an image, with the random changes of an epoch if they are asked for."""
-    from keras_retinanet import inspection
+    from keras_retinanet.reports import samples
 
-    return inspection.draw_sample(
+    return samples.draw_sample(
         generator,
-        inspection.load_sample(generator, index, epoch if options.random_transform else None),
+        samples.load_sample(generator, index, epoch if options.random_transform else None),
         anchors=options.anchors,
         annotations=options.show_annotations,
         name=generator.image_path(index) if options.display_name else None,
@@ -197,20 +198,20 @@ def write(generator, options: argparse.Namespace) -> None:
         ValueError: at the end, naming the images that cannot be read.
         OSError: if a picture cannot be written.
     """
-    from keras_retinanet import evaluation
-    from keras_retinanet.bin import debug_output
+    from keras_retinanet.evaluation import measure
+    from keras_retinanet.reports import dataset_text
 
     paths = [generator.image_path(index) for index in range(generator.size())]
-    targets = debug_output.choose_targets(paths, options.output_dir, options.flatten_output)
+    targets = dataset_text.choose_targets(paths, options.output_dir, options.flatten_output)
     bad = []
-    with evaluation.progress_bar("Writing", len(paths)) as progress:
+    with measure.progress_bar("Writing", len(paths)) as progress:
         for index, target in enumerate(targets):
             try:
                 picture = draw(options, generator, index, epoch=0)
             except (OSError, ValueError) as error:
                 bad.append(str(error))
             else:
-                debug_output.write_picture(target, picture)
+                dataset_text.write_picture(target, picture)
             progress(1)
     print(f"wrote {len(paths) - len(bad)} pictures to {options.output_dir}")
     if bad:
@@ -219,7 +220,7 @@ def write(generator, options: argparse.Namespace) -> None:
 
 def browse(generator, options: argparse.Namespace) -> None:
     """Show one picture after the other in a window, as the keys say."""
-    from keras_retinanet.bin import debug_window
+    from keras_retinanet.reports import window
 
     shown: Counter = Counter()
 
@@ -230,9 +231,9 @@ def browse(generator, options: argparse.Namespace) -> None:
             return draw(options, generator, index, epoch=shown[index] - 1)
         except (OSError, ValueError) as error:
             warnings.warn(f"an image that cannot be read: {error}", stacklevel=2)
-            return debug_window.unreadable(generator.image_path(index))
+            return window.unreadable(generator.image_path(index))
 
-    debug_window.browse(render, generator.size(), leftkeys, rightkeys)
+    window.browse(render, generator.size(), leftkeys, rightkeys)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ import warnings
 from collections.abc import Iterator
 
 from keras_retinanet.bin import common
-from keras_retinanet.bin.detect_files import choose_targets, find_images
+from keras_retinanet.detection.sources import choose_targets, find_images
+from keras_retinanet.system import devices
 
 CONVERTED_THRESHOLD = 0.05  # what scores less is not kept when a snapshot is converted on the fly
 
@@ -74,18 +75,18 @@ def main(argv: list[str] | None = None) -> None:
     targets = choose_targets(paths, options.output) if options.output else {}
     if not os.path.isfile(options.model):
         raise ValueError(f"model not found: {options.model}")
-    from keras_retinanet.bin import detect_output  # late: --help and mistakes need no cv2
+    from keras_retinanet.reports import detections
 
     # Who gives the arguments may train in the same process.
-    common.quiet_tensorflow(weights_stay=argv is None)
-    common.setup_gpu(options.gpu)
+    devices.quiet_tensorflow(weights_stay=argv is None)
+    devices.setup_gpu(options.gpu)
     start = time.perf_counter()
     detector = load_detector(options)
     print(f"model loaded in {time.perf_counter() - start:.1f} s")
     found, bad = detect(detector, paths, targets, options)
     if options.json:
-        detect_output.write_json(found, options.json)
-    detect_output.print_table(found, options.score_threshold)
+        detections.write_json(found, options.json)
+    detections.print_table(found, options.score_threshold)
     if bad:
         reasons = "; ".join(_reason(path, error) for path, error in bad.items())
         raise ValueError(f"skipped {len(bad)} of {len(paths)} images: {reasons}")
@@ -98,7 +99,7 @@ def _reason(path: str, error: Exception) -> str:
 def load_detector(options: argparse.Namespace):
     """Load the model; image sides given as options win over those it was trained with."""
     from keras_retinanet import models
-    from keras_retinanet.evaluation import Detector
+    from keras_retinanet.evaluation.measure import Detector
     from keras_retinanet.images import resize_image
 
     model = models.load_model(options.model)
@@ -130,13 +131,13 @@ def detect(
         options: With `score_threshold` and `batch_size`.
 
     Returns:
-        The `detect_output.Found` of each readable image, in the order of `paths`, and the error of
+        The `detections.Found` of each readable image, in the order of `paths`, and the error of
         each unreadable one.
     """
     from rich.console import Console
     from rich.progress import Progress
 
-    from keras_retinanet.bin.detect_output import describe, write_copy
+    from keras_retinanet.reports.detections import describe, write_copy
 
     found: dict = {}
     bad: dict[str, Exception] = {}

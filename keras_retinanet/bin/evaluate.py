@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable
 
 from keras_retinanet.bin import common, datasets
+from keras_retinanet.system import devices
 
 # What the published metrics leave out of COCO's twelve: recall by size.
 _JSON_KEYS = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100")
@@ -63,8 +64,8 @@ def main(args: list[str] | None = None) -> None:
     if not os.path.exists(options.model):
         raise ValueError(f"model not found: {options.model}")
     # Who gives the arguments may train in the same process.
-    common.quiet_tensorflow(weights_stay=args is None)
-    common.setup_gpu(options.gpu)
+    devices.quiet_tensorflow(weights_stay=args is None)
+    devices.setup_gpu(options.gpu)
     model = load_model(options)
     generator = open_data(options, model)
     run(options, model, generator)
@@ -88,7 +89,8 @@ def load_model(options: argparse.Namespace):
 
 def open_data(options: argparse.Namespace, model: object):
     """Return the data set, its images prepared as the model knows them; given options win."""
-    from keras_retinanet import evaluation, models
+    from keras_retinanet import models
+    from keras_retinanet.evaluation import measure
 
     details = getattr(model, "details", None)
     if details is None:
@@ -105,7 +107,7 @@ def open_data(options: argparse.Namespace, model: object):
     resizes = not (options.no_resize or (details.no_resize and options.image_min_side is None))
     sized = argparse.Namespace(**{**vars(options), **sides, "no_resize": not resizes})
     generator = create_generator(sized, details.preprocess_image)
-    evaluation.check_classes(model, generator)
+    measure.check_classes(model, generator)
     _compare_names(details.class_names, generator.class_names())
     return generator
 
@@ -138,11 +140,11 @@ def _compare_names(known: tuple | None, found: list) -> None:
 
 def run(options: argparse.Namespace, model: object, generator: object) -> None:
     """Detect, print the numbers, write what was asked for."""
-    from keras_retinanet import evaluation
+    from keras_retinanet.evaluation import measure
 
-    detector = evaluation.as_detector(model, generator, **convert_options(options))
-    with evaluation.progress_bar("Running network", generator.size()) as progress:
-        everything, seconds = evaluation.detect_dataset(
+    detector = measure.as_detector(model, generator, **convert_options(options))
+    with measure.progress_bar("Running network", generator.size()) as progress:
+        everything, seconds = measure.detect_dataset(
             generator,
             detector,
             options.score_threshold,
@@ -150,13 +152,13 @@ def run(options: argparse.Namespace, model: object, generator: object) -> None:
             progress=progress,
         )
     best = [found.best(options.max_detections) for found in everything]
-    precisions = evaluation.pascal_numbers(generator, best, options.iou_threshold)
-    summary = evaluation.coco_numbers(generator, everything)
+    precisions = measure.pascal_numbers(generator, best, options.iou_threshold)
+    summary = measure.coco_numbers(generator, everything)
     print_numbers(generator, precisions, summary, seconds)
     if options.json:
         write_json(options.json, generator, precisions, summary, seconds)
     if options.save_path:
-        evaluation.save_pictures(generator, best, options.save_path, options.score_threshold)
+        measure.save_pictures(generator, best, options.save_path, options.score_threshold)
 
 
 def convert_options(options: argparse.Namespace) -> dict:
@@ -175,9 +177,9 @@ def convert_options(options: argparse.Namespace) -> dict:
 
 def print_numbers(generator: object, precisions: dict, summary: dict, seconds: float) -> None:
     """Print the lines that keras-retinanet always printed, then COCO's table."""
-    from keras_retinanet import evaluation, metrics
+    from keras_retinanet.evaluation import measure, metrics
 
-    print(metrics.format_pascal(precisions, evaluation.class_names(generator)))
+    print(metrics.format_pascal(precisions, measure.class_names(generator)))
     if not sum(count for _, count in precisions.values()):
         print("No test instances found.")
     else:
@@ -196,9 +198,10 @@ def write_json(
     Raises:
         OSError: if it cannot be written.
     """
-    from keras_retinanet import evaluation, files, metrics
+    from keras_retinanet.evaluation import measure, metrics
+    from keras_retinanet.system import files
 
-    names = evaluation.class_names(generator)
+    names = measure.class_names(generator)
     contents = {
         "coco": {key: summary[key] for key in _JSON_KEYS},
         "pascal": {

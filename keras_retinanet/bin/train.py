@@ -5,8 +5,7 @@ import warnings
 from dataclasses import replace
 
 from keras_retinanet.bin import common, train_output
-from keras_retinanet.bin.train_options import check_args, parse_args
-from keras_retinanet.bin.train_parts import (
+from keras_retinanet.bin.legacy_api import (
     create_callbacks,
     create_generators,
     create_models,
@@ -14,6 +13,8 @@ from keras_retinanet.bin.train_parts import (
     model_with_weights,
     strategy,
 )
+from keras_retinanet.bin.train_options import check_args, parse_args
+from keras_retinanet.system import devices
 
 __all__ = [
     "check_args",
@@ -31,14 +32,14 @@ __all__ = [
 def main(args=None) -> None:
     """Run the command."""
     options = parse_args(args)
-    common.quiet_tensorflow(options.op_threads)
+    devices.quiet_tensorflow(options.op_threads)
     if getattr(options, "export", None):
         from keras_retinanet.preprocessing import shapes
 
         shapes.export(options.export)
         print(f"wrote the data set to {options.export}")
         return
-    common.setup_gpu(options.gpu)
+    devices.setup_gpu(options.gpu)
     train(options)
 
 
@@ -70,7 +71,7 @@ def train(options) -> None:
 
 def place_anchors_as(model, generator):
     """Let a generator ask a model for the shapes of its levels if they are not the usual ones."""
-    from keras_retinanet.anchors import make_shapes_callback, rounds_up
+    from keras_retinanet.geometry.anchors import make_shapes_callback, rounds_up
 
     if not rounds_up(model, model.details.pyramid_levels):
         generator.compute_shapes = make_shapes_callback(model)
@@ -181,7 +182,7 @@ def check_classes(options, generator, details):
 
 def fit_anchors(generator):
     """Return the generator's config with anchor sizes that match its boxes, and say so."""
-    from keras_retinanet import anchor_fit
+    from keras_retinanet.geometry import anchor_fit
 
     fit = anchor_fit.fit_anchors(*anchor_fit.sample_boxes(generator))
     sizes = " ".join(f"{size:.0f}" for size in fit.params.sizes)
@@ -220,7 +221,7 @@ def build_model(options, generator):
 def set_details(options, model, generator):
     """Tell a model what its snapshots should know of the data set and the options."""
     from keras_retinanet import models
-    from keras_retinanet.anchors import DEFAULT_LEVELS, AnchorParameters
+    from keras_retinanet.geometry.anchors import DEFAULT_LEVELS, AnchorParameters
 
     details = models.Details(
         backbone=options.backbone,
@@ -238,24 +239,26 @@ def set_details(options, model, generator):
 
 def compile_model(options, model, data_length):
     """Compile the model with the schedule that the options ask for; go on with earlier state."""
-    from keras_retinanet import training
+    from keras_retinanet.training import compiling
 
     steps = options.steps or data_length
     rate = options.lr
     if options.lr_schedule == "cosine":
-        rate = training.cosine_schedule(options.lr, steps * options.epochs)
+        rate = compiling.cosine_schedule(options.lr, steps * options.epochs)
     earlier = getattr(model, "optimizer", None)
-    training.compile_model(model, rate, options.optimizer_clipnorm, jit_compile=options.jit_compile)
+    compiling.compile_model(
+        model, rate, options.optimizer_clipnorm, jit_compile=options.jit_compile
+    )
     if options.snapshot:
         variables = earlier.variables if earlier is not None else None
-        training.restore_optimizer(model, variables, steps * options.initial_epoch)
+        compiling.restore_optimizer(model, variables, steps * options.initial_epoch)
 
 
 def fit(options, model, training, validation, callbacks):
     """Run `fit` on the pipeline of the training generator."""
     from keras_retinanet.preprocessing import pipeline
 
-    common.share_cores(options.workers)
+    devices.share_cores(options.workers)
     steps = options.steps or len(training)
     queue = {"workers": options.workers, "queue_size": options.max_queue_size}
     first = options.initial_epoch * steps

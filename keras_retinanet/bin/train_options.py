@@ -5,7 +5,7 @@ import warnings
 
 from keras_retinanet.bin import augmentation_options, common, datasets
 from keras_retinanet.bin.list_backbones import ListBackbones
-from keras_retinanet.machine import cores
+from keras_retinanet.system.machine import cores
 
 # What a data set takes where nothing is given: for photos, and for the small drawn images.
 DEFAULTS = {

@@ -7,7 +7,7 @@ def make_callbacks(options, model, validation) -> list:
     """Return the callbacks in their order: what logs comes before what writes the logs."""
     import keras
 
-    from keras_retinanet.callbacks.training import SaveSnapshots, StopOnNaN, WriteHistory
+    from keras_retinanet.callbacks.snapshots import SaveSnapshots, StopOnNaN, WriteHistory
 
     folder, callbacks = options.snapshot_path, [StopOnNaN()]
     os.makedirs(folder, exist_ok=True)
@@ -65,28 +65,29 @@ def make_evaluation(options, validation, tensorboard):
 
 def draw_history(options) -> None:
     """Draw the curves of the history file."""
-    from keras_retinanet import reports
+    from keras_retinanet.reports import curves
 
-    curves = os.path.join(options.snapshot_path, "curves.png")
-    reports.plot_history(os.path.join(options.snapshot_path, "history.csv"), curves)
-    print(f"Curves: {curves}")
+    picture = os.path.join(options.snapshot_path, "curves.png")
+    curves.plot_history(os.path.join(options.snapshot_path, "history.csv"), picture)
+    print(f"Curves: {picture}")
 
 
 def report(options, callbacks, validation) -> None:
     """Print how good the trained model is, and draw what it finds."""
-    from keras_retinanet import evaluation, reports
     from keras_retinanet.bin.evaluate import print_numbers
     from keras_retinanet.callbacks.common import Evaluation
+    from keras_retinanet.evaluation import measure
+    from keras_retinanet.reports import curves
 
     # The detector of the evaluation after each epoch is ready; a new one would be traced again.
     detector = next(call.detector() for call in callbacks if isinstance(call, Evaluation))
-    detections, seconds = evaluation.detect_dataset(
+    detections, seconds = measure.detect_dataset(
         validation, detector, max_detections=100, batch_size=options.batch_size
     )
-    precisions = evaluation.pascal_numbers(validation, detections)
-    summary = evaluation.coco_numbers(validation, detections)
+    precisions = measure.pascal_numbers(validation, detections)
+    summary = measure.coco_numbers(validation, detections)
     print(f"\nThe trained model on {validation.size()} held-out images:")
     print_numbers(validation, precisions, summary, seconds)
     sheet = os.path.join(options.snapshot_path, "detections.png")
-    reports.write_detection_sheet(validation, detections, sheet)
+    curves.write_detection_sheet(validation, detections, sheet)
     print(f"Left ground truth, right detections: {sheet}")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from keras_retinanet import evaluation
 from keras_retinanet.callbacks.common import Evaluation
-from keras_retinanet.metrics import COCO_KEYS
+from keras_retinanet.evaluation import measure
+from keras_retinanet.evaluation.metrics import COCO_KEYS
 
 
 class CocoEval(Evaluation):
@@ -36,10 +36,10 @@ class CocoEval(Evaluation):
         """Evaluate; add the numbers to the logs."""
         if self.verbose:
             print()  # Keras's own line for the epoch is still open.
-        with evaluation.progress_bar(
+        with measure.progress_bar(
             "COCO evaluation", self.generator.size(), transient=True, shown=self.verbose == 1
         ) as progress:
-            stats = evaluation.evaluate_coco(
+            stats = measure.evaluate_coco(
                 self.generator,
                 self.detector(),
                 self.threshold,

@@ -81,7 +81,7 @@ class Evaluation(keras.callbacks.Callback):
 
     def detector(self):
         """Return the `Detector` of the current model."""
-        from keras_retinanet.evaluation import as_detector
+        from keras_retinanet.evaluation.measure import as_detector
 
         model, detector = self._detector_of
         if detector is None or model is not self.model:

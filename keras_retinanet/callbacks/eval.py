@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from keras_retinanet import evaluation
 from keras_retinanet.callbacks.common import Evaluation
-from keras_retinanet.metrics import format_pascal, mean_average_precision
+from keras_retinanet.evaluation import measure
+from keras_retinanet.evaluation.metrics import format_pascal, mean_average_precision
 
 
 class Evaluate(Evaluation):
@@ -43,10 +43,10 @@ class Evaluate(Evaluation):
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Evaluate; add `mAP` to the logs."""
-        with evaluation.progress_bar(
+        with measure.progress_bar(
             "Running network", self.generator.size(), transient=True, shown=self.verbose == 1
         ) as progress:
-            precisions, _ = evaluation.evaluate(
+            precisions, _ = measure.evaluate(
                 self.generator,
                 self.detector(),
                 iou_threshold=self.iou_threshold,

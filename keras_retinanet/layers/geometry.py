@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_retinanet import boxes as box_arithmetic
-from keras_retinanet.anchors import AnchorParameters, generate_anchors
+from keras_retinanet.geometry import boxes as box_arithmetic
+from keras_retinanet.geometry.anchors import AnchorParameters, generate_anchors
 
 
 def _sides_axis() -> int:

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from keras_retinanet.boxes import decode, shift
+from keras_retinanet.geometry.boxes import decode, shift
 
 __all__ = ["bbox_transform_inv", "map_fn", "resize_images", "shift"]
 

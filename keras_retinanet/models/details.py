@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from keras_retinanet.anchors import DEFAULT_LEVELS, AnchorParameters
+from keras_retinanet.geometry.anchors import DEFAULT_LEVELS, AnchorParameters
 from keras_retinanet.images import preprocess_image
 
 

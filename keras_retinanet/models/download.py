@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_retinanet.files import keras_home
+from keras_retinanet.system.files import keras_home
 
 
 def fetch(url, file_hash=None) -> str:

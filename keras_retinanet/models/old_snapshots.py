@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import h5py
 
-from keras_retinanet.anchors import AnchorParameters
+from keras_retinanet.geometry.anchors import AnchorParameters
 from keras_retinanet.models.backbones import retinanet_on
 from keras_retinanet.models.classes import set_details
 from keras_retinanet.models.hdf5 import read_config, stored_weights

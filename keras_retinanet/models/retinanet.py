@@ -6,7 +6,7 @@ from dataclasses import replace
 import keras
 
 from keras_retinanet import layers
-from keras_retinanet.anchors import DEFAULT_LEVELS, AnchorParameters
+from keras_retinanet.geometry.anchors import DEFAULT_LEVELS, AnchorParameters
 from keras_retinanet.models.classes import (
     RetinaNet,
     RetinaNetBBox,

@@ -8,10 +8,10 @@ import h5py
 import keras
 
 from keras_retinanet import optimizers  # noqa: F401 (Keras has to know what snapshots hold)
-from keras_retinanet.files import replacing
 from keras_retinanet.models.backbones import backbone
 from keras_retinanet.models.hdf5 import is_old, names_in, open_hdf5
 from keras_retinanet.models.old_snapshots import read_old_model
+from keras_retinanet.system.files import replacing
 
 FORMATS = (".keras", ".h5", ".hdf5")
 

@@ -11,10 +11,10 @@ import sys
 import numpy as np
 from pycocotools.coco import COCO
 
-from keras_retinanet.preprocessing.box_table import BoxTable
-from keras_retinanet.preprocessing.coco_table import CocoTable, read_usual
+from keras_retinanet.annotations.box_table import BoxTable
+from keras_retinanet.annotations.coco_columns import CocoTable, read_usual
+from keras_retinanet.annotations.text import read_text
 from keras_retinanet.preprocessing.labelled import LabelledGenerator, drop_empty_boxes
-from keras_retinanet.preprocessing.text_files import read_text
 
 
 def _is_number(value) -> bool:

@@ -3,10 +3,10 @@
 import functools
 import os
 
-from keras_retinanet.preprocessing.box_table import BoxTable
-from keras_retinanet.preprocessing.csv_table import read_usual
+from keras_retinanet.annotations.box_table import BoxTable
+from keras_retinanet.annotations.csv_table import read_usual
+from keras_retinanet.annotations.text import csv_rows, finite_number, read_text
 from keras_retinanet.preprocessing.labelled import LabelledGenerator
-from keras_retinanet.preprocessing.text_files import csv_rows, finite_number, read_text
 
 _COORDINATES = ("x1", "y1", "x2", "y2")
 

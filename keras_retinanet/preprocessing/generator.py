@@ -2,13 +2,12 @@
 
 import numpy as np
 
-from keras_retinanet import samples
-from keras_retinanet.anchors import anchors_for_shape, guess_shapes
-from keras_retinanet.augmentation import TransformParameters, adjust_transform_for_image
-from keras_retinanet.config import Config
-from keras_retinanet.images import preprocess_image, resize_image
-from keras_retinanet.preprocessing import padding
-from keras_retinanet.preprocessing.draws import (
+from keras_retinanet.augmentation import crops
+from keras_retinanet.augmentation.transforms import TransformParameters, adjust_transform_for_image
+from keras_retinanet.batches import padding
+from keras_retinanet.batches.grouping import Groups
+from keras_retinanet.batches.reading import ReadingSet
+from keras_retinanet.batches.sample_context import (
     draw,
     drawing_with,
     each,
@@ -16,9 +15,10 @@ from keras_retinanet.preprocessing.draws import (
     rng_in_hand,
     scale_in_hand,
 )
-from keras_retinanet.preprocessing.groups import Groups
-from keras_retinanet.preprocessing.reading import ReadingSet
-from keras_retinanet.targets import HALF, anchor_targets_compact
+from keras_retinanet.config import Config
+from keras_retinanet.geometry.anchors import anchors_for_shape, guess_shapes
+from keras_retinanet.geometry.targets import HALF, anchor_targets_compact
+from keras_retinanet.images import preprocess_image, resize_image
 
 _DEFAULT_PREPROCESSING = preprocess_image
 
@@ -250,7 +250,7 @@ class Generator(ReadingSet):
                 )
             if self.random_crop is not None:
                 window = self.random_crop.draw(rng_in_hand(), image.shape)
-        return samples.move(image, annotations, transform, parameters, window)
+        return crops.move(image, annotations, transform, parameters, window)
 
     def resize_image(self, image):
         """Return an image resized as this data set, and the batch in hand, is, and the factor."""

@@ -6,8 +6,8 @@ is the class and the fifth to eighth are left, top, right and bottom in pixels f
 
 import os
 
+from keras_retinanet.annotations.text import finite_number, parse_lines
 from keras_retinanet.preprocessing.labelled import LabelledGenerator
-from keras_retinanet.preprocessing.text_files import finite_number, parse_lines
 
 # "DontCare" marks regions that nobody labelled; keras-retinanet trains them as "Misc".
 kitti_classes = {

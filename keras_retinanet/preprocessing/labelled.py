@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from keras_retinanet.garbage import no_garbage_collection
+from keras_retinanet.annotations.box_table import BoxTable
+from keras_retinanet.annotations.image_sizes import read_sizes
 from keras_retinanet.images import read_image_bgr
-from keras_retinanet.preprocessing.box_table import BoxTable
 from keras_retinanet.preprocessing.generator import Generator
-from keras_retinanet.preprocessing.image_sizes import read_sizes
+from keras_retinanet.system.garbage import no_garbage_collection
 
 # From so many images on in one folder it is listed, instead of looking for each by itself.
 _MANY = 100

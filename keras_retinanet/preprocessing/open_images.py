@@ -12,10 +12,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from keras_retinanet.files import replacing
-from keras_retinanet.images import image_size
-from keras_retinanet.preprocessing.labelled import LabelledGenerator
-from keras_retinanet.preprocessing.open_images_files import (
+from keras_retinanet.annotations.open_images_layouts import (
     LAYOUTS,
     Files,
     choose_classes,
@@ -23,7 +20,10 @@ from keras_retinanet.preprocessing.open_images_files import (
     load_hierarchy_children,
     read_class_names,
 )
-from keras_retinanet.preprocessing.text_files import finite_number, read_text
+from keras_retinanet.annotations.text import finite_number, read_text
+from keras_retinanet.images import image_size
+from keras_retinanet.preprocessing.labelled import LabelledGenerator
+from keras_retinanet.system.files import replacing
 
 __all__ = [
     "OpenImagesGenerator",

@@ -7,9 +7,9 @@ that count from 1.
 import os
 from xml.etree import ElementTree
 
-from keras_retinanet.preprocessing.box_table import BoxTable
+from keras_retinanet.annotations.box_table import BoxTable
+from keras_retinanet.annotations.text import finite_number, read_text
 from keras_retinanet.preprocessing.labelled import LabelledGenerator, drop_empty_boxes
-from keras_retinanet.preprocessing.text_files import finite_number, read_text
 
 _NAMES = (
     "aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse motorbike "

@@ -9,8 +9,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_retinanet.machine import cores
 from keras_retinanet.preprocessing.generator import Generator
+from keras_retinanet.system.machine import cores
 
 
 def batches(generator, *, first_step=0, steps=None, workers=None, queue_size=10) -> tf.data.Dataset:

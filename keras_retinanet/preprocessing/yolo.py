@@ -11,9 +11,9 @@ import warnings
 
 import yaml
 
+from keras_retinanet.annotations.text import finite_number, parse_lines, read_text
 from keras_retinanet.images import image_size
 from keras_retinanet.preprocessing.labelled import LabelledGenerator
-from keras_retinanet.preprocessing.text_files import finite_number, parse_lines, read_text
 
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 # Tools round to six digits, so a box may leave its image by less than this share of a side.

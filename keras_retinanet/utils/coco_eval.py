@@ -1,3 +1,3 @@
 """COCO evaluation under its old import path."""
 
-from keras_retinanet.evaluation import evaluate_coco  # noqa: F401
+from keras_retinanet.evaluation.measure import evaluate_coco  # noqa: F401

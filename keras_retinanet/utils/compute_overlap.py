@@ -1,3 +1,3 @@
 """IoU under its old import path; it needs no compiler any more."""
 
-from keras_retinanet.boxes import iou as compute_overlap  # noqa: F401
+from keras_retinanet.geometry.boxes import iou as compute_overlap  # noqa: F401

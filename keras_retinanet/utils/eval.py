@@ -1,3 +1,3 @@
 """Evaluation under its old import path."""
 
-from keras_retinanet.evaluation import evaluate  # noqa: F401
+from keras_retinanet.evaluation.measure import evaluate  # noqa: F401

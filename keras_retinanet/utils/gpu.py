@@ -1,3 +1,3 @@
 """The choice of a GPU under its old import path."""
 
-from keras_retinanet.bin.common import setup_gpu  # noqa: F401
+from keras_retinanet.system.devices import setup_gpu  # noqa: F401

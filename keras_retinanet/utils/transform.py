@@ -1,3 +1,3 @@
 """Affine transforms under their old import path."""
 
-from keras_retinanet.augmentation import *  # noqa: F403
+from keras_retinanet.augmentation.transforms import *  # noqa: F403

@@ -2,7 +2,7 @@ import argparse
 
 import pytest
 
-from keras_retinanet.augmentation_settings import FLIPS, KNOBS, STRONG
+from keras_retinanet.augmentation.settings import FLIPS, KNOBS, STRONG
 from keras_retinanet.bin import augmentation_options
 
 

@@ -1,7 +1,6 @@
 import subprocess
 import sys
 
-import cv2
 import pytest
 
 from keras_retinanet.bin import common
@@ -33,15 +32,6 @@ def test_defects_keep_their_traceback():
 
     with pytest.raises(TypeError, match="a defect"):
         main()
-
-
-@pytest.mark.parametrize(("workers", "threads"), [(1, 6), (4, 1), (3, 2), (8, 1)])
-def test_workers_share_the_cores(monkeypatch, workers, threads):
-    seen = []
-    monkeypatch.setattr(common, "cores", lambda: 6)
-    monkeypatch.setattr(cv2, "setNumThreads", seen.append)
-    common.share_cores(workers)
-    assert seen == [threads]
 
 
 @pytest.mark.parametrize("command", ["train", "evaluate", "convert_model", "detect", "debug"])

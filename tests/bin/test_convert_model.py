@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from keras_retinanet import models
-from keras_retinanet.anchors import AnchorParameters
 from keras_retinanet.bin.convert_model import main
+from keras_retinanet.geometry.anchors import AnchorParameters
 from keras_retinanet.models import snapshots
 from tests.fakes import tiny_retinanet
 

@@ -4,7 +4,7 @@ import pytest
 
 from keras_retinanet.bin import datasets
 from keras_retinanet.preprocessing.csv_generator import CSVGenerator
-from keras_retinanet.preprocessing.shapes import ShapesGenerator
+from keras_retinanet.preprocessing.shapes.dataset import ShapesGenerator
 
 
 def parse(command, *arguments, positionals=()):

@@ -13,7 +13,7 @@ import pytest
 
 from keras_retinanet import models
 from keras_retinanet.bin import detect
-from keras_retinanet.bin.detect_files import choose_targets, find_images
+from keras_retinanet.detection.sources import choose_targets, find_images
 from keras_retinanet.images import read_image_bgr
 from keras_retinanet.models.details import Details
 

@@ -8,7 +8,7 @@ import pytest
 
 from keras_retinanet import models
 from keras_retinanet.bin import train, train_options
-from keras_retinanet.machine import cores
+from keras_retinanet.system.machine import cores
 from tests import tiny
 
 SIZES = [(64, 80), (72, 64), (64, 64), (80, 64)]

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_retinanet import boxes as box_arithmetic
+from keras_retinanet.geometry import boxes as box_arithmetic
 from keras_retinanet.layers import FilterDetections, filter_detections
 
 

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_retinanet.anchors import AnchorParameters, anchors_for_shape
+from keras_retinanet.geometry.anchors import AnchorParameters, anchors_for_shape
 from keras_retinanet.layers import Anchors, ClipBoxes, RegressBoxes, UpsampleLike
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_retinanet import models
-from keras_retinanet.anchors import AnchorParameters
+from keras_retinanet.geometry.anchors import AnchorParameters
 from keras_retinanet.models.details import Details
 from keras_retinanet.models.heads import default_classification_model, default_regression_model
 from keras_retinanet.models.retinanet import create_pyramid_features, retinanet

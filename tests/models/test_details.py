@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from keras_retinanet.anchors import AnchorParameters
+from keras_retinanet.geometry.anchors import AnchorParameters
 from keras_retinanet.models.details import Details, first_details
 
 FULL = Details(

@@ -2,12 +2,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import TINY_DETAILS, build_tiny
 
 from keras_retinanet import models
-from keras_retinanet.detector import Detector
+from keras_retinanet.detection.detector import Detector
 from keras_retinanet.images import NORMALISATIONS, preprocess_image
 from keras_retinanet.models.device_normalisation import normalise_on_device
+from tests.models.conftest import TINY_DETAILS, build_tiny
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (2, 64, 90, 3)).astype("uint8")
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from keras_retinanet import models
-from keras_retinanet.anchors import anchors_for_shape, make_shapes_callback, rounds_up
+from keras_retinanet.geometry.anchors import anchors_for_shape, make_shapes_callback, rounds_up
 from keras_retinanet.models.old_backbones import build_features, identify
 from tests.data import old_snapshots
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from keras_retinanet import models
-from keras_retinanet.anchors import AnchorParameters
+from keras_retinanet.geometry.anchors import AnchorParameters
 from keras_retinanet.models.old_snapshots import read_architecture
 from keras_retinanet.models.snapshots import is_old_file
 from tests.data import old_snapshots

@@ -1,10 +1,9 @@
 import keras
 import numpy as np
 import pytest
-from conftest import build_tiny
 
 from keras_retinanet import losses, models
-from keras_retinanet.anchors import AnchorParameters, anchors_for_shape
+from keras_retinanet.geometry.anchors import AnchorParameters, anchors_for_shape
 from keras_retinanet.models.retinanet import (
     create_pyramid_features,
     default_regression_model,
@@ -13,6 +12,7 @@ from keras_retinanet.models.retinanet import (
     retinanet_bbox,
     training_part,
 )
+from tests.models.conftest import build_tiny
 
 LEVELS_2_7 = [2, 3, 4, 5, 6, 7]
 

@@ -2,11 +2,12 @@ import h5py
 import keras
 import numpy as np
 import pytest
-from conftest import build_tiny
 
 from keras_retinanet import losses, models
 from keras_retinanet.models.snapshots import is_old_file
 from keras_retinanet.optimizers import Adam
+from tests.goldens import DATA
+from tests.models.conftest import build_tiny
 
 pytestmark = pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5")
 
@@ -145,3 +146,22 @@ def test_never_runs_code_from_a_file(tmp_path):
     model.save(tmp_path / "lambda.keras")
     with pytest.raises(ValueError, match=r"lambda\.keras: cannot load this model"):
         models.load_model(tmp_path / "lambda.keras")
+
+
+def test_a_snapshot_from_before_the_rooms_loads():
+    """`before_rooms.keras` was written when all modules lay at the package's root."""
+    expected = np.load(DATA / "before_rooms.expected.npz")
+    model = models.load_model(DATA / "before_rooms.keras", compile=True)
+    assert model.details.class_names == ("cat", "dog")
+    assert (model.details.image_min_side, model.details.image_max_side) == (64, 96)
+    assert int(model.optimizer.iterations) == expected["iterations"]
+    images = np.random.default_rng(0).uniform(-100, 100, (1, 64, 96, 3)).astype("float32")
+    for name, found in zip(
+        ("regression", "classification"), model.predict(images, verbose=0), strict=True
+    ):
+        np.testing.assert_allclose(found, expected[name], atol=1e-5)
+    detector = models.convert_model(model, score_threshold=0.0, max_detections=20)
+    for name, found in zip(
+        ("boxes", "scores", "labels"), detector.predict(images, verbose=0), strict=True
+    ):
+        np.testing.assert_allclose(found, expected[name], atol=1e-3)

@@ -2,11 +2,11 @@ import h5py
 import keras
 import numpy as np
 import pytest
-from conftest import build_tiny
 
 from keras_retinanet import models
 from keras_retinanet.models.folding import fold_batch_norm
 from keras_retinanet.models.weights import WeightsReport, load_weights
+from tests.models.conftest import build_tiny
 
 
 def all_names(model):

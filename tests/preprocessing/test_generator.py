@@ -3,15 +3,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from keras_retinanet import targets
-from keras_retinanet.anchors import AnchorParameters
-from keras_retinanet.augmentation import random_transform_generator
-from keras_retinanet.augmentation_settings import STRONG
-from keras_retinanet.colour_effects import random_visual_effect_generator
+from keras_retinanet.augmentation.colours import random_visual_effect_generator
+from keras_retinanet.augmentation.crops import RandomCrop
+from keras_retinanet.augmentation.settings import STRONG
+from keras_retinanet.augmentation.transforms import random_transform_generator
 from keras_retinanet.config import Config
+from keras_retinanet.geometry import targets
+from keras_retinanet.geometry.anchors import AnchorParameters
 from keras_retinanet.images import preprocess_image
 from keras_retinanet.preprocessing.generator import Generator
-from keras_retinanet.samples import RandomCrop
 
 EVERYTHING = replace(
     STRONG, random_crop=0.7, crop_min_share=0.5, scale_range=(0.5, 1.5)

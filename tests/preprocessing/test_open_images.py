@@ -5,6 +5,7 @@ import cv2
 import numpy as np
 import pytest
 
+from keras_retinanet.annotations.open_images_layouts import LAYOUTS
 from keras_retinanet.preprocessing.open_images import (
     OpenImagesGenerator,
     find_hierarchy_parent,
@@ -14,7 +15,6 @@ from keras_retinanet.preprocessing.open_images import (
     load_hierarchy_children,
     read_boxes,
 )
-from keras_retinanet.preprocessing.open_images_files import LAYOUTS
 
 HEADER = (
     "ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,IsOccluded,IsTruncated,IsGroupOf,"

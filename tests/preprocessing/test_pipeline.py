@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_retinanet import losses, training
-from keras_retinanet.augmentation import random_transform_generator
+from keras_retinanet import losses
+from keras_retinanet.augmentation.transforms import random_transform_generator
 from keras_retinanet.preprocessing import pipeline
+from keras_retinanet.training import compiling
 from tests.fakes import tiny_retinanet
 from tests.preprocessing.test_generator import Blocks, everything
 
@@ -153,7 +154,7 @@ class Steps(keras.callbacks.Callback):
 @pytest.fixture(scope="module")
 def start():
     model = tiny_retinanet()
-    training.compile_model(model, 1e-3)
+    compiling.compile_model(model, 1e-3)
     return model, model.get_weights()
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from keras_retinanet import evaluation
+from keras_retinanet.evaluation import measure
 from tests.data_sets import FORMS, IMAGES, found_boxes, image_path, read, write
 
 
@@ -72,7 +72,7 @@ def test_evaluation_misses_the_boxes_that_are_known(tmp_path, form, objects):
     folder = write(tmp_path, form)
     without_content(tmp_path, form)
     generator = read(folder, form)
-    nothing = evaluation.Detections(np.zeros((0, 4)), np.zeros(0), np.zeros(0, int))
-    numbers = evaluation.pascal_numbers(generator, [nothing] * generator.size())
+    nothing = measure.Detections(np.zeros((0, 4)), np.zeros(0), np.zeros(0, int))
+    numbers = measure.pascal_numbers(generator, [nothing] * generator.size())
     van = generator.name_to_label("Van")
     assert numbers[van][1] == objects

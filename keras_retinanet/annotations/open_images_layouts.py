@@ -1,0 +1,205 @@
+"""Where the versions of Open Images keep their files, and which classes there are."""
+
+import json
+import os
+from dataclasses import dataclass
+
+from keras_retinanet.annotations.text import csv_rows, read_text
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where a version keeps its files; `{}` stands for the subset.
+
+    Attributes:
+        metadata: folder of all but the images, in the main folder.
+        classes: files of rows `id,name`; the first that exists counts.
+        boxes: CSV files of boxes; the first that exists counts.
+        images: folders of images, in the main folder; the first that exists counts.
+        hierarchy: JSON file of classes below classes.
+        trainable: text file of the class ids in use, in their order; None for all, as listed.
+        held_out: CSV file of the image ids to evaluate on, where there is one file of boxes for
+            both subsets; None where each has its own.
+    """
+
+    metadata: str
+    classes: tuple[str, ...]
+    boxes: tuple[str, ...]
+    images: tuple[str, ...] = ("images/{}",)
+    hierarchy: str = "bbox_labels_600_hierarchy.json"
+    trainable: str | None = None
+    held_out: str | None = None
+
+
+_TODAY = Layout(
+    "",
+    ("oidv7-class-descriptions-boxable.csv", "class-descriptions-boxable.csv"),
+    ("oidv6-{}-annotations-bbox.csv", "{}-annotations-bbox.csv"),
+    ("{}", "images/{}"),
+)
+LAYOUTS = {
+    "v3": Layout(
+        "2017_11",
+        ("class-descriptions.csv",),
+        ("{}/annotations-human-bbox.csv",),
+        trainable="classes-bbox-trainable.txt",
+    ),
+    "v4": Layout("2018_04", ("class-descriptions-boxable.csv",), ("{}/{}-annotations-bbox.csv",)),
+    "challenge2018": Layout(
+        "challenge2018",
+        ("challenge-2018-class-descriptions-500.csv",),
+        ("challenge-2018-train-annotations-bbox.csv",),
+        ("images/train",),
+        hierarchy="bbox_labels_500_hierarchy.json",
+        held_out="challenge-2018-image-ids-valset-od.csv",
+    ),
+    "v5": _TODAY,
+    "v6": _TODAY,
+    "v7": _TODAY,
+}
+
+
+class Files:
+    """The files of one subset of one version."""
+
+    def __init__(self, main_dir, subset, version, metadata_dir=None):
+        if version not in LAYOUTS:
+            raise ValueError(f"version: expected one of {', '.join(LAYOUTS)}, got {version!r}")
+        self.layout, self.main_dir, self.subset = LAYOUTS[version], main_dir, subset
+        self.metadata_dir = metadata_dir or os.path.join(main_dir, self.layout.metadata)
+        if self.layout.held_out and subset not in ("train", "validation"):
+            raise ValueError(f"subset: {version} has train and validation, got {subset!r}")
+
+    def metadata(self, *names):
+        """Return the first metadata file of some names that exists, else the first."""
+        return self._first(self.metadata_dir, names)
+
+    def images(self):
+        """Return the folder of the images."""
+        return self._first(self.main_dir, self.layout.images)
+
+    def held_out(self):
+        """Return the file of the image ids to evaluate on; None where there is none."""
+        return self.layout.held_out and self.metadata(self.layout.held_out)
+
+    def is_in_subset(self):
+        """Return a function that says whether an image id is in the subset; None if all are.
+
+        Raises:
+            OSError: if the file of held-out images cannot be read.
+            ValueError: naming file and line, if it is not UTF-8.
+        """
+        if self.layout.held_out is None:
+            return None
+        held_out = set(read_text(self.held_out()).split()[1:])  # after the header
+        return lambda ident: (ident in held_out) == (self.subset == "validation")
+
+    def _first(self, folder, names):
+        paths = [os.path.join(folder, name.replace("{}", self.subset)) for name in names]
+        return next(filter(os.path.exists, paths), paths[0])
+
+
+def read_class_names(files) -> dict[str, str]:
+    """Return the name of each class id, in the order of the labels; quotes are left out of names.
+
+    Raises:
+        OSError: if a file cannot be read.
+        ValueError: naming file and line, for a row without a name or an id given twice; naming the
+            file, for an id without a description, two ids of one name, or none at all.
+    """
+    path = files.metadata(*files.layout.classes)
+    text = read_text(path)
+    try:
+        names = _parse_names(csv_rows(text))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    if files.layout.trainable is not None:
+        path = files.metadata(files.layout.trainable)
+        idents = read_text(path).split()
+        unknown = [ident for ident in idents if ident not in names]
+        if unknown:
+            raise ValueError(f"{path}: class id without a description: {unknown[0]}")
+        names = {ident: names[ident] for ident in idents}
+    if not names:
+        raise ValueError(f"{path}: expected at least one class, got none")
+    # A list of image-level classes has such pairs; only among the classes in use they matter.
+    seen = set()
+    for ident, name in names.items():
+        if name in seen:
+            raise ValueError(f"{path}: duplicate class name: '{name}' ({ident})")
+        seen.add(name)
+    return names
+
+
+def _parse_names(rows):
+    names = {}
+    for line, row in rows:
+        if len(row) < 2:
+            raise ValueError(f"line {line}: expected 'id,name', got {row}")
+        if row[0] in names:
+            raise ValueError(f"line {line}: duplicate class id: {row[0]}")
+        names[row[0]] = row[1].translate(str.maketrans("", "", "\"'`"))
+    return names
+
+
+def read_hierarchy(path) -> dict:
+    """Return the tree of classes in a JSON file: nodes with `LabelName` and perhaps `Subcategory`.
+
+    Raises:
+        OSError: if the file cannot be read.
+        ValueError: naming the file, if it is no JSON or a node is malformed.
+    """
+    text = read_text(path)
+    try:
+        tree = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"{path}: expected JSON: {error}") from None
+    nodes = [tree]
+    while nodes:
+        node = nodes.pop()
+        if not isinstance(node, dict) or not isinstance(node.get("LabelName"), str):
+            raise ValueError(f"{path}: expected an object with the key 'LabelName', got {node!r}")
+        nodes += node.get("Subcategory", [])
+    return tree
+
+
+def find_hierarchy_parent(hierarchy, parent_cls) -> dict | None:
+    """Return the part of a hierarchy with a class id on top; None if it is not there."""
+    if hierarchy["LabelName"] == parent_cls:
+        return hierarchy
+    below = (find_hierarchy_parent(child, parent_cls) for child in hierarchy.get("Subcategory", []))
+    return next((found for found in below if found is not None), None)
+
+
+def load_hierarchy_children(hierarchy) -> list[str]:
+    """Return the class ids in a hierarchy, parents first; one may come several times."""
+    below = [load_hierarchy_children(child) for child in hierarchy.get("Subcategory", [])]
+    return [hierarchy["LabelName"], *sum(below, [])]
+
+
+def choose_classes(files, names, labels_filter=None, parent_label=None) -> list[str]:
+    """Return the class ids to use, in the order of their labels.
+
+    Args:
+        files: the files of the subset.
+        names: name of each class id.
+        labels_filter: names of the classes to use; None for all.
+        parent_label: name of a class to use with all that are below it; it wins.
+
+    Raises:
+        OSError: if the hierarchy cannot be read.
+        ValueError: for an unknown name or a malformed hierarchy.
+    """
+    idents = {name: ident for ident, name in names.items()}
+    wanted = [parent_label] if parent_label else labels_filter or []
+    for name in wanted:
+        if name not in idents:
+            raise ValueError(f"unknown class {name!r}, expected one such as {list(idents)[:5]}")
+    if not parent_label:
+        return [idents[name] for name in dict.fromkeys(wanted)] if wanted else list(names)
+    path = files.metadata(files.layout.hierarchy)
+    found = find_hierarchy_parent(read_hierarchy(path), idents[parent_label])
+    if found is None:
+        raise ValueError(f"{path}: expected the class {parent_label!r} in the hierarchy")
+    # A class may stand below several others.
+    return [ident for ident in dict.fromkeys(load_hierarchy_children(found)) if ident in names]

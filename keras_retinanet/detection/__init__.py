@@ -1,0 +1,1 @@
+"""A model and images in, detections out."""

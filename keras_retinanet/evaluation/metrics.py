@@ -1,0 +1,276 @@
+"""Detections and ground truth in, numbers out: Pascal's average precision, the COCO summary.
+
+Nothing here knows a model, an image or a generator: every function takes arrays (or the
+dictionaries of the COCO format) and returns plain numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+from faster_coco_eval import COCO, COCOeval_faster
+
+from keras_retinanet.detection.detections import Detections, coco_ground_truth, coco_results
+from keras_retinanet.geometry.boxes import iou
+from keras_retinanet.system.garbage import no_garbage_collection
+
+__all__ = [
+    "COCO_KEYS",
+    "Detections",
+    "average_precision",
+    "coco_ground_truth",
+    "coco_results",
+    "coco_summary",
+    "format_coco",
+    "format_pascal",
+    "match",
+    "mean_average_precision",
+    "pascal_average_precisions",
+]
+
+# Name, "Precision" or "Recall", IoU, area, detections per image: in the order of COCOeval.stats.
+_COCO_ROWS = (
+    ("AP", "Precision", "0.50:0.95", "all", 100),
+    ("AP50", "Precision", "0.50", "all", 100),
+    ("AP75", "Precision", "0.75", "all", 100),
+    ("APs", "Precision", "0.50:0.95", "small", 100),
+    ("APm", "Precision", "0.50:0.95", "medium", 100),
+    ("APl", "Precision", "0.50:0.95", "large", 100),
+    ("AR1", "Recall", "0.50:0.95", "all", 1),
+    ("AR10", "Recall", "0.50:0.95", "all", 10),
+    ("AR100", "Recall", "0.50:0.95", "all", 100),
+    ("ARs", "Recall", "0.50:0.95", "small", 100),
+    ("ARm", "Recall", "0.50:0.95", "medium", 100),
+    ("ARl", "Recall", "0.50:0.95", "large", 100),
+)
+COCO_KEYS = tuple(row[0] for row in _COCO_ROWS)
+
+
+def average_precision(recall: np.ndarray, precision: np.ndarray) -> float:
+    """Area under the interpolated precision-recall curve.
+
+    Interpolated means: the precision at a recall is the best precision at that or any higher recall
+    (Pascal VOC 2010 development kit, section 3.4.1). Beyond the last recall the precision is 0.
+
+    Args:
+        recall: (n,) rising, in [0, 1]; n may be 0.
+        precision: (n,) in [0, 1], the precision at each recall.
+
+    Returns:
+        A number in [0, 1].
+    """
+    steps = np.diff(np.asarray(recall, "float64"), prepend=0.0)
+    envelope = np.maximum.accumulate(np.asarray(precision, "float64")[::-1])[::-1]
+    return float(steps @ envelope)
+
+
+def match(boxes: np.ndarray, truth: np.ndarray, iou_threshold: float) -> np.ndarray:
+    """Tell true from false positives among the detections of one class in one image.
+
+    Detections are looked at in the given order, best score first. Each belongs to the ground truth
+    box it overlaps most; it is true if that overlap reaches the threshold and no earlier detection
+    took that box. (COCO differs: there a detection may fall back to its second best box.)
+
+    Args:
+        boxes: (n, 4) detections.
+        truth: (m, 4) ground truth boxes.
+        iou_threshold: least intersection over union that counts, itself included.
+
+    Returns:
+        (n,) booleans, True for a true positive.
+    """
+    true = np.zeros(len(boxes), bool)
+    if len(boxes) == 0 or len(truth) == 0:
+        return true
+    overlaps = iou(np.asarray(boxes, "float64"), np.asarray(truth, "float64"))
+    nearest = overlaps.argmax(axis=1)
+    reached = np.flatnonzero(overlaps[np.arange(len(boxes)), nearest] >= iou_threshold)
+    _, first = np.unique(nearest[reached], return_index=True)
+    true[reached[first]] = True
+    return true
+
+
+def pascal_average_precisions(
+    annotations: Sequence[Mapping[str, np.ndarray]],
+    detections: Sequence[Detections],
+    labels: Iterable[int],
+    iou_threshold: float = 0.5,
+) -> dict[int, tuple[float, int]]:
+    """Average precision and number of ground truth boxes of each class.
+
+    Overlaps are of continuous boxes, without the extra pixel of the Pascal development kit.
+
+    Args:
+        annotations: for each image {"bboxes": (m, 4), "labels": (m,)}.
+        detections: for each image, in the same order; sorted by falling score.
+        labels: the classes to report.
+        iou_threshold: least overlap of a true positive.
+
+    Returns:
+        label -> (average precision, number of ground truth boxes); (0.0, 0) for a class without.
+
+    Raises:
+        ValueError: if the two lists differ in length.
+    """
+    if len(annotations) != len(detections):
+        raise ValueError(
+            f"expected the detections of {len(annotations)} annotated images, got {len(detections)}"
+        )
+    return {
+        int(label): _class_precision(label, annotations, detections, iou_threshold)
+        for label in labels
+    }
+
+
+def _class_precision(
+    label: int,
+    annotations: Sequence[Mapping[str, np.ndarray]],
+    detections: Sequence[Detections],
+    iou_threshold: float,
+) -> tuple[float, int]:
+    scores, true, instances = [], [], 0
+    for truth, found in zip(annotations, detections, strict=True):
+        boxes = truth["bboxes"][truth["labels"] == label]
+        mine = found.labels == label
+        instances += len(boxes)
+        scores.append(found.scores[mine])
+        true.append(match(found.boxes[mine], boxes, iou_threshold))
+    if instances == 0:
+        return 0.0, 0
+    # A stable sort: equal scores keep the order of the images, so the number is reproducible.
+    order = np.argsort(-np.concatenate(scores), kind="stable")
+    hits = np.cumsum(np.concatenate(true)[order])
+    return average_precision(hits / instances, hits / np.arange(1, len(hits) + 1)), instances
+
+
+def mean_average_precision(
+    precisions: Mapping[int, tuple[float, int]], weighted: bool = False
+) -> float:
+    """Mean over the classes that have ground truth boxes.
+
+    Args:
+        precisions: label -> (average precision, number of ground truth boxes).
+        weighted: weigh each class by its number of boxes.
+
+    Returns:
+        A number in [0, 1]; 0.0 if no class has a box.
+    """
+    weights = [count if weighted else float(count > 0) for _, count in precisions.values()]
+    total = sum(weights)
+    values = (ap for ap, _ in precisions.values())
+    return (
+        float(sum(w * ap for w, ap in zip(weights, values, strict=True)) / total) if total else 0.0
+    )
+
+
+def format_pascal(precisions: Mapping[int, tuple[float, int]], names: Mapping[int, str]) -> str:
+    """Return a line for each class, in the words of keras-retinanet 1.0.0."""
+    return "\n".join(
+        f"{count:.0f} instances of class {names[label]} with average precision: {precision:.4f}"
+        for label, (precision, count) in precisions.items()
+    )
+
+
+def coco_summary(
+    ground_truth: Mapping,
+    detections: Sequence[Mapping] | np.ndarray,
+    image_ids: Iterable[int] | None = None,
+) -> dict[str, float]:
+    """The twelve COCO numbers for boxes (https://cocodataset.org/#detection-eval).
+
+    Boxes marked "iscrowd" are regions where detections count neither way.
+
+    Args:
+        ground_truth: a COCO "instances" dictionary; a missing "area" is the box's, a missing
+            "iscrowd" is 0.
+        detections: [{"image_id", "category_id", "bbox", "score"}], or an (n, 7) array of image id,
+            x, y, width, height, score, category id.
+        image_ids: the images to look at; all by default.
+
+    Returns:
+        COCO_KEYS -> number in [0, 1], or -1 where the ground truth has nothing to measure it by.
+
+    Raises:
+        ValueError: if a detection belongs to an image that the ground truth does not have.
+    """
+    known = {image["id"] for image in ground_truth["images"]}
+    chosen = sorted(known if image_ids is None else set(image_ids))
+    with no_garbage_collection():
+        found = _found(detections)
+        strangers = sorted({item["image_id"] for item in found} - known)
+        if strangers:
+            raise ValueError(
+                f"detections of images that the ground truth does not have: {strangers[:5]}"
+            )
+        if not chosen or not ground_truth["categories"]:
+            return dict.fromkeys(COCO_KEYS, -1.0)
+        truth = _plain_copy(ground_truth)
+        sides = [
+            COCO(dataset, print_function=_silent)
+            for dataset in (truth, {**truth, "annotations": found})
+        ]
+        run = COCOeval_faster(*sides, "bbox", print_function=_silent)
+        run.params.imgIds = chosen
+        run.run()
+    return dict(zip(COCO_KEYS, map(float, run.stats), strict=True))
+
+
+def _found(detections: Sequence[Mapping] | np.ndarray) -> list[dict]:
+    """Return detections as the evaluator's annotations."""
+    if isinstance(detections, np.ndarray):
+        image_ids, category_ids = (detections[:, i].astype("int64").tolist() for i in (0, 6))
+        boxes, scores = detections[:, 1:5].tolist(), detections[:, 5].tolist()
+        rows = zip(image_ids, category_ids, boxes, scores, strict=True)
+    else:
+        keys = ("image_id", "category_id", "bbox", "score")
+        rows = ([item[key] for key in keys] for item in detections)
+    return [
+        {
+            "id": number,
+            "image_id": image_id,
+            "category_id": category_id,
+            "bbox": list(box),
+            "area": box[2] * box[3],
+            "iscrowd": 0,
+            "score": score,
+        }
+        for number, (image_id, category_id, box, score) in enumerate(rows, start=1)
+    ]
+
+
+def _plain_copy(ground_truth: Mapping) -> dict:
+    """Copy what the evaluator reads: it writes into annotations; to it an id of 0 is no match."""
+    return {
+        "images": [dict(image) for image in ground_truth["images"]],
+        "categories": [dict(category) for category in ground_truth["categories"]],
+        "annotations": [
+            {
+                "id": number,
+                "image_id": item["image_id"],
+                "category_id": item["category_id"],
+                "bbox": list(item["bbox"]),
+                "area": item.get("area", item["bbox"][2] * item["bbox"][3]),
+                "iscrowd": item.get("iscrowd", 0),
+            }
+            for number, item in enumerate(ground_truth["annotations"], start=1)
+        ],
+    }
+
+
+def _silent(*_: object) -> None:
+    """Take the evaluator's chatter and say nothing."""
+
+
+def format_coco(summary: Mapping[str, float]) -> str:
+    """The familiar table of COCO numbers, one line for each key that is there.
+
+    Args:
+        summary: what coco_summary returns.
+    """
+    return "\n".join(
+        f" {'Average ' + kind:<18} (A{kind[0]}) @[ IoU={overlap:<9} | area={area:>6} "
+        f"| maxDets={count:>3} ] = {summary[key]:.3f}"
+        for key, kind, overlap, area, count in _COCO_ROWS
+        if key in summary
+    )

@@ -1,0 +1,1 @@
+"""Boxes, anchors and training targets."""

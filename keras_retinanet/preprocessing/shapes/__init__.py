@@ -1,0 +1,5 @@
+"""The built-in data set `shapes`, drawn on the fly."""
+
+from keras_retinanet.preprocessing.shapes.dataset import ShapesGenerator, export, export_set
+
+__all__ = ["ShapesGenerator", "export", "export_set"]

@@ -1,0 +1,1 @@
+"""Training: what a run is, and how it is done."""

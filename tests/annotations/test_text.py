@@ -1,0 +1,53 @@
+import pytest
+
+from keras_retinanet.annotations.text import csv_rows, finite_number, parse_lines, read_text
+
+
+def test_text_is_utf_8_with_or_without_a_mark(tmp_path):
+    path = tmp_path / "a.txt"
+    for content in ("é\r\n", "\ufeffé\r\n"):
+        path.write_bytes(content.encode())
+        assert read_text(path) == "é\r\n"
+    path.write_bytes("a\nb\ncafé\n".encode("latin-1"))
+    with pytest.raises(ValueError) as error:
+        read_text(path)
+    assert str(error.value) == f"{path}: line 3: expected UTF-8 text, got the byte 0xe9"
+
+
+def test_rows_come_with_the_line_they_begin_on():
+    assert list(csv_rows('a,1\r\n\r\n , \n"b, ""c""",2\rd')) == [
+        (1, ["a", "1"]),
+        (4, ['b, "c"', "2"]),
+        (5, ["d"]),
+    ]
+    assert list(csv_rows("")) == []
+
+
+@pytest.mark.parametrize("rest", ["b,2\n", "b,2\n" * 50_000])
+def test_a_quote_that_is_not_closed_is_named(rest):
+    with pytest.raises(ValueError, match="^line 2: "):
+        list(csv_rows('a,1\n"b,2\n' + rest))
+
+
+def test_lines_are_split_at_white_space_and_counted(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_bytes("\ufeff a  b\r\n\r\n \t\nc d\n".encode())
+    places = parse_lines(path, "list", lambda fields, place: (fields[0], len(fields), place))
+    assert [place for _, _, place in places] == ["line 1", "line 4"]
+    assert places[0][:2] == ("a", 2)
+
+    def refuse(fields, place):
+        raise ValueError(f"{place}: no")
+
+    with pytest.raises(ValueError) as error:
+        parse_lines(path, "list", refuse)
+    assert str(error.value) == f"invalid list: {path}: line 1: no"
+
+
+def test_numbers():
+    assert finite_number(" 1.5 ", "x") == 1.5
+    assert finite_number("7", "x", int) == 7
+    assert finite_number("9" * 400, "x", int) == int("9" * 400)
+    for text, kind in (("inf", float), ("-nan", float), ("", float), ("1.0", int)):
+        with pytest.raises(ValueError, match="^x: "):
+            finite_number(text, "x", kind)

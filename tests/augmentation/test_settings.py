@@ -1,0 +1,107 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from keras_retinanet.augmentation.colours import random_visual_effect_generator
+from keras_retinanet.augmentation.crops import RandomCrop
+from keras_retinanet.augmentation.settings import FLIPS, KNOBS, STRONG, AugmentationSettings
+from keras_retinanet.augmentation.transforms import random_transform
+
+
+def draws(settings, seed=3):
+    """A transform and an effect (None if there is none) of a seed."""
+    arguments = settings.generator_arguments()
+    effects = arguments["visual_effect_generator"]
+    rng = np.random.default_rng(seed)
+    return arguments["transform_generator"].draw(rng), effects and effects.draw(rng)
+
+
+def test_there_is_a_knob_for_every_setting():
+    assert list(KNOBS) == [field.name for field in dataclasses.fields(AugmentationSettings)]
+
+
+def test_defaults_change_nothing():
+    neutral = AugmentationSettings().generator_arguments()
+    np.testing.assert_array_equal(draws(AugmentationSettings())[0], np.eye(3))
+    neutral.pop("transform_generator")
+    assert set(neutral.values()) == {None}
+
+
+def test_strong_is_random_transform_of_old():
+    rng = np.random.default_rng(3)
+    transform = random_transform(
+        min_rotation=-0.1,
+        max_rotation=0.1,
+        min_translation=(-0.1, -0.1),
+        max_translation=(0.1, 0.1),
+        min_shear=-0.1,
+        max_shear=0.1,
+        min_scaling=(0.9, 0.9),
+        max_scaling=(1.1, 1.1),
+        flip_x_chance=0.5,
+        flip_y_chance=0.5,
+        prng=rng,
+    )
+    found, effect = draws(STRONG)
+    np.testing.assert_array_equal(found, transform)
+    assert effect == random_visual_effect_generator().draw(rng)
+
+
+def test_without_it_half_the_images_are_flipped():
+    flips = [draws(FLIPS, seed)[0] for seed in range(200)]
+    assert all(np.array_equal(np.abs(flip), np.eye(3)) for flip in flips)
+    assert 70 < sum(flip[0, 0] == -1 for flip in flips) < 130
+    assert all(flip[1, 1] == 1 for flip in flips)
+    assert draws(FLIPS)[1] is None
+
+
+def test_each_setting_reaches_its_place():
+    assert draws(AugmentationSettings(translation_x=(0.2, 0.2)))[0][0, 2] == 0.2
+    assert draws(AugmentationSettings(translation_y=(0.3, 0.3)))[0][1, 2] == 0.3
+    assert draws(AugmentationSettings(scaling_x=(2, 2)))[0][0, 0] == 2
+    assert draws(AugmentationSettings(scaling_y=(3, 3)))[0][1, 1] == 3
+    assert draws(AugmentationSettings(flip_y_chance=1))[0][1, 1] == -1
+    assert draws(AugmentationSettings(rotation=(0.3, 0.3)))[0][1, 0] == np.sin(0.3)
+    assert draws(AugmentationSettings(shear=(0.3, 0.3)))[0][0, 1] == -np.sin(0.3)
+    # 0 is "leave alone" for an effect.
+    for name, field in {
+        "contrast": "contrast_factor",
+        "brightness": "brightness_delta",
+        "hue": "hue_delta",
+        "saturation": "saturation_factor",
+    }.items():
+        effect = draws(AugmentationSettings(**{name: (0.4, 0.4)}))[1]
+        assert {key for key, value in vars(effect).items() if value} == {field}
+        assert getattr(effect, field) == 0.4
+    arguments = AugmentationSettings(
+        random_crop=0.3, crop_min_share=0.6, scale_range=(0.5, 2)
+    ).generator_arguments()
+    assert arguments["random_crop"] == RandomCrop(0.3, 0.6)
+    assert arguments["scale_range"] == (0.5, 2)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"flip_x_chance": 1.5}, r"flip_x_chance: expected a number in 0\.\.1, got 1.5"),
+        ({"rotation": (10, -10)}, r"rotation: expected two numbers, the least first, in -3\.142"),
+        ({"rotation": 0.1}, "rotation: expected two numbers, .* got 0.1"),
+        ({"scaling_y": (0, 1)}, r"scaling_y: expected .* in 0\.1\.\.10, got 0 1"),
+        ({"hue": (0.2, 0.1)}, "hue: expected .* got 0.2 0.1"),
+        ({"saturation": (1, float("nan"))}, "saturation: expected .* got 1 nan"),
+        ({"crop_min_share": (0.1, 0.2)}, "crop_min_share: expected a number in .* got 0.1 0.2"),
+    ],
+)
+def test_what_is_wrong_is_named(values, message):
+    with pytest.raises(ValueError, match=message):
+        AugmentationSettings(**values)
+
+
+def test_strong_augmentation_has_the_old_ranges():
+    changes = STRONG.generator_arguments()
+    rng = np.random.default_rng(0)
+    flips = [np.linalg.det(changes["transform_generator"].draw(rng)) for _ in range(400)]
+    # Scales of 0.9 to 1.1 for each axis, half of them mirrored once.
+    assert 0.7 < min(np.abs(flips)) < max(np.abs(flips)) < 1.22
+    assert 0.4 < np.mean(np.array(flips) < 0) < 0.6

@@ -1,0 +1,185 @@
+"""callbacks.eval and callbacks.coco: numbers in logs, on the screen and in TensorBoard."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_retinanet import models
+from keras_retinanet.callbacks import RedirectModel
+from keras_retinanet.callbacks.coco import CocoEval
+from keras_retinanet.callbacks.eval import Evaluate
+from keras_retinanet.evaluation.metrics import COCO_KEYS
+from tests.fakes import MemoryGenerator, picture, rectangle_finder, tiny_retinanet, truth
+
+
+@pytest.fixture
+def generator():
+    """Three cats, of which two are found, and a dog that is."""
+    boxes = [(2, 2, 20, 20), (5, 5, 30, 25), (1, 8, 12, 30), (4, 4, 28, 28)]
+    images = [picture(32, 32, box, label=i == 3) for i, box in enumerate(boxes)]
+    images[2] = picture(32, 32)
+    return MemoryGenerator(images, [truth((*box, i == 3)) for i, box in enumerate(boxes)])
+
+
+@pytest.fixture(scope="module")
+def finder():
+    return rectangle_finder()
+
+
+def run(callback, model, logs=None):
+    logs = {} if logs is None else logs
+    callback.set_model(model)
+    callback.on_epoch_end(2, logs)
+    return logs
+
+
+def test_evaluate_logs_and_prints(generator, finder, capsys):
+    callback = Evaluate(generator)
+    logs = run(callback, finder, {"loss": 1.0})
+    assert logs == {"loss": 1.0, "mAP": pytest.approx((2 / 3 + 1) / 2)}
+    assert callback.mean_ap == logs["mAP"]
+    assert capsys.readouterr().out == (
+        "\n3 instances of class cat with average precision: 0.6667\n"
+        "1 instances of class dog with average precision: 1.0000\n"
+        "mAP: 0.8333\n"
+    )
+
+
+def test_evaluate_weighted_and_silent(generator, finder, capsys):
+    logs = run(Evaluate(generator, weighted_average=True, verbose=0), finder)
+    assert logs == {"mAP": pytest.approx((3 * 2 / 3 + 1) / 4)}
+    assert capsys.readouterr() == ("", "")
+
+
+def test_evaluate_hands_its_settings_on(generator, finder, tmp_path):
+    options = {"verbose": 0, "save_path": str(tmp_path)}
+    assert run(Evaluate(generator, score_threshold=1.0, **options), finder)["mAP"] == 0
+    assert run(Evaluate(generator, max_detections=0, **options), finder)["mAP"] == 0
+    assert run(Evaluate(generator, iou_threshold=1.0, **options), finder)["mAP"] > 0.8
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_a_data_set_without_boxes_has_map_zero(finder):
+    generator = MemoryGenerator([picture(16, 16)], [truth()])
+    assert run(Evaluate(generator, weighted_average=True, verbose=0), finder) == {"mAP": 0.0}
+
+
+def test_coco_logs_and_prints(generator, finder, capsys):
+    logs = run(CocoEval(generator), finder)
+    # Two of three cats at precision 1: recall points 0 to 0.66 of 101.
+    expected = (67 / 101 + 1) / 2
+    assert logs["AP"] == logs["mAP"] == logs["AP50"] == pytest.approx(expected)
+    assert logs["AR100"] == pytest.approx((2 / 3 + 1) / 2)
+    assert logs["APl"] == -1
+    assert set(logs) == {"mAP", *COCO_KEYS}
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == ""
+    assert lines[1].endswith("= 0.832")
+    assert run(CocoEval(generator, threshold=1.0, verbose=0), finder)["AP"] == 0
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("kind", [Evaluate, CocoEval])
+def test_numbers_go_to_tensorboard(generator, finder, tmp_path, kind):
+    pytest.importorskip("tensorboard")
+    tensorboard = keras.callbacks.TensorBoard(str(tmp_path))
+    logs = run(kind(generator, tensorboard=tensorboard, verbose=0), finder)
+    (path,) = (tmp_path / "evaluation").iterdir()
+    written = {
+        value.tag: (event.step, float(tf.make_ndarray(value.tensor)))
+        for event in tf.compat.v1.train.summary_iterator(str(path))
+        for value in event.summary.value
+    }
+    assert written["mAP"] == (2, pytest.approx(logs["mAP"]))
+    assert written["AP_dog" if kind is Evaluate else "AR10"][1] == pytest.approx(
+        1 if kind is Evaluate else logs["AR10"]
+    )
+
+
+def test_a_training_model_is_converted_once_and_its_weights_are_followed(
+    generator, finder, monkeypatch
+):
+    converted = []
+    convert = models.convert_model
+    monkeypatch.setattr(
+        "keras_retinanet.detection.detector.convert_model",
+        lambda *args, **options: converted.append(1) or convert(*args, **options),
+    )
+    model = tiny_retinanet()
+    # Without the weights of its last layer, every anchor scores what the bias says: sigmoid(-4.6).
+    last = model.get_layer("classification_submodel").get_layer("pyramid_classification")
+    last.kernel.assign(np.zeros(last.kernel.shape))
+    callback = Evaluate(generator, verbose=0, iou_threshold=0.01)
+    assert run(callback, model)["mAP"] == 0
+    last.bias.assign(np.full(last.bias.shape, 3.0))
+    assert run(callback, model)["mAP"] > 0
+    assert len(converted) == 1
+    assert run(callback, finder)["mAP"] == pytest.approx(5 / 6)
+    assert len(converted) == 1
+
+
+def test_in_fit_the_numbers_reach_the_history(generator, finder):
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    evaluate = RedirectModel(Evaluate(generator, verbose=0), finder)
+    stop = keras.callbacks.EarlyStopping("mAP", mode="max", patience=0)
+    history = model.fit(
+        np.zeros((2, 2)), np.zeros((2, 1)), epochs=5, verbose=0, callbacks=[evaluate, stop]
+    ).history
+    assert history["mAP"] == [pytest.approx(5 / 6)] * 2  # it stalls, so training stops
+
+
+def events(folder):
+    """The numbers in a folder of TensorBoard's, as its own reader gives them."""
+    reader = pytest.importorskip(
+        "tensorboard.backend.event_processing.event_accumulator"
+    ).EventAccumulator(str(folder))
+    reader.Reload()
+    return {
+        tag: [(event.step, float(tf.make_ndarray(event.tensor_proto))) for event in found]
+        for tag in reader.Tags()["tensors"]
+        for found in [reader.Tensors(tag)]
+    }
+
+
+@pytest.mark.parametrize("kind", [Evaluate, CocoEval])
+def test_in_fit_with_tensorboard_on_a_redirected_model(
+    generator, finder, tmp_path, monkeypatch, kind
+):
+    monkeypatch.chdir(tmp_path)
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    tensorboard = keras.callbacks.TensorBoard("logs")
+    evaluate = RedirectModel(kind(generator, tensorboard=tensorboard), finder)
+    history = model.fit(
+        np.zeros((2, 2)),
+        np.zeros((2, 1)),
+        epochs=2,
+        verbose=0,
+        callbacks=[evaluate, tensorboard],
+    ).history
+    expected = 5 / 6 if kind is Evaluate else (67 / 101 + 1) / 2
+    assert history["mAP"] == [pytest.approx(expected)] * 2
+    written = events(tmp_path / "logs" / "evaluation")
+    assert written["mAP"] == [(step, pytest.approx(expected)) for step in (0, 1)]
+    names = {"AP_cat", "AP_dog"} if kind is Evaluate else set(COCO_KEYS)
+    assert set(written) == {"mAP", *names}
+    # Nothing but the logs: results are returned, not left behind.
+    assert [path.name for path in tmp_path.iterdir()] == ["logs"]
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_class_without_ground_truth_counts_for_nothing(finder, weighted):
+    images = [picture(32, 32, (2, 2, 20, 20)), picture(32, 32, (4, 4, 9, 9), label=1)]
+    generator = MemoryGenerator(images, [truth((2, 2, 20, 20, 0)), truth()], ("cat", "dog", None))
+    logs = run(Evaluate(generator, weighted_average=weighted, verbose=0), finder)
+    # The dog that is found where there is none costs dogs nothing: no dog could have been found.
+    assert logs == {"mAP": 1.0}
+    assert run(CocoEval(generator, verbose=0), finder)["mAP"] == pytest.approx(1.0)
+
+
+def test_a_data_set_without_boxes_tells_coco_nothing(finder):
+    generator = MemoryGenerator([picture(16, 16)] * 2, [truth()] * 2)
+    logs = run(CocoEval(generator, verbose=0), finder)
+    assert logs == dict.fromkeys(["mAP", *COCO_KEYS], -1.0)

@@ -1,0 +1,85 @@
+"""detector: a model that knows how its images are prepared, and one that does not."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_retinanet import models
+from keras_retinanet.detection.detector import Detector
+from tests.fakes import picture, rectangle_finder, tiny_retinanet
+
+
+@pytest.fixture(scope="module")
+def training_model():
+    return tiny_retinanet()
+
+
+def photos(*sizes):
+    rng = np.random.default_rng(3)
+    return [rng.integers(0, 256, (*size, 3), "uint8") for size in sizes]
+
+
+def test_a_training_model_is_converted_and_shares_its_weights(training_model):
+    detector = Detector(training_model, score_threshold=0.0)
+    batch = np.random.default_rng(0).uniform(-100, 100, (2, 64, 96, 3)).astype("float32")
+    converted = models.convert_model(training_model, score_threshold=0.0)
+    before = detector.raw(batch)
+    for ours, theirs in zip(before, converted.predict_on_batch(batch), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-4)
+    kernel = training_model.get_layer("regression_submodel").get_layer("pyramid_regression").bias
+    kernel.assign_add(keras.ops.ones_like(kernel))
+    assert np.abs(detector.raw(batch)[0] - before[0]).max() > 1
+    kernel.assign_sub(keras.ops.ones_like(kernel))
+
+
+def test_an_inference_model_is_taken_as_it_is(training_model):
+    inference = models.convert_model(training_model, score_threshold=0.0)
+    first, second = Detector(inference), Detector(training_model, score_threshold=0.0)
+    assert first.model is inference
+    for one, other in zip(
+        first.detect(photos((40, 60))), second.detect(photos((40, 60))), strict=True
+    ):
+        np.testing.assert_allclose(one.boxes, other.boxes, atol=1e-4)
+
+
+def test_images_are_prepared_as_the_details_say(training_model):
+    detector = Detector(training_model)
+    images = photos((40, 60), (100, 50))
+    small, tall = (detector.prepare(image) for image in images)
+    # Sides 64 and 96: 40x60 grows 1.6 times; 100x50 is held back by its long side.
+    assert (small.image.shape, small.scale, small.size) == ((64, 96, 3), 1.6, (40, 60))
+    assert (tall.image.shape, tall.scale, tall.size) == ((96, 48, 3), 0.96, (100, 50))
+
+
+def test_detections_stay_inside_their_image_and_come_best_first(training_model):
+    detector = Detector(training_model, score_threshold=0.0)
+    images = photos((40, 60), (100, 50), (40, 60))
+    found = detector.detect(images, score_threshold=0.0, max_detections=50)
+    for image, one in zip(images, found, strict=True):
+        assert len(one) == 50
+        assert (np.diff(one.scores) <= 0).all()
+        assert one.boxes.min() >= 0
+        assert (one.boxes.max(axis=0) <= np.array(image.shape[1::-1] * 2)).all()
+    np.testing.assert_allclose(
+        found[2].boxes, detector.detect(images[2:], 0.0, 50)[0].boxes, atol=1e-3
+    )
+    assert len(detector.detect(images, score_threshold=0.0, max_detections=None)[0]) > 100
+
+
+def test_a_box_may_reach_the_far_edge_of_the_image():
+    detector = Detector(rectangle_finder(), lambda image: (image, 1.0), lambda image: image)
+    found = detector.detect([picture(30, 50, (20, 10, 50, 30))])[0]
+    assert found.boxes.tolist() == [[20, 10, 50, 30]]
+
+
+def test_images_keep_their_size_if_they_were_trained_so_and_there_may_be_none():
+    model = tiny_retinanet()
+    models.set_details(model, models.Details("resnet50", 2, no_resize=True))
+    detector = Detector(model)
+    assert detector.prepare(photos((40, 60))[0]).image.shape == (40, 60, 3)
+    assert detector.detect([]) == []
+
+
+def test_a_model_without_details_needs_to_be_told():
+    with pytest.raises(ValueError, match=r"model\.details"):
+        Detector(rectangle_finder())

@@ -1,0 +1,143 @@
+import numpy as np
+import pytest
+
+from keras_retinanet.geometry import boxes, targets
+from keras_retinanet.geometry.anchors import AnchorParameters, anchors_for_shape, grid_of
+
+# Image shape, levels, anchor parameters (None: the paper's).
+DENSE = AnchorParameters([20, 33.5], [4, 8], [0.3, 1, 3.7], [1, 1.1])
+SPARSE = AnchorParameters([10, 300, 70], [8, 16, 50], [0.05, 1.5], [0.7])
+GRIDS = {
+    "paper": ((300, 333, 3), None, None),
+    "wide": ((64, 1000, 3), None, None),
+    "one cell": ((1, 1, 3), None, None),
+    "odd": ((171, 259, 3), (2, 3), DENSE),
+    "sparse": ((251, 190, 3), (3, 4, 5), SPARSE),
+}
+
+
+def some_boxes(rng, count, shape, anchors):
+    """Return boxes of every kind: small, huge, outside, whole numbers, anchors, doubles, empty."""
+    height, width = shape[:2]
+    corners = rng.uniform(-0.3, 1.1, (count, 2)) * [width, height]
+    usual = np.concatenate([corners, corners + 10 ** rng.uniform(-1, 3.2, (count, 2))], axis=1)
+    copies = anchors[rng.integers(len(anchors), size=count)]
+    moved = copies + rng.normal(0, 4, copies.shape)
+    found = np.concatenate([usual, usual.round(), copies, copies.round(), moved])
+    return rng.permutation(np.concatenate([found, found[::3], found[::9, [2, 1, 0, 3]]]))
+
+
+def compared_with_all(anchors, image_shape, bboxes, labels, negative=0.4, positive=0.5):
+    """Return the targets of an image from the IoU of every anchor with every box."""
+    regression = np.zeros((len(anchors), 5), "float32")
+    classification = np.zeros((len(anchors), 1), "int32")
+    if len(bboxes):
+        overlaps = boxes.iou(anchors, bboxes)
+        best, owner = overlaps.max(axis=1), overlaps.argmax(axis=1)
+        ignored, learning = best > negative, best >= positive
+        regression[ignored, 4] = classification[ignored, 0] = -1
+        regression[learning, :4] = boxes.encode(anchors, bboxes[owner])[learning]
+        regression[learning, 4] = 1
+        classification[learning, 0] = labels[owner[learning]] + 1
+    x, y = (anchors[:, 0] + anchors[:, 2]) / 2, (anchors[:, 1] + anchors[:, 3]) / 2
+    outside = (x >= image_shape[1]) | (y >= image_shape[0])
+    regression[outside], classification[outside] = [0, 0, 0, 0, -1], -1
+    return regression, classification
+
+
+def assert_same(anchors, image_shape, bboxes, **overlaps):
+    labels = np.arange(len(bboxes)) % 7
+    found = targets.anchor_targets_compact(
+        anchors,
+        [np.zeros(image_shape)],
+        [{"bboxes": bboxes, "labels": labels}],
+        7,
+        *overlaps.values(),
+    )
+    expected = compared_with_all(anchors, image_shape, bboxes, labels, **overlaps)
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(ours[0], theirs)
+    return expected[1]
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 9, 60])
+@pytest.mark.parametrize("name", GRIDS)
+def test_targets_are_those_of_a_comparison_with_all_anchors(name, count):
+    shape, levels, parameters = GRIDS[name]
+    anchors = anchors_for_shape(shape, levels, parameters)
+    assert grid_of(anchors) is not None
+    rng = np.random.default_rng([count, len(name)])
+    bboxes = some_boxes(rng, count, shape, anchors)
+    for image_shape in (shape, (shape[0] // 2 + 1, shape[1], 3), (shape[0], shape[1] // 3 + 1, 3)):
+        classes = assert_same(anchors, image_shape, bboxes)
+    if count == 60 and name != "one cell":
+        assert set(np.unique(classes)) == set(range(-1, 8))
+
+
+@pytest.mark.parametrize(
+    ("negative", "positive"),
+    [(0.3, 0.7), (0.05, 0.1), (0.6, 0.5), (0.99, 1), (0, 0.5), (0.4, 0), (-1, 0.5), (1.5, 2)],
+)
+def test_other_limits_of_overlap(negative, positive):
+    anchors = anchors_for_shape((120, 140), (2, 3), DENSE)
+    bboxes = some_boxes(np.random.default_rng(5), 12, (120, 140), anchors)
+    assert_same(anchors, (110, 140, 3), bboxes, negative=negative, positive=positive)
+
+
+@pytest.mark.parametrize("limit", [1 / 3, 1 / 2, 3 / 5, 2 / 3])
+@pytest.mark.parametrize("change", [[1, 0, 1, 0], [0, -1, 0, -1], [1, 0, -1, 0], [0, 1, 0, -1]])
+def test_anchors_at_the_very_limit_of_overlap_are_found(limit, change):
+    parameters = AnchorParameters([24, 36, 105], [8, 12, 35], [1], [1])
+    anchors = anchors_for_shape((240, 250), (3, 4, 5), parameters)
+    sides = np.tile(anchors[:, 2:] - anchors[:, :2], 2)
+    # Squares as far apart, or thinner by so much at both ends, as gives that overlap.
+    shift = (1 - limit) / (1 + limit) if sum(change) else (1 - limit) / 2
+    bboxes = anchors + sides * shift * change
+    np.testing.assert_allclose(np.diag(boxes.iou(anchors, bboxes)), limit)
+    for one in bboxes[::7, None]:
+        assert_same(anchors, (240, 250, 3), one, negative=limit, positive=limit)
+
+
+def test_any_anchors_will_do():
+    of_grid = anchors_for_shape((120, 140), (2, 3), DENSE)
+    bboxes = some_boxes(np.random.default_rng(6), 9, (120, 140), of_grid)
+    scattered = np.abs(bboxes) + [0, 0, 2000, 2000]
+    for anchors in (of_grid.copy(), of_grid[5:-5], of_grid[::-1], scattered):
+        assert grid_of(anchors) is None
+        assert_same(anchors, (110, 130, 3), bboxes)
+
+
+def test_networks_that_round_down_have_a_grid_too():
+    def shapes(image_shape, levels):
+        return [(image_shape[0] // 2**level, image_shape[1] // 2**level) for level in levels]
+
+    # Level 7 of 100 x 260 pixels has no row at all.
+    anchors = anchors_for_shape((100, 260), shapes_callback=shapes)
+    assert len(anchors) == 9 * (12 * 32 + 6 * 16 + 3 * 8 + 1 * 4)
+    assert_same(
+        anchors, (100, 260, 3), some_boxes(np.random.default_rng(7), 9, (100, 260), anchors)
+    )
+
+
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+def test_boxes_that_are_no_numbers_spoil_the_image_as_ever():
+    anchors = anchors_for_shape((64, 64))
+    bboxes = np.array([[3.0, 3, 40, 40], [3, 3, np.nan, 40]])
+    assert_same(anchors, (64, 64, 3), bboxes)
+
+
+def test_few_anchors_are_near_a_box():
+    grid = grid_of(anchors_for_shape((800, 1333)))
+    near, owners = grid.near(np.array([[100.0, 100, 200, 180], [5, 5, 5, 9]]), 0.4)
+    overlaps = boxes.iou(grid.anchors[near], np.array([[100.0, 100, 200, 180]]))
+    assert set(owners) == {0}
+    assert (overlaps >= 0.4).sum() > 30
+    assert len(near) < 4 * (overlaps >= 0.4).sum()
+    assert len(np.unique(near)) == len(near)
+
+
+def test_anchors_that_were_made_writeable_have_no_grid():
+    anchors = anchors_for_shape((70, 71))
+    anchors.flags.writeable = True
+    assert grid_of(anchors) is None
+    anchors.flags.writeable = False

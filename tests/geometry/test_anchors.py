@@ -1,0 +1,73 @@
+import keras
+import numpy as np
+import pytest
+
+from keras_retinanet.geometry import anchors
+from keras_retinanet.geometry.anchors import AnchorParameters
+from tests.goldens import GOLDENS
+
+
+def test_default_anchors_are_the_old_ones_exactly():
+    np.testing.assert_array_equal(anchors.anchors_for_shape((75, 130, 3)), GOLDENS["anchors"])
+
+
+def test_areas_and_ratios_are_the_papers():
+    boxes = anchors.generate_anchors(32)
+    widths, heights = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
+    np.testing.assert_allclose(heights / widths, np.repeat([0.5, 1, 2], 3), rtol=1e-6)
+    sides = 32 * 2 ** (np.arange(3) / 3)
+    np.testing.assert_allclose(np.sqrt(widths * heights), np.tile(sides, 3), rtol=1e-6)
+    np.testing.assert_allclose(boxes[:, :2], -boxes[:, 2:])
+
+
+def test_smallest_and_largest_side_are_32_and_813_pixels():
+    assert AnchorParameters.default.sizes[0] == 32
+    assert round(float(512 * AnchorParameters.default.scales[-1])) == 813
+
+
+@pytest.mark.parametrize(
+    ("side", "cells"), [(1, [1, 1, 1, 1, 1]), (64, [8, 4, 2, 1, 1]), (65, [9, 5, 3, 2, 1])]
+)
+def test_levels_round_up(side, cells):
+    shapes = anchors.guess_shapes((side, 64, 3), range(3, 8))
+    assert [int(shape[0]) for shape in shapes] == cells
+
+
+def test_every_level_needs_a_size():
+    with pytest.raises(ValueError, match="one anchor size and stride for each"):
+        anchors.anchors_for_shape((64, 64), pyramid_levels=[2, 3, 4, 5, 6, 7])
+
+
+def test_anchors_are_computed_once_and_cannot_be_changed():
+    first = anchors.anchors_for_shape((64, 96))
+    assert anchors.anchors_for_shape((64, 96)) is first
+    with pytest.raises(ValueError, match="read-only"):
+        first[0] = 0
+
+
+def test_shapes_callback_asks_the_model():
+    image = keras.Input((None, None, 3))
+    level3 = keras.layers.Conv2D(1, 3, 8, padding="same", name="P3")(image)
+    level4 = keras.layers.Conv2D(1, 3, 2, padding="valid", name="P4")(level3)
+    callback = anchors.make_shapes_callback(keras.Model(image, [level3, level4]))
+    # "same" rounds 61/8 and 81/8 up to 8 and 11; "valid" gives (8-3)//2+1 and (11-3)//2+1.
+    assert callback((61, 81, 3), [3, 4]) == [(8, 11), (3, 5)]
+    params = AnchorParameters([32, 64], [8, 16], [1], [1])
+    found = anchors.anchors_for_shape((61, 81, 3), [3, 4], params, callback)
+    assert len(found) == 8 * 11 + 3 * 5
+
+
+def test_networks_that_round_down_are_known():
+    image = keras.Input((None, None, 3))
+    for padding, expected in [("same", True), ("valid", False)]:
+        level = keras.layers.MaxPooling2D(8, padding=padding, name="P3")(image)
+        assert anchors.rounds_up(keras.Model(image, level), [3]) is expected
+
+
+def test_parameters_survive_json():
+    params = AnchorParameters([16.5, 32], [4, 8], [0.3, 1], [1, 1.2])
+    again = AnchorParameters.from_dict(params.to_dict())
+    assert again == params
+    assert hash(again) == hash(params)
+    assert again != AnchorParameters.default
+    assert again.num_anchors() == 4

@@ -1,0 +1,86 @@
+import keras
+import numpy as np
+import pytest
+
+from keras_retinanet.geometry import boxes
+
+ANCHOR = np.array([[10.0, 20, 30, 60]])
+
+
+def random_boxes(rng, n):
+    corners = rng.uniform(0, 100, (n, 2))
+    return np.concatenate([corners, corners + rng.uniform(1, 50, (n, 2))], axis=1)
+
+
+def test_iou_by_hand():
+    first = np.array([[0.0, 0, 10, 10]])
+    others = np.array([[0.0, 0, 10, 10], [5, 0, 15, 10], [10, 0, 20, 10], [2, 2, 4, 4]])
+    # Shared areas 100, 50, 0, 4 over unions 100, 150, 200, 100.
+    np.testing.assert_allclose(boxes.iou(first, others), [[1, 1 / 3, 0, 0.04]])
+
+
+def test_iou_of_no_boxes_and_of_empty_boxes():
+    assert boxes.iou(np.zeros((0, 4)), np.zeros((3, 4))).shape == (0, 3)
+    assert boxes.iou(np.zeros((2, 4)), np.zeros((0, 4))).shape == (2, 0)
+    assert boxes.iou(np.zeros((1, 4)), np.zeros((1, 4))) == 0
+
+
+def test_valid_boxes_have_an_area_and_lie_inside():
+    found = np.array(
+        [
+            [0.0, 0, 30, 20],  # the whole image
+            [5, 5, 5, 9],
+            [9, 5, 5, 9],
+            [-0.1, 0, 4, 4],
+            [0, 0, 30.1, 4],
+            [0, 0, 4, 20.1],
+            [np.nan, 0, 4, 4],
+        ]
+    )
+    assert boxes.are_valid(found, 20, 30).tolist() == [True] + [False] * 6
+    assert boxes.are_valid(np.zeros((0, 4)), 20, 30).shape == (0,)
+
+
+def test_encode_by_hand():
+    # The anchor is 20 wide and 40 high; each corner moves by 2 and 4 pixels, a tenth of it.
+    box = ANCHOR + [2, 4, -2, -4]
+    np.testing.assert_allclose(boxes.encode(ANCHOR, box), [[0.5, 0.5, -0.5, -0.5]])
+    np.testing.assert_allclose(boxes.encode(ANCHOR, box, [0.1] * 4, [1] * 4), [[0, 0, -0.2, -0.2]])
+
+
+@pytest.mark.parametrize("n", [0, 1, 50])
+def test_decode_undoes_encode(n):
+    rng = np.random.default_rng(0)
+    anchors, wanted = random_boxes(rng, n), random_boxes(rng, n)
+    decoded = boxes.decode(anchors, boxes.encode(anchors, wanted))
+    np.testing.assert_allclose(decoded, wanted, atol=1e-10)
+
+
+def test_tensors_give_what_arrays_give():
+    rng = np.random.default_rng(1)
+    anchors, deltas = random_boxes(rng, 9).astype("float32"), rng.normal(size=(9, 4))
+    deltas = deltas.astype("float32")
+    expected = boxes.clip(boxes.decode(anchors, deltas), 60, 70)
+    tensor = boxes.decode(keras.ops.array(anchors), keras.ops.array(deltas))
+    tensor = boxes.clip(tensor, keras.ops.array(60.0), keras.ops.array(70.0))
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(tensor), expected, rtol=1e-6)
+
+
+def test_clip_keeps_boxes_on_the_pixels():
+    clipped = boxes.clip(np.array([[-5.0, -1, 200, 300], [1, 2, 3, 4]]), 40, 50)
+    assert clipped.tolist() == [[0, 0, 49, 39], [1, 2, 3, 4]]
+
+
+def test_shift_puts_anchors_on_cell_centres():
+    anchors = np.array([[-1.0, -2, 1, 2], [-3, -3, 3, 3]])
+    shifted = boxes.shift((2, 3), 8, anchors)
+    assert shifted.shape == (12, 4)
+    assert shifted[0].tolist() == [3, 2, 5, 6]
+    assert shifted[3].tolist() == [9, 1, 15, 7]
+    assert shifted[-1].tolist() == [17, 9, 23, 15]
+
+
+@pytest.mark.parametrize("wrong", ["0.2", 0.2, [0.2, 0.2]])
+def test_std_has_to_be_four_numbers(wrong):
+    with pytest.raises(ValueError, match="Expected std"):
+        boxes.encode(ANCHOR, ANCHOR, std=wrong)

@@ -1,0 +1,103 @@
+"""Where pictures go, and the report as text."""
+
+import os
+
+import cv2
+import numpy as np
+import pytest
+
+from keras_retinanet.geometry.anchors import AnchorParameters
+from keras_retinanet.reports import dataset_text
+from keras_retinanet.reports.dataset import Count, DatasetReport, Spread
+
+
+def targets(paths, flatten=False):
+    found = dataset_text.choose_targets(paths, "out", flatten)
+    return [path.replace(os.sep, "/") for path in found]
+
+
+def test_folders_are_kept_below_the_output_folder():
+    assert targets(["a/b.jpg", "/c/d.e.png", "../f/g.jpg", "h.jpg"]) == [
+        "out/a/b_debug.jpg",
+        "out/c/d.e_debug.png",
+        "out/f/g_debug.jpg",
+        "out/h_debug.jpg",
+    ]
+
+
+def test_folders_are_dropped_on_request_and_equal_names_get_numbers():
+    assert targets(["a/b.jpg", "/c/b.jpg", "b.jpg", "b.png"], flatten=True) == [
+        "out/b_debug.jpg",
+        "out/b_debug-2.jpg",
+        "out/b_debug-3.jpg",
+        "out/b_debug.png",
+    ]
+
+
+def test_formats_that_cannot_be_written_become_png():
+    assert targets(["a.xyz"]) == ["out/a_debug.xyz.png"]
+
+
+def test_an_image_is_never_replaced():
+    with pytest.raises(ValueError, match=r"out.a_debug\.jpg would replace an image"):
+        targets(["a.jpg", "out/a_debug.jpg"], flatten=True)
+
+
+def test_pictures_are_written_to_new_folders(tmp_path):
+    path = tmp_path / "new" / "a.png"
+    picture = np.arange(18, dtype="uint8").reshape(2, 3, 3)
+    dataset_text.write_picture(str(path), picture)
+    np.testing.assert_array_equal(cv2.imread(str(path)), picture)
+    with pytest.raises(OSError, match=r"a\.png"):
+        dataset_text.write_picture(str(path / "x.png"), picture)
+
+
+def report(**changes):
+    small = AnchorParameters([8], [8], [1], [1])
+    fields = {
+        **{"images": 30, "images_without_boxes": 2, "unreadable": {}, "dropped": {}},
+        "total": Count(4, 1),
+        "classes": {"cat [x]": Count(3, 0), "dog": Count(1, 1), "cow": Count(0, 0)},
+        "original_size": Spread(5, 6, 7.25, 8, 99),
+        "network_size": Spread(10, 12, 14.5, 16, 198),
+        "shape": Spread(0.5, 0.75, 1, 1.25, 2),
+        **{"anchors": AnchorParameters.default, "fitted_anchors": small},
+    }
+    return DatasetReport(**{**fields, **changes})
+
+
+def rows(text):
+    return [line.replace("│", " ").split() for line in text.splitlines()]
+
+
+def test_the_report_as_text(capsys):
+    dataset_text.print_report(report())
+    out = capsys.readouterr().out
+    assert "Images: 30 (unreadable: 0, without boxes: 2)" in out
+    lines = rows(out)
+    assert ["cat", "[x]", "3", "0", "0.0%"] in lines
+    assert ["dog", "1", "1", "100.0%"] in lines
+    assert ["all", "4", "1", "25.0%"] in lines
+    assert "Classes without boxes (1): cow" in out
+    assert ["resized", "for", "the", "network", "10.0", "12.0", "14.5", "16.0", "198.0"] in lines
+    assert ["height", "over", "width", "0.50", "0.75", "1.00", "1.25", "2.00"] in lines
+    assert "Anchor sizes: 32 64 128 256 512\n" in out
+    assert "  8 would match more boxes" in out
+    assert out.endswith("Nothing is broken.\n")
+
+
+def test_a_set_without_boxes_as_text(capsys):
+    nothing = {"original_size": None, "network_size": None, "shape": None}
+    dataset_text.print_report(report(total=Count(0, 0), classes={"cow": Count(0, 0)}, **nothing))
+    assert ["all", "0", "0", "-"] in rows(capsys.readouterr().out)
+
+
+def test_long_lists_are_cut_in_the_text(capsys):
+    broken = {f"{i}.jpg": f"{i}.jpg: no image" for i in range(25)}
+    dataset_text.print_report(report(unreadable=broken, dropped={"x.jpg": 3}))
+    out = capsys.readouterr().out
+    assert "Unreadable images (25):\n  0.jpg: no image\n" in out
+    assert "19.jpg" in out and "20.jpg" not in out
+    assert "  and 5 more (--json names all)\n" in out
+    assert "Images with boxes dropped: no area, or not wholly inside (1):\n  x.jpg: 3\n" in out
+    assert "Nothing is broken." not in out
