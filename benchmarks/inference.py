@@ -27,7 +27,7 @@ def new_measures(options):
     from keras_retinanet.detection.detector import Detector
     from keras_retinanet.models.folding import fold_batch_norm
 
-    networks.find_some(model, model.details.preprocess_image(networks.image(HEIGHT, WIDTH))[None])
+    networks.find_some(model, model.info.preprocess_image(networks.image(HEIGHT, WIDTH))[None])
     detector = Detector(fold_batch_norm(models.convert_model(model)))
     return timed(lambda image: detector.detect([image], max_detections=None))
 

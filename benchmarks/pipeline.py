@@ -24,7 +24,7 @@ def data(options, **kwargs):
 def new_measures(options):
     """Return measures of the throughput: images a second, and what a second worker adds."""
     from keras_retinanet.augmentation.colours import random_visual_effect_generator
-    from keras_retinanet.augmentation.settings import FLIPS
+    from keras_retinanet.augmentation.settings import FLIP_ONLY
     from keras_retinanet.augmentation.transforms import random_transform_generator
 
     changes = {
@@ -33,7 +33,7 @@ def new_measures(options):
     }
     kinds = {
         "plain": data(options),
-        "flips, the default": data(options, **FLIPS.generator_arguments()),
+        "flips, the default": data(options, **FLIP_ONLY.generator_arguments()),
         "--random-transform": data(options, **changes),
         "--cache ram": data(options, cache="ram"),
         "--pad-to-buckets": data(options, pad_to_buckets=True),

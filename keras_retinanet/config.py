@@ -7,14 +7,14 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from keras_retinanet.augmentation.settings import KNOBS
+from keras_retinanet.augmentation.settings import SETTING_SPECS
 from keras_retinanet.geometry.anchors import DEFAULT_LEVELS, AnchorParameters
 
 _KEYS = {"sizes": int, "strides": int, "ratios": float, "scales": float}
 _SECTIONS = {
     "anchor_parameters": list(_KEYS),
     "pyramid_levels": ["levels"],
-    "augmentation": list(KNOBS),
+    "augmentation": list(SETTING_SPECS),
 }
 
 
@@ -172,7 +172,7 @@ def _augmentation(config) -> dict:
     values = {}
     for key, text in config["augmentation"].items() if "augmentation" in config else ():
         try:
-            values[key] = KNOBS[key].read(_numbers(text, float))
+            values[key] = SETTING_SPECS[key].read(_numbers(text, float))
         except ValueError as error:
             raise ValueError(f"[augmentation] {key}: {error}") from None
     return values

@@ -110,7 +110,7 @@ def detailed_finder(**details):
     mean = keras.layers.Rescaling(1.0, offset=BGR_MEAN.tolist())
     model = models.RetinaNetBBox(inputs, FindRectangle()(mean(inputs)))
     details = {"num_classes": 2, "class_names": ("cat", "dog"), "no_resize": True, **details}
-    models.set_details(model, models.Details("resnet50", **details))
+    models.set_info(model, models.ModelInfo("resnet50", **details))
     return model
 
 
@@ -137,6 +137,6 @@ def tiny_retinanet(num_classes=2, seed=1):
             ),
         ],
     )
-    details = models.Details("resnet50", num_classes, image_min_side=64, image_max_side=96)
-    models.set_details(model, details)
+    details = models.ModelInfo("resnet50", num_classes, image_min_side=64, image_max_side=96)
+    models.set_info(model, details)
     return model

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from keras_retinanet import config
-from keras_retinanet.augmentation.settings import STRONG
+from keras_retinanet.augmentation.settings import RANDOM_TRANSFORM
 from keras_retinanet.geometry.anchors import AnchorParameters
 
 GOOD = "[anchor_parameters]\nsizes = 16 32\nstrides = 8 16\nratios = 0.5 1\nscales = 1 1.2 1.6\n"
@@ -37,7 +37,7 @@ def test_the_example_in_the_readme_is_random_transform_and_more(tmp_path):
     readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
     text = re.search(r"```ini\n(\[augmentation\].*?)```", readme, re.DOTALL).group(1)
     found = config.load_config(write(tmp_path, text)).augmentation
-    strong = dataclasses.asdict(STRONG)
+    strong = dataclasses.asdict(RANDOM_TRANSFORM)
     more = {"random_crop", "crop_min_share", "scale_range"}
     assert {name: found[name] for name in set(found) - more} == {
         name: strong[name] for name in set(strong) - more

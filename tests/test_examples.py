@@ -9,7 +9,7 @@ import pytest
 from nbclient import NotebookClient
 
 from keras_retinanet import models
-from keras_retinanet.models.details import Details
+from keras_retinanet.models.info import ModelInfo
 from keras_retinanet.preprocessing.shapes.dataset import CLASS_NAMES, ShapesGenerator, export_set
 
 NOTEBOOK = Path(__file__).parents[1] / "examples" / "ResNet50RetinaNet.ipynb"
@@ -42,7 +42,7 @@ def test_published_model_is_the_default_and_has_cocos_names(notebook):
 def test_notebook_runs(notebook, tmp_path, monkeypatch):
     export_set(ShapesGenerator("val", size=2), str(tmp_path))
     training = models.backbone("mobilenet_v2").retinanet(num_classes=len(CLASS_NAMES))
-    details = Details(
+    details = ModelInfo(
         "mobilenet_v2",
         len(CLASS_NAMES),
         CLASS_NAMES,
@@ -50,7 +50,7 @@ def test_notebook_runs(notebook, tmp_path, monkeypatch):
         image_min_side=64,
         image_max_side=96,
     )
-    models.set_details(training, details)
+    models.set_info(training, details)
     _raise_scores(training)
     models.save_model(training, tmp_path / "small.keras")
     monkeypatch.setenv("RETINANET_MODEL", str(tmp_path / "small.keras"))

@@ -29,7 +29,7 @@ def test_losses_are_the_old_ones(form):
 
 def test_losses_of_targets_in_half_the_bytes():
     regression, classification = targets.anchor_targets_compact(
-        *targets_input(), num_classes=3, dtypes=targets.HALF
+        *targets_input(), num_classes=3, dtypes=targets.HALF_PRECISION
     )
     np.testing.assert_allclose(
         losses.smooth_l1()(regression, OFFSETS), GOLDENS["smooth_l1"], rtol=1e-3

@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_retinanet.annotations.json_alike import read_alike
 from keras_retinanet.annotations.json_parts import json_parts
-from keras_retinanet.system.garbage import no_garbage_collection
+from keras_retinanet.system.machine import gc_paused
 
 _ANNOTATION = ("image_id", "category_id", "bbox")
 _OPTIONAL = ("id", "area", "iscrowd")
@@ -69,7 +69,7 @@ def read_usual(path) -> CocoTable | None:
         OSError: if the file cannot be read.
     """
     try:
-        with no_garbage_collection():
+        with gc_paused():
             return _usual_table(path)
     except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError):
         return None

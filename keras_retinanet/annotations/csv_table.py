@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_retinanet.annotations.box_table import BoxTable
 from keras_retinanet.annotations.decimals import read_decimals
-from keras_retinanet.system.garbage import no_garbage_collection
+from keras_retinanet.system.machine import gc_paused
 
 _PART = 1 << 16  # characters to read at once: what is made of them fits into the processor's cache
 _COLUMNS = 6
@@ -26,7 +26,7 @@ def read_usual(path, classes: Mapping[str, int]) -> tuple[list[str], BoxTable] |
     """
     try:
         with (
-            no_garbage_collection(),
+            gc_paused(),
             open(path, encoding="utf-8-sig", newline="") as file,
         ):
             return _table(file, classes)

@@ -62,9 +62,9 @@ class RandomVisualEffect:
     def __next__(self):
         # As before: who seeds NumPy and asks for the next effect gets the same one. Generators draw
         # with their own.
-        return self.draw(np.random)
+        return self.sample(np.random)
 
-    def draw(self, rng) -> VisualEffect:
+    def sample(self, rng) -> VisualEffect:
         """Return an effect drawn with `rng`."""
         return VisualEffect(*(rng.uniform(low, high) for low, high in self._ranges))
 

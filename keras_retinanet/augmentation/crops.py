@@ -11,7 +11,7 @@ from keras_retinanet.augmentation.transforms import apply_transform, transform_b
 from keras_retinanet.geometry.boxes import area
 
 # A box of which less than this is left in the image shows too little of its object.
-LEAST_SHARE_LEFT = 0.25
+MIN_SHARE_LEFT = 0.25
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class RandomCrop:
     chance: float
     min_share: float = 0.5
 
-    def draw(self, rng, shape) -> tuple[int, int, int, int]:
+    def sample(self, rng, shape) -> tuple[int, int, int, int]:
         """Return a window `x1, y1, x2, y2` in whole pixels of an image `(h, w, ...)`."""
         height, width = shape[:2]
         if rng.uniform() >= self.chance:
@@ -43,12 +43,12 @@ class RandomCrop:
         return x, y, x + sides[0], y + sides[1]
 
 
-def select(annotations, mask) -> dict:
+def keep_boxes(annotations, mask) -> dict:
     """Return the annotations of the boxes for which a mask `(n,)` is true."""
     return {key: np.asarray(values)[mask] for key, values in annotations.items()}
 
 
-def move(image, annotations, transform, parameters, window=None):
+def warp_and_crop(image, annotations, transform, parameters, window=None):
     """Return an image and its boxes moved by a matrix and cropped to a window.
 
     Boxes are clipped to what is left of the image, and dropped when less than a quarter of them is.
@@ -72,5 +72,5 @@ def move(image, annotations, transform, parameters, window=None):
     )
     boxes = transform_boxes(transform, annotations["bboxes"])
     clipped = np.clip(boxes, 0, [*size, *size])
-    kept = area(clipped) > LEAST_SHARE_LEFT * area(boxes)
-    return moved, select({**annotations, "bboxes": clipped}, kept)
+    kept = area(clipped) > MIN_SHARE_LEFT * area(boxes)
+    return moved, keep_boxes({**annotations, "bboxes": clipped}, kept)

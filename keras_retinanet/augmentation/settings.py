@@ -8,7 +8,7 @@ Range = tuple[float, float]
 
 
 @dataclass(frozen=True)
-class Knob:
+class SettingSpec:
     """What one setting may be.
 
     Attributes:
@@ -41,23 +41,23 @@ class Knob:
 
 
 # The keys of [augmentation] and, with dashes, the flags of the commands.
-KNOBS = {
-    "flip_x_chance": Knob("chance that left and right change places", 0, 1, 1),
-    "flip_y_chance": Knob("chance that top and bottom change places", 0, 1, 1),
-    "rotation": Knob("turn, in radians", -math.pi, math.pi),
+SETTING_SPECS = {
+    "flip_x_chance": SettingSpec("chance that left and right change places", 0, 1, 1),
+    "flip_y_chance": SettingSpec("chance that top and bottom change places", 0, 1, 1),
+    "rotation": SettingSpec("turn, in radians", -math.pi, math.pi),
     # At a right angle nothing of the height is left.
-    "shear": Knob("shear along x, in radians", -1.5, 1.5),
-    "scaling_x": Knob("factor on the width of everything in the image", 0.1, 10),
-    "scaling_y": Knob("factor on the height of everything in the image", 0.1, 10),
-    "translation_x": Knob("shift to the right, as a share of the width", -1, 1),
-    "translation_y": Knob("shift downwards, as a share of the height", -1, 1),
-    "contrast": Knob("factor on the distance from the mean colour", 0.01, 3),
-    "brightness": Knob("added to every pixel, as a share of white", -1, 1),
-    "hue": Knob("turn of the colour circle, 1 being half of it", -1, 1),
-    "saturation": Knob("factor on the saturation", 0.01, 10),
-    "random_crop": Knob("chance to keep a random part of the image only", 0, 1, 1),
-    "crop_min_share": Knob("least share of both sides that a crop keeps", 0.05, 1, 1),
-    "scale_range": Knob("factor on both image sides, drawn for each batch", 0.1, 10),
+    "shear": SettingSpec("shear along x, in radians", -1.5, 1.5),
+    "scaling_x": SettingSpec("factor on the width of everything in the image", 0.1, 10),
+    "scaling_y": SettingSpec("factor on the height of everything in the image", 0.1, 10),
+    "translation_x": SettingSpec("shift to the right, as a share of the width", -1, 1),
+    "translation_y": SettingSpec("shift downwards, as a share of the height", -1, 1),
+    "contrast": SettingSpec("factor on the distance from the mean colour", 0.01, 3),
+    "brightness": SettingSpec("added to every pixel, as a share of white", -1, 1),
+    "hue": SettingSpec("turn of the colour circle, 1 being half of it", -1, 1),
+    "saturation": SettingSpec("factor on the saturation", 0.01, 10),
+    "random_crop": SettingSpec("chance to keep a random part of the image only", 0, 1, 1),
+    "crop_min_share": SettingSpec("least share of both sides that a crop keeps", 0.05, 1, 1),
+    "scale_range": SettingSpec("factor on both image sides, drawn for each batch", 0.1, 10),
 }
 
 
@@ -65,7 +65,7 @@ KNOBS = {
 class AugmentationSettings:
     """Chances, and ranges from which is drawn evenly; the defaults change nothing.
 
-    The units stand in `KNOBS`. A range is `(least, greatest)`; equal ends give always the same.
+    The units stand in `SETTING_SPECS`. A range is `(minimum, maximum)`.
     """
 
     flip_x_chance: float = 0.0
@@ -93,7 +93,9 @@ class AugmentationSettings:
         for field in fields(self):
             value = getattr(self, field.name)
             try:
-                checked = KNOBS[field.name].read(value if isinstance(value, Iterable) else [value])
+                checked = SETTING_SPECS[field.name].read(
+                    value if isinstance(value, Iterable) else [value]
+                )
             except ValueError as error:
                 raise ValueError(f"{field.name}: {error}") from None
             object.__setattr__(self, field.name, checked)
@@ -140,8 +142,8 @@ class AugmentationSettings:
 
 
 # Without --random-transform, and with it: as strong as they have always been.
-FLIPS = AugmentationSettings(flip_x_chance=0.5)
-STRONG = AugmentationSettings(
+FLIP_ONLY = AugmentationSettings(flip_x_chance=0.5)
+RANDOM_TRANSFORM = AugmentationSettings(
     flip_x_chance=0.5,
     flip_y_chance=0.5,
     rotation=(-0.1, 0.1),

@@ -118,9 +118,9 @@ class RandomTransform:
         return self
 
     def __next__(self):
-        return self.draw(self._prng)
+        return self.sample(self._prng)
 
-    def draw(self, rng):
+    def sample(self, rng):
         """Return a transform drawn with `rng`."""
         return random_transform(prng=rng, **self._ranges)
 

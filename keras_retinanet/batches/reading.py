@@ -90,4 +90,4 @@ class ReadingSet(ImageSet):
             f"contains the following invalid boxes: {boxes[~good].tolist()}.",
             stacklevel=2,
         )
-        return crops.select(annotations, good)
+        return crops.keep_boxes(annotations, good)

@@ -42,8 +42,8 @@ def each(change: Callable, image_group: Sequence, annotations_group: Sequence) -
 def draw(source):
     """Return the next value of an iterator, drawn for the image in hand if it can be."""
     rngs = _RNGS.get() or [None]
-    if rngs[0] is not None and hasattr(source, "draw"):
-        return source.draw(rngs[0])
+    if rngs[0] is not None and hasattr(source, "sample"):
+        return source.sample(rngs[0])
     with _LOCK:
         return next(source)
 

@@ -4,7 +4,12 @@ import argparse
 from collections.abc import Mapping
 from dataclasses import replace
 
-from keras_retinanet.augmentation.settings import FLIPS, KNOBS, STRONG, AugmentationSettings
+from keras_retinanet.augmentation.settings import (
+    FLIP_ONLY,
+    RANDOM_TRANSFORM,
+    SETTING_SPECS,
+    AugmentationSettings,
+)
 from keras_retinanet.bin.common import flag
 
 
@@ -21,9 +26,9 @@ def add_options(parser) -> None:
         help="turn, shift, shear, zoom, flip and colour images; without it they are flipped "
         "left to right",
     )
-    for name, knob in KNOBS.items():
-        ends = {"nargs": 2, "metavar": ("MIN", "MAX")} if knob.count == 2 else {"metavar": "X"}
-        group.add_argument(flag(name), type=float, help=knob.help, **ends)
+    for name, spec in SETTING_SPECS.items():
+        ends = {"nargs": 2, "metavar": ("MIN", "MAX")} if spec.count == 2 else {"metavar": "X"}
+        group.add_argument(flag(name), type=float, help=spec.help, **ends)
 
 
 def given(options: argparse.Namespace) -> dict:
@@ -33,11 +38,11 @@ def given(options: argparse.Namespace) -> dict:
         ValueError: naming the flag.
     """
     values = {}
-    for name, knob in KNOBS.items():
+    for name, spec in SETTING_SPECS.items():
         numbers = getattr(options, name)
         if numbers is not None:
             try:
-                values[name] = knob.read(numbers if knob.count == 2 else [numbers])
+                values[name] = spec.read(numbers if spec.count == 2 else [numbers])
             except ValueError as error:
                 raise ValueError(f"{flag(name)}: {error}") from None
     return values
@@ -57,7 +62,7 @@ def settings(options: argparse.Namespace, in_file: Mapping | None = None) -> Aug
     """
     flags = given(options)
     chosen = {**(in_file or {}), **flags}
-    found = replace(STRONG if options.random_transform else FLIPS, **chosen)
+    found = replace(RANDOM_TRANSFORM if options.random_transform else FLIP_ONLY, **chosen)
     problems = {
         "crop_min_share": ("random_crop" not in chosen, "expected a chance of random_crop too"),
         "scale_range": (options.no_resize, "has no meaning with --no-resize"),

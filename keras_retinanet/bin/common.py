@@ -17,7 +17,7 @@ RANGES = {
 }
 
 
-def exits_cleanly(main):
+def report_errors(main):
     """Make a `main(args=None)` turn bad input into one line on stderr and exit code 2.
 
     ValueError and OSError are bad input; anything else is a defect and keeps its traceback.

@@ -56,7 +56,7 @@ def _add_filter_options(parser) -> None:
     parser.set_defaults(nms=None, class_specific_filter=None)
 
 
-@common.exits_cleanly
+@common.report_errors
 def main(args=None) -> None:
     """Run the command."""
     options = parse_args(args)
@@ -72,8 +72,8 @@ def convert(options):
     """Return the inference model that the options ask for."""
     from keras_retinanet import models
     from keras_retinanet.config import load_config
-    from keras_retinanet.models.retinanet import training_part
-    from keras_retinanet.models.snapshots import check_backbone, check_suffix, is_old_file
+    from keras_retinanet.models.retinanet import extract_training_model
+    from keras_retinanet.models.snapshots import check_backbone, check_suffix, is_keras2_file
 
     check_suffix(options.model_out)
     config = load_config(options.config) if options.config else None
@@ -81,10 +81,10 @@ def convert(options):
     if options.backbone:
         check_backbone(model, options.backbone)
     settings = {}
-    if isinstance(model, models.RetinaNetBBox) and is_old_file(options.model_in):
+    if isinstance(model, models.RetinaNetBBox) and is_keras2_file(options.model_in):
         # A converted model of keras-retinanet 1.0.0 comes out in today's format.
         settings = _settings(model.get_layer("filtered_detections").get_config())
-        model = training_part(model)
+        model = extract_training_model(model)
     try:
         models.check_training_model(model)
     except ValueError as error:

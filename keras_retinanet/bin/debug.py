@@ -82,7 +82,7 @@ def parse_args(args: list[str] | None) -> argparse.Namespace:
     return options
 
 
-@common.exits_cleanly
+@common.report_errors
 def main(args: list[str] | None = None) -> None:
     """Run the command."""
     options = parse_args(args)
@@ -141,11 +141,15 @@ def check_display() -> None:
 
 def data_arguments(options: argparse.Namespace) -> dict:
     """Return what the reader of the data set is told, whatever its format."""
-    from keras_retinanet.augmentation.settings import STRONG
+    from keras_retinanet.augmentation.settings import RANDOM_TRANSFORM
     from keras_retinanet.config import Config, load_config
 
     config = load_config(options.config) if options.config else Config()
-    changes = replace(STRONG, **(config.augmentation or {})) if options.random_transform else None
+    changes = (
+        replace(RANDOM_TRANSFORM, **(config.augmentation or {}))
+        if options.random_transform
+        else None
+    )
     return {
         "image_min_side": options.image_min_side,
         "image_max_side": options.image_max_side,

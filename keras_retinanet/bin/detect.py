@@ -63,7 +63,7 @@ def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None
         parser.error(str(error))
 
 
-@common.exits_cleanly
+@common.report_errors
 def main(argv: list[str] | None = None) -> None:
     """Run the command; unreadable images are skipped and named at the end, with exit code 2.
 
@@ -104,7 +104,7 @@ def load_detector(options: argparse.Namespace):
 
     model = models.load_model(options.model)
     filtering = {"score_threshold": min(options.score_threshold, CONVERTED_THRESHOLD)}
-    details = getattr(model, "details", None)
+    details = getattr(model, "info", None)
     given = (options.image_min_side, options.image_max_side)
     if given == (None, None) or details is None:
         return Detector(model, **filtering)
@@ -131,7 +131,7 @@ def detect(
         options: With `score_threshold` and `batch_size`.
 
     Returns:
-        The `detections.Found` of each readable image, in the order of `paths`, and the error of
+        The `ImageDetections` of each readable image, in the order of `paths`, and the error of
         each unreadable one.
     """
     from rich.console import Console
@@ -142,11 +142,11 @@ def detect(
     found: dict = {}
     bad: dict[str, Exception] = {}
     images: dict = {}  # those that wait for their batch
-    names = detector.details.class_names if detector.details else None
+    names = detector.info.class_names if detector.info else None
     samples = _read(detector, paths, images, bad)
     with Progress(console=Console(stderr=True)) as progress:
         task = progress.add_task("Detecting", total=len(paths))
-        for indices, results, _ in detector.stream(samples, options.batch_size):
+        for indices, results, _ in detector.detect_batches(samples, options.batch_size):
             for index, result in zip(indices, results, strict=True):
                 image, path = images.pop(index), paths[index]
                 found[index] = describe(path, image, result, names, options.score_threshold)

@@ -57,7 +57,7 @@ def parse_args(args: list[str] | None) -> argparse.Namespace:
     return options
 
 
-@common.exits_cleanly
+@common.report_errors
 def main(args: list[str] | None = None) -> None:
     """Run the command."""
     options = parse_args(args)
@@ -92,10 +92,10 @@ def open_data(options: argparse.Namespace, model: object):
     from keras_retinanet import models
     from keras_retinanet.evaluation import measure
 
-    details = getattr(model, "details", None)
+    details = getattr(model, "info", None)
     if details is None:
         backbone = models.backbone(options.backbone or "resnet50")
-        details = models.Details(backbone.backbone, 1, normalisation=backbone.normalisation)
+        details = models.ModelInfo(backbone.backbone, 1, normalisation=backbone.normalisation)
     sides = {}
     for name in ("image_min_side", "image_max_side"):
         given, known = getattr(options, name), getattr(details, name)

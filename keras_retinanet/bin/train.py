@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 
-@common.exits_cleanly
+@common.report_errors
 def main(args=None) -> None:
     """Run the command."""
     options = parse_args(args)
@@ -52,9 +52,9 @@ def train(options) -> None:
     training, validation = open_data(options, snapshot)
     with strategy(options.multi_gpu).scope():
         model = snapshot or build_model(options, training)
-        set_details(options, model, training)
+        set_info(options, model, training)
         if snapshot is not None:  # the backbones of the table round up
-            place_anchors_as(model, training)
+            use_model_shapes(model, training)
         compile_model(options, model, len(training))
     callbacks = train_output.make_callbacks(options, model, validation)
     fit(options, model, training, validation, callbacks)
@@ -69,11 +69,11 @@ def train(options) -> None:
         train_output.report(options, callbacks, validation)
 
 
-def place_anchors_as(model, generator):
+def use_model_shapes(model, generator):
     """Let a generator ask a model for the shapes of its levels if they are not the usual ones."""
-    from keras_retinanet.geometry.anchors import make_shapes_callback, rounds_up
+    from keras_retinanet.geometry.anchors import make_shapes_callback, matches_default_shapes
 
-    if not rounds_up(model, model.details.pyramid_levels):
+    if not matches_default_shapes(model, model.info.pyramid_levels):
         generator.compute_shapes = make_shapes_callback(model)
 
 
@@ -83,15 +83,15 @@ def load_snapshot(options):
         return None
     from keras_retinanet import models
     from keras_retinanet.images import IN_NETWORK
-    from keras_retinanet.models.retinanet import training_part
+    from keras_retinanet.models.retinanet import extract_training_model
 
     print("Loading model, this may take a second...")
     given = {"backbone_name": options.backbone} if "backbone" in options.given else {}
     model = models.load_model(options.snapshot, compile=True, **given)
     if not models.is_training_model(model):
         print("A converted model: going on with the training model inside it")
-        model = training_part(model)
-    details = model.details
+        model = extract_training_model(model)
+    details = model.info
     options.backbone = details.backbone
     on_device = details.normalisation == IN_NETWORK
     if options.normalise_on_device and not on_device:
@@ -112,7 +112,7 @@ def open_data(options, snapshot):
     from keras_retinanet.config import Config, load_config
 
     given = load_config(options.config) if options.config else Config()
-    details = snapshot.details if snapshot else None
+    details = snapshot.info if snapshot else None
     source = details or models.backbone(options.backbone)
     training, validation = create_generators(
         options, source.preprocess_image, config=choose_config(options, given, details)
@@ -218,23 +218,23 @@ def build_model(options, generator):
     return model
 
 
-def set_details(options, model, generator):
+def set_info(options, model, generator):
     """Tell a model what its snapshots should know of the data set and the options."""
     from keras_retinanet import models
     from keras_retinanet.geometry.anchors import DEFAULT_LEVELS, AnchorParameters
 
-    details = models.Details(
+    details = models.ModelInfo(
         backbone=options.backbone,
         num_classes=generator.num_classes(),
         class_names=tuple(generator.class_names()),
         anchors=generator.config.anchor_params or AnchorParameters.default,
         pyramid_levels=tuple(generator.config.pyramid_levels or DEFAULT_LEVELS),
-        normalisation=model.details.normalisation,
+        normalisation=model.info.normalisation,
         image_min_side=options.image_min_side,
         image_max_side=options.image_max_side,
         no_resize=options.no_resize,
     )
-    models.set_details(model, details)
+    models.set_info(model, details)
 
 
 def compile_model(options, model, data_length):
@@ -269,7 +269,7 @@ def fit(options, model, training, validation, callbacks):
         f"Training {options.backbone} on {training.size()} images of {training.num_classes()} "
         f"classes: {options.epochs} epochs of {steps} steps"
     )
-    with pipeline.plain_errors(training):
+    with pipeline.unwrap_errors(training):
         model.fit(
             pipeline.batches(training, first_step=first, **queue),
             steps_per_epoch=steps,

@@ -61,14 +61,14 @@ class Detector:
         preprocess_image: Callable | None = None,
         **convert_options: object,
     ) -> None:
-        self.details = getattr(model, "details", None)
-        if self.details is None and (resize_image is None or preprocess_image is None):
+        self.info = getattr(model, "info", None)
+        if self.info is None and (resize_image is None or preprocess_image is None):
             raise ValueError(
-                "expected a model that knows how its images are prepared (model.details), "
+                "expected a model that knows how its images are prepared (model.info), "
                 "or the functions resize_image and preprocess_image; got neither"
             )
         self._resize = resize_image or self._resize_as_trained
-        self._normalise = preprocess_image or self.details.preprocess_image
+        self._normalise = preprocess_image or self.info.preprocess_image
         if isinstance(model, keras.Model) and is_training_model(model):
             model = convert_model(model, **convert_options)
         self.model = model
@@ -76,11 +76,11 @@ class Detector:
         self._run = _compiled(model)
 
     def _resize_as_trained(self, image: np.ndarray) -> tuple[np.ndarray, float]:
-        if self.details.no_resize:
+        if self.info.no_resize:
             return image, 1.0
-        return resize_image(image, self.details.image_min_side, self.details.image_max_side)
+        return resize_image(image, self.info.image_min_side, self.info.image_max_side)
 
-    def raw(self, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def run_network(self, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Run the network.
 
         Args:
@@ -113,11 +113,11 @@ class Detector:
         """
         samples = enumerate(self.prepare(image) for image in images)
         found = {}
-        for indices, results, _ in self.stream(samples, len(images)):
+        for indices, results, _ in self.detect_batches(samples, len(images)):
             found.update(zip(indices, results, strict=True))
         return [select(found[i], score_threshold, max_detections) for i in range(len(images))]
 
-    def stream(
+    def detect_batches(
         self, samples: Iterable[tuple[int, Prepared]], batch_size: int
     ) -> Iterator[tuple[list[int], list[Detections], float]]:
         """Run prepared images in batches of equal size.
@@ -133,10 +133,10 @@ class Detector:
             batch = np.stack([self._normalise(sample.image) for _, sample in group])
             batch = batch.astype(self._dtype, copy=False)
             start = time.perf_counter()
-            outputs = self.raw(batch)
+            outputs = self.run_network(batch)
             seconds = time.perf_counter() - start
             found = [
-                _restore(sample, *output)
+                _to_original(sample, *output)
                 for (_, sample), *output in zip(group, *outputs, strict=True)
             ]
             yield [index for index, _ in group], found, seconds
@@ -167,7 +167,7 @@ def _batches(
     yield from waiting.values()
 
 
-def _restore(
+def _to_original(
     sample: Prepared, boxes: np.ndarray, scores: np.ndarray, labels: np.ndarray
 ) -> Detections:
     """Return the network's output for one image in pixels of the original, best first."""

@@ -17,7 +17,7 @@ from keras_retinanet import drawing
 from keras_retinanet.detection.detections import Detections
 from keras_retinanet.detection.detector import Detector, Prepared, select
 from keras_retinanet.evaluation import metrics
-from keras_retinanet.system.prefetch import ahead
+from keras_retinanet.system.prefetch import prefetch
 
 __all__ = ["Detections", "Detector", "detect_dataset", "evaluate", "evaluate_coco"]
 
@@ -213,7 +213,9 @@ def detect_dataset(
     detector = as_detector(model, generator)
     nothing = Detections(np.zeros((0, 4), "float32"), np.zeros(0, "float32"), np.zeros(0, int))
     found, total = [nothing] * generator.size(), 0.0
-    for indices, results, seconds in detector.stream(_samples(generator, detector), batch_size):
+    for indices, results, seconds in detector.detect_batches(
+        _samples(generator, detector), batch_size
+    ):
         for index, result in zip(indices, results, strict=True):
             found[index] = select(result, score_threshold, max_detections)
         total += seconds
@@ -232,7 +234,7 @@ def as_detector(model: object, generator: object, **convert_options: object) -> 
 
 def check_classes(model: object, generator: object) -> None:
     """Raise ValueError if a model is known to have another number of classes than a data set."""
-    details, count = getattr(model, "details", None), generator.num_classes()
+    details, count = getattr(model, "info", None), generator.num_classes()
     if details is not None and details.num_classes != count:
         raise ValueError(
             f"the model has {details.num_classes} classes ({_listed(details.class_names)}), "
@@ -257,7 +259,7 @@ def _samples(generator: object, detector: Detector) -> Iterator[tuple[int, Prepa
     def load(index: int) -> Prepared:
         return detector.prepare(generator.load_image(index))
 
-    for index, reading in ahead(load, range(generator.size()), depth=4):
+    for index, reading in prefetch(load, range(generator.size()), depth=4):
         try:
             yield index, reading()
         except (OSError, ValueError) as error:

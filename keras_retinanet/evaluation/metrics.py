@@ -13,7 +13,7 @@ from faster_coco_eval import COCO, COCOeval_faster
 
 from keras_retinanet.detection.detections import Detections, coco_ground_truth, coco_results
 from keras_retinanet.geometry.boxes import iou
-from keras_retinanet.system.garbage import no_garbage_collection
+from keras_retinanet.system.machine import gc_paused
 
 __all__ = [
     "COCO_KEYS",
@@ -24,7 +24,7 @@ __all__ = [
     "coco_summary",
     "format_coco",
     "format_pascal",
-    "match",
+    "match_detections",
     "mean_average_precision",
     "pascal_average_precisions",
 ]
@@ -65,7 +65,7 @@ def average_precision(recall: np.ndarray, precision: np.ndarray) -> float:
     return float(steps @ envelope)
 
 
-def match(boxes: np.ndarray, truth: np.ndarray, iou_threshold: float) -> np.ndarray:
+def match_detections(boxes: np.ndarray, truth: np.ndarray, iou_threshold: float) -> np.ndarray:
     """Tell true from false positives among the detections of one class in one image.
 
     Detections are looked at in the given order, best score first. Each belongs to the ground truth
@@ -135,7 +135,7 @@ def _class_precision(
         mine = found.labels == label
         instances += len(boxes)
         scores.append(found.scores[mine])
-        true.append(match(found.boxes[mine], boxes, iou_threshold))
+        true.append(match_detections(found.boxes[mine], boxes, iou_threshold))
     if instances == 0:
         return 0.0, 0
     # A stable sort: equal scores keep the order of the images, so the number is reproducible.
@@ -196,7 +196,7 @@ def coco_summary(
     """
     known = {image["id"] for image in ground_truth["images"]}
     chosen = sorted(known if image_ids is None else set(image_ids))
-    with no_garbage_collection():
+    with gc_paused():
         found = _found(detections)
         strangers = sorted({item["image_id"] for item in found} - known)
         if strangers:

@@ -128,7 +128,7 @@ def make_shapes_callback(model):
     return get_shapes
 
 
-def rounds_up(model, pyramid_levels) -> bool:
+def matches_default_shapes(model, pyramid_levels) -> bool:
     """Return whether `guess_shapes` is right for a model.
 
     Backbones of keras-retinanet 1.0.0 other than ResNet round down where a stride does not divide

@@ -14,8 +14,8 @@ from keras_retinanet.system import arrays
 IGNORE, BACKGROUND, POSITIVE = -1, 0, 1
 # Types of `anchor_targets_compact`: 24 bytes for each anchor, or 12. Then offsets, few of which are
 # above 5, are rounded by 0.05 % at most; states and classes, up to 32,766, are not.
-WHOLE, HALF = ("float32", "int32"), ("float16", "int16")
-# Anchors that `assign` compares at a time: their overlaps with some boxes fit into a CPU's cache.
+FULL_PRECISION, HALF_PRECISION = ("float32", "int32"), ("float16", "int16")
+# Anchors that `match_all` compares at a time, so that their overlaps fit into the CPU cache.
 SLICE = 8192
 
 
@@ -27,7 +27,7 @@ def anchor_targets_compact(
     negative_overlap=0.4,
     positive_overlap=0.5,
     *,
-    dtypes=WHOLE,
+    dtypes=FULL_PRECISION,
 ):
     """Return the targets of a batch, with one number for the class of an anchor.
 
@@ -38,7 +38,7 @@ def anchor_targets_compact(
         num_classes: not used; the dense form needs it.
         negative_overlap: greatest IoU of a background anchor.
         positive_overlap: smallest IoU of a positive anchor.
-        dtypes: of the two results: `WHOLE` or `HALF`.
+        dtypes: of the two results: `FULL_PRECISION` or `HALF_PRECISION`.
 
     Returns:
         regression: `(B, N, 5)`: four offsets (0 unless positive), then the anchor's state:
@@ -70,7 +70,7 @@ def anchor_targets_compact(
 def _learning_and_ignored(anchors, image_shape, annotations, negative_overlap, positive_overlap):
     """Return the indices of an image's positive anchors, their targets, and the ignored anchors."""
     bboxes, labels = np.asarray(annotations["bboxes"]), np.asarray(annotations["labels"])
-    positive, assigned, ignored = match(anchors, bboxes, negative_overlap, positive_overlap)
+    positive, assigned, ignored = match_near(anchors, bboxes, negative_overlap, positive_overlap)
     learning = anchors.take(positive, axis=0)
     inside = ~_centre_outside(learning, image_shape)
     positive, assigned = positive[inside], assigned[inside]
@@ -103,7 +103,9 @@ def anchor_targets_bbox(
     regression = arrays.zeros((len(image_group), len(anchors), 5), "float32")
     classification = arrays.zeros((len(image_group), len(anchors), num_classes + 1), "float32")
     for i, (image, annotations) in enumerate(zip(image_group, annotations_group, strict=True)):
-        state, assigned = assign(anchors, annotations["bboxes"], negative_overlap, positive_overlap)
+        state, assigned = match_all(
+            anchors, annotations["bboxes"], negative_overlap, positive_overlap
+        )
         if len(annotations["bboxes"]):
             positive = np.flatnonzero(state == POSITIVE)
             labels = np.asarray(annotations["labels"])[assigned[positive]].astype(int)
@@ -115,7 +117,7 @@ def anchor_targets_bbox(
     return regression, classification
 
 
-def assign(anchors, bboxes, negative_overlap=0.4, positive_overlap=0.5):
+def match_all(anchors, bboxes, negative_overlap=0.4, positive_overlap=0.5):
     """Return each anchor's state and the box it overlaps most.
 
     Args:
@@ -141,8 +143,8 @@ def assign(anchors, bboxes, negative_overlap=0.4, positive_overlap=0.5):
     return state, assigned
 
 
-def match(anchors, bboxes, negative_overlap=0.4, positive_overlap=0.5):
-    """Return which anchors are not background, as `assign` does, but in less time.
+def match_near(anchors, bboxes, negative_overlap=0.4, positive_overlap=0.5):
+    """Return which anchors are not background, as `match_all` does, but in less time.
 
     For anchors of `anchors_for_shape` only those near a box are compared with it.
 
@@ -163,7 +165,7 @@ def match(anchors, bboxes, negative_overlap=0.4, positive_overlap=0.5):
     if not len(bboxes):
         return (np.zeros(0, int),) * 3
     if grid is None or least <= 0 or not np.isfinite(bboxes).all():
-        state, assigned = assign(anchors, bboxes, negative_overlap, positive_overlap)
+        state, assigned = match_all(anchors, bboxes, negative_overlap, positive_overlap)
         positive = np.flatnonzero(state == POSITIVE)
         return positive, assigned[positive], np.flatnonzero(state == IGNORE)
     candidates, assigned, best = _best_boxes(grid, bboxes, least)
@@ -189,19 +191,19 @@ def _best_boxes(grid, bboxes, least):
 
 
 def positive_anchors(anchors, bboxes):
-    """Return the first two results of `match`: positive anchors and the boxes that they learn."""
-    return match(anchors, bboxes)[:2]
+    """Return the positive anchors and the box that each is matched to."""
+    return match_near(anchors, bboxes)[:2]
 
 
 def compute_gt_annotations(anchors, annotations, negative_overlap=0.4, positive_overlap=0.5):
-    """Return `assign` in the form of keras-retinanet 1.0.0.
+    """Return `match_all` in the form of keras-retinanet 1.0.0.
 
     Returns:
         positive: bool array `(N,)`.
         ignored: bool array `(N,)`, for the IoU alone.
         assigned: int array `(N,)`: index of the box with the greatest IoU.
     """
-    state, assigned = assign(anchors, annotations[:, :4], negative_overlap, positive_overlap)
+    state, assigned = match_all(anchors, annotations[:, :4], negative_overlap, positive_overlap)
     return state == POSITIVE, state == IGNORE, assigned
 
 

@@ -7,9 +7,9 @@ from keras_retinanet.models.classes import (
     assert_training_model,
     check_training_model,
     is_training_model,
-    set_details,
+    set_info,
 )
-from keras_retinanet.models.details import Details
+from keras_retinanet.models.info import ModelInfo
 from keras_retinanet.models.retinanet import retinanet_bbox
 from keras_retinanet.models.snapshots import load_model, save_model
 from keras_retinanet.models.weights import WeightsReport, load_weights
@@ -17,7 +17,7 @@ from keras_retinanet.models.weights import WeightsReport, load_weights
 __all__ = [
     "BACKBONES",
     "Backbone",
-    "Details",
+    "ModelInfo",
     "RetinaNet",
     "RetinaNetBBox",
     "WeightsReport",
@@ -29,7 +29,7 @@ __all__ = [
     "load_model",
     "load_weights",
     "save_model",
-    "set_details",
+    "set_info",
 ]
 
 

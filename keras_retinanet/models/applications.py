@@ -58,7 +58,7 @@ def translate(stored, model) -> dict:
         stored: what `hdf5.stored_weights` returned.
         model: a model on a network of this module.
     """
-    if not model.details.backbone.startswith("mobilenet_v3"):
+    if not model.info.backbone.startswith("mobilenet_v3"):
         return stored
     # "Conv/BatchNorm" of Keras 2 is "conv_bn" today.
     return {

@@ -9,9 +9,9 @@ from keras_retinanet import initializers, layers, losses
 from keras_retinanet.backbone_table import BACKBONES, Entry
 from keras_retinanet.images import preprocess_image
 from keras_retinanet.models import device_normalisation
-from keras_retinanet.models.classes import RetinaNet, RetinaNetBBox, set_details
-from keras_retinanet.models.details import first_details
+from keras_retinanet.models.classes import RetinaNet, RetinaNetBBox, set_info
 from keras_retinanet.models.download import fetch
+from keras_retinanet.models.info import initial_info
 from keras_retinanet.models.retinanet import retinanet
 
 
@@ -188,5 +188,5 @@ def retinanet_on(features, *, name, normalisation, num_classes, **kwargs):
         **kwargs,
     )
     num_anchors, levels = kwargs.get("num_anchors"), kwargs.get("pyramid_levels")
-    set_details(model, first_details(name, normalisation, num_classes, num_anchors, levels))
+    set_info(model, initial_info(name, normalisation, num_classes, num_anchors, levels))
     return model

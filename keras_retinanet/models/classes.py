@@ -5,22 +5,22 @@ import warnings
 
 import keras
 
-from keras_retinanet.models.details import Details
+from keras_retinanet.models.info import ModelInfo
 
 
-class _DetailedModel(keras.Model):
-    """A functional model whose configuration holds its `Details`, so that a file of it does too.
+class _SelfDescribingModel(keras.Model):
+    """A functional model whose configuration holds its `ModelInfo`, so that a file of it does too.
 
     There is no `__init__` on purpose: Keras restores a subclass as a functional model only if it
     is made with the arguments of a functional model.
     """
 
-    _details: Details | None = None
+    _info: ModelInfo | None = None
 
     @property
-    def details(self) -> Details | None:
-        """What the model knows about itself; None if nobody said (see `set_details`)."""
-        return self._details
+    def info(self) -> ModelInfo | None:
+        """What the model knows about itself; None if nobody said (see `set_info`)."""
+        return self._info
 
     def load_weights(self, filepath, skip_mismatch=False, by_name=False, **kwargs):
         """Read weights as Keras does; with `by_name` as `models.load_weights` does.
@@ -50,7 +50,7 @@ class _DetailedModel(keras.Model):
 
     def get_config(self):
         """Return the configuration of the layers and the details."""
-        details = self._details.to_dict() if self._details else None
+        details = self._info.to_dict() if self._info else None
         return {**super().get_config(), "details": details}
 
     @classmethod
@@ -59,12 +59,12 @@ class _DetailedModel(keras.Model):
         layers = {name: value for name, value in config.items() if name != "details"}
         model = super().from_config(layers, custom_objects=custom_objects)
         if config.get("details"):
-            set_details(model, Details.from_dict(config["details"]))
+            set_info(model, ModelInfo.from_dict(config["details"]))
         return model
 
 
 @keras.saving.register_keras_serializable(package="keras_retinanet")
-class RetinaNet(_DetailedModel):
+class RetinaNet(_SelfDescribingModel):
     """A training model: images in, `regression` and `classification` of every anchor out."""
 
     def fit(self, x=None, *args, workers=None, use_multiprocessing=None, max_queue_size=None, **kw):
@@ -125,21 +125,21 @@ def _with_generator(name, method, x, args, kwargs):
 
 
 @keras.saving.register_keras_serializable(package="keras_retinanet")
-class RetinaNetBBox(_DetailedModel):
+class RetinaNetBBox(_SelfDescribingModel):
     """An inference model: images in; boxes, scores and labels of the detections out."""
 
 
-def set_details(model, details: Details) -> None:
+def set_info(model, details: ModelInfo) -> None:
     """Make a model know its details; they go into every file of it.
 
     Raises:
         ValueError: if the model is not one of this package.
     """
-    if not isinstance(model, _DetailedModel):
+    if not isinstance(model, _SelfDescribingModel):
         raise ValueError(
             f"expected a RetinaNet or RetinaNetBBox to set the details of, got {type(model)}"
         )
-    model._details = details
+    model._info = details
 
 
 class NotATrainingModelError(ValueError, AssertionError):

@@ -6,7 +6,7 @@ import keras
 
 from keras_retinanet.images import IN_NETWORK
 from keras_retinanet.layers import Normalise
-from keras_retinanet.models.classes import set_details
+from keras_retinanet.models.classes import set_info
 
 
 def normalise_on_device(model):
@@ -25,10 +25,10 @@ def normalise_on_device(model):
     Raises:
         ValueError: if the model normalises images already.
     """
-    if model.details.normalisation == IN_NETWORK:
+    if model.info.normalisation == IN_NETWORK:
         raise ValueError("expected a model that takes normalised images, got one that does not")
     images = keras.Input(batch_shape=model.inputs[0].shape, dtype="uint8", name="images")
-    normalised = Normalise(model.details.normalisation, name="normalised")(images)
+    normalised = Normalise(model.info.normalisation, name="normalised")(images)
 
     def call(layer, *args, **kwargs):
         args, kwargs = keras.tree.map_structure(
@@ -40,5 +40,5 @@ def normalise_on_device(model):
     for layer in model.layers:
         if layer.weights:
             copy.get_layer(layer.name).set_weights(layer.get_weights())
-    set_details(copy, replace(model.details, normalisation=IN_NETWORK))
+    set_info(copy, replace(model.info, normalisation=IN_NETWORK))
     return copy

@@ -5,7 +5,7 @@ from collections import defaultdict
 import keras
 import numpy as np
 
-from keras_retinanet.models.classes import set_details
+from keras_retinanet.models.classes import set_info
 
 _CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
 
@@ -42,8 +42,8 @@ def fold_batch_norm(model):
             layer.set_weights(_fold(source, model.get_layer(convolutions[layer.name])))
         else:
             layer.set_weights(source.get_weights())
-    if model.details:
-        set_details(folded, model.details)
+    if model.info:
+        set_info(folded, model.info)
     return folded
 
 

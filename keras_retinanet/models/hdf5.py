@@ -102,7 +102,7 @@ def read_config(file: h5py.File) -> dict | None:
     return config
 
 
-def is_old(file: h5py.File) -> bool:
+def is_keras2(file: h5py.File) -> bool:
     """Return whether Keras 2 or older wrote a file of a whole model."""
     version = _text(file.attrs.get("keras_version", "")).split(".")[0]
     return not (version.isdigit() and int(version) >= 3)

@@ -206,18 +206,18 @@ def _check_data_format(config):
         )
 
 
-def _taking(*names):
+def _pick(*names):
     """Return a function from a configuration of Keras 2 to the arguments of these names."""
     return lambda config: {name: config[name] for name in names if name in config}
 
 
 def _dropout(config):
-    return {"layer": keras.layers.Dropout, **_taking("rate", "noise_shape")(config)}
+    return {"layer": keras.layers.Dropout, **_pick("rate", "noise_shape")(config)}
 
 
 def _batch_norm(config):
     axis = config["axis"]
-    options = _taking("momentum", "epsilon", "center", "scale")(config)
+    options = _pick("momentum", "epsilon", "center", "scale")(config)
     return {"axis": axis[0] if isinstance(axis, list) else axis, **options}
 
 
@@ -236,22 +236,22 @@ def _lambda(config):
 
 
 _CONVOLUTION = ("strides", "padding", "dilation_rate", "use_bias", "activation", "kernel_size")
-_POOL = _taking("pool_size", "strides", "padding")
+_POOL = _pick("pool_size", "strides", "padding")
 _KINDS = {
-    "Activation": _taking("activation"),
-    "Add": _taking(),
+    "Activation": _pick("activation"),
+    "Add": _pick(),
     "AveragePooling2D": _POOL,
     "BatchNormalization": _batch_norm,
-    "Concatenate": _taking("axis"),
-    "Conv2D": _taking("filters", *_CONVOLUTION),
-    "DepthwiseConv2D": _taking("depth_multiplier", *_CONVOLUTION),
+    "Concatenate": _pick("axis"),
+    "Conv2D": _pick("filters", *_CONVOLUTION),
+    "DepthwiseConv2D": _pick("depth_multiplier", *_CONVOLUTION),
     "Dropout": _dropout,
     "FixedDropout": _dropout,
-    "GlobalAveragePooling2D": _taking("keepdims"),
+    "GlobalAveragePooling2D": _pick("keepdims"),
     "Lambda": _lambda,
     "MaxPooling2D": _POOL,
-    "Multiply": _taking(),
-    "ReLU": _taking("max_value", "negative_slope", "threshold"),
-    "Reshape": _taking("target_shape"),
-    "ZeroPadding2D": _taking("padding"),
+    "Multiply": _pick(),
+    "ReLU": _pick("max_value", "negative_slope", "threshold"),
+    "Reshape": _pick("target_shape"),
+    "ZeroPadding2D": _pick("padding"),
 }

@@ -11,7 +11,7 @@ import h5py
 
 from keras_retinanet.geometry.anchors import AnchorParameters
 from keras_retinanet.models.backbones import retinanet_on
-from keras_retinanet.models.classes import set_details
+from keras_retinanet.models.classes import set_info
 from keras_retinanet.models.hdf5 import read_config, stored_weights
 from keras_retinanet.models.old_backbones import build_features, identify
 from keras_retinanet.models.retinanet import retinanet_bbox
@@ -117,7 +117,7 @@ def _build(file, architecture):
     if architecture.detection is None:
         return model
     # What the file says is known, not given against better knowledge.
-    set_details(model, replace(model.details, anchors=architecture.anchors))
+    set_info(model, replace(model.info, anchors=architecture.anchors))
     return retinanet_bbox(model=model, **architecture.detection)
 
 

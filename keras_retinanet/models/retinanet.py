@@ -11,7 +11,7 @@ from keras_retinanet.models.classes import (
     RetinaNet,
     RetinaNetBBox,
     assert_training_model,
-    set_details,
+    set_info,
 )
 from keras_retinanet.models.heads import (
     FEATURE_SIZE,
@@ -165,7 +165,7 @@ def retinanet_bbox(
         count = (anchor_params or AnchorParameters.default).num_anchors()
         model = retinanet(num_anchors=count, pyramid_levels=pyramid_levels, **kwargs)
     assert_training_model(model)
-    anchor_params, levels = _settle(model, anchor_params, pyramid_levels)
+    anchor_params, levels = _resolve_anchors(model, anchor_params, pyramid_levels)
     regression, classification, *other = model.outputs
     anchors = _build_anchors(model, anchor_params, levels)
     joined = keras.layers.Concatenate(axis=1, name="anchors", dtype="float32")(anchors)
@@ -184,18 +184,18 @@ def retinanet_bbox(
     )([boxes, classification, *other], **({"levels": anchors} if pre_nms_top_k else {}))
     inputs = model.inputs if len(model.inputs) > 1 else model.inputs[0]
     inference = RetinaNetBBox(inputs=inputs, outputs=detections, name=name)
-    details = getattr(model, "details", None)
+    details = getattr(model, "info", None)
     if details:
-        set_details(inference, replace(details, anchors=anchor_params, pyramid_levels=levels))
+        set_info(inference, replace(details, anchors=anchor_params, pyramid_levels=levels))
     return inference
 
 
-def training_part(model):
+def extract_training_model(model):
     """Return the training model inside an inference model; the two share their weights."""
     outputs = [model.get_layer(name).output for name in ("regression", "classification")]
     training = RetinaNet(inputs=model.inputs[0], outputs=outputs, name="retinanet")
-    if model.details:
-        set_details(training, model.details)
+    if model.info:
+        set_info(training, model.info)
     return training
 
 
@@ -216,9 +216,9 @@ def _build_anchors(model, anchor_params, levels):
     ]
 
 
-def _settle(model, anchor_params, levels):
+def _resolve_anchors(model, anchor_params, levels):
     """Return the anchors and levels to use; what is given wins over what the model knows."""
-    details = getattr(model, "details", None)
+    details = getattr(model, "info", None)
     known_levels = details.pyramid_levels if details else DEFAULT_LEVELS
     known_anchors = details.anchors if details else AnchorParameters.default
     levels = tuple(known_levels if levels is None else levels)

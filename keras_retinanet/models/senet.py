@@ -123,7 +123,7 @@ def translate(stored, model) -> dict:
         stored: what `hdf5.stored_weights` returned.
         model: a model on a network of this module.
     """
-    design = _DESIGNS[model.details.backbone]
+    design = _DESIGNS[model.info.backbone]
     order = {
         "conv2d": list(_convolutions(design)),
         "batch_normalization": list(_norms(design)),

@@ -9,7 +9,7 @@ import keras
 
 from keras_retinanet import optimizers  # noqa: F401 (Keras has to know what snapshots hold)
 from keras_retinanet.models.backbones import backbone
-from keras_retinanet.models.hdf5 import is_old, names_in, open_hdf5
+from keras_retinanet.models.hdf5 import is_keras2, names_in, open_hdf5
 from keras_retinanet.models.old_snapshots import read_old_model
 from keras_retinanet.system.files import replacing
 
@@ -61,7 +61,7 @@ def load_model(filepath, backbone_name="resnet50", *, compile=False):
         model = _load_with_keras(filepath, backbone_name, compile)
     else:
         with open_hdf5(filepath) as file:
-            if is_old(file):
+            if is_keras2(file):
                 model = read_old_model(file, backbone_name)
             else:
                 model = _load_with_keras(_path_of(file), backbone_name, compile)
@@ -74,19 +74,19 @@ def load_model(filepath, backbone_name="resnet50", *, compile=False):
 
 def check_backbone(model, backbone_name) -> None:
     """Warn if a model knows that it has another backbone."""
-    details = getattr(model, "details", None)
+    details = getattr(model, "info", None)
     if details and details.backbone != backbone_name:
         warnings.warn(
             f"the backbone of this model is {details.backbone}, not {backbone_name}", stacklevel=3
         )
 
 
-def is_old_file(path) -> bool:
+def is_keras2_file(path) -> bool:
     """Return whether a model was written with Keras 2."""
     if _is_archive(path):
         return False
     with open_hdf5(path) as file:
-        return is_old(file)
+        return is_keras2(file)
 
 
 def _is_archive(filepath) -> bool:

@@ -83,7 +83,7 @@ def _is_folded(report) -> bool:
 
 def _translator(model):
     """Return the function that knows other layouts of files for the backbone of a model."""
-    details = getattr(model, "details", None)
+    details = getattr(model, "info", None)
     entry = BACKBONES.get(details.backbone) if details else None
     translate = getattr(import_module(entry.module), "translate", None) if entry else None
     return translate or (lambda stored, model: stored)

@@ -17,7 +17,7 @@ from keras_retinanet.batches.sample_context import (
 )
 from keras_retinanet.config import Config
 from keras_retinanet.geometry.anchors import anchors_for_shape, guess_shapes
-from keras_retinanet.geometry.targets import HALF, anchor_targets_compact
+from keras_retinanet.geometry.targets import HALF_PRECISION, anchor_targets_compact
 from keras_retinanet.images import preprocess_image, resize_image
 
 _DEFAULT_PREPROCESSING = preprocess_image
@@ -146,7 +146,7 @@ class Generator(ReadingSet):
         """Return the aspect ratio of every image."""
         return [self.image_aspect_ratio(image_index) for image_index in range(self.size())]
 
-    def groups_of(self, epoch) -> list[list[int]]:
+    def epoch_groups(self, epoch) -> list[list[int]]:
         """Return the image indices of each batch of an epoch."""
         return self._groups.of(epoch)
 
@@ -159,7 +159,7 @@ class Generator(ReadingSet):
             np.random.default_rng([self.seed, epoch]).shuffle(self.groups)
 
     def _draw_groups(self):
-        self._drawn = self.groups_of(self.epoch)
+        self._drawn = self.epoch_groups(self.epoch)
         self.groups = list(self._drawn)
 
     def on_epoch_end(self) -> None:
@@ -176,7 +176,7 @@ class Generator(ReadingSet):
 
     def batch(self, epoch, index):
         """Return batch `index` of an epoch, whichever comes before it."""
-        return self.compute_input_output(self.groups_of(epoch)[index], epoch=epoch)
+        return self.compute_input_output(self.epoch_groups(epoch)[index], epoch=epoch)
 
     def compute_input_output(self, group, *, epoch=None):
         """Return the batch of the images `group`, drawn as in an epoch (None: this one)."""
@@ -193,14 +193,14 @@ class Generator(ReadingSet):
 
         An unreadable image is replaced by the next readable one, unless `strict`.
         """
-        scale = self.draw_scale(group[0], epoch)
+        scale = self.sample_scale(group[0], epoch)
         group, images, annotations = self._load(group)
         images, annotations = self.filter_annotations(images, annotations, group)
         images, annotations = self.augment_group(images, annotations, group, epoch)
         with resizing_by(scale):
             return self.preprocess_group(images, annotations)
 
-    def draw_scale(self, image_index, epoch) -> float:
+    def sample_scale(self, image_index, epoch) -> float:
         """Return the factor on the image sides in the batch that an image begins."""
         if self.scale_range is None:
             return 1.0
@@ -249,8 +249,8 @@ class Generator(ReadingSet):
                     draw(self.transform_generator), image, parameters.relative_translation
                 )
             if self.random_crop is not None:
-                window = self.random_crop.draw(rng_in_hand(), image.shape)
-        return crops.move(image, annotations, transform, parameters, window)
+                window = self.random_crop.sample(rng_in_hand(), image.shape)
+        return crops.warp_and_crop(image, annotations, transform, parameters, window)
 
     def resize_image(self, image):
         """Return an image resized as this data set, and the batch in hand, is, and the factor."""
@@ -309,6 +309,6 @@ class Generator(ReadingSet):
                 image_group,
                 annotations_group,
                 self.num_classes(),
-                **({"dtypes": HALF} if small else {}),
+                **({"dtypes": HALF_PRECISION} if small else {}),
             )
         )

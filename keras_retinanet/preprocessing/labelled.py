@@ -11,7 +11,7 @@ from keras_retinanet.annotations.box_table import BoxTable
 from keras_retinanet.annotations.image_sizes import read_sizes
 from keras_retinanet.images import read_image_bgr
 from keras_retinanet.preprocessing.generator import Generator
-from keras_retinanet.system.garbage import no_garbage_collection
+from keras_retinanet.system.machine import gc_paused
 
 # From so many images on in one folder it is listed, instead of looking for each by itself.
 _MANY = 100
@@ -72,7 +72,7 @@ class LabelledGenerator(Generator):
         self.dropped = dropped
         self._source = source
         self._sizes = sizes
-        with no_garbage_collection():
+        with gc_paused():
             super().__init__(**kwargs)
 
     def _aspect_ratios(self):

@@ -45,7 +45,7 @@ def one_epoch(generator, *, workers=None, queue_size=10) -> tf.data.Dataset:
 
 
 @contextlib.contextmanager
-def plain_errors(generator) -> Iterator[None]:
+def unwrap_errors(generator) -> Iterator[None]:
     """Raise what stopped the generator in a thread as it was, not as TensorFlow wraps it."""
     generator.failure = None
     try:
@@ -79,16 +79,16 @@ def fit(keras_fit: Callable, generator: Generator, arguments: dict) -> keras.cal
     arguments = {**arguments, "x": dataset, "steps_per_epoch": steps, "shuffle": False}
     validation = arguments.get("validation_data")
     with contextlib.ExitStack() as errors:
-        errors.enter_context(plain_errors(generator))
+        errors.enter_context(unwrap_errors(generator))
         if isinstance(validation, Generator):
-            errors.enter_context(plain_errors(validation))
+            errors.enter_context(unwrap_errors(validation))
             arguments["validation_data"] = one_epoch(validation, **_queue(validation))
         return keras_fit(**arguments)
 
 
 def evaluate(keras_evaluate: Callable, generator: Generator, arguments: dict):
     """Call `evaluate` of a model on the batches of a generator, whatever their shapes."""
-    with plain_errors(generator):
+    with unwrap_errors(generator):
         return keras_evaluate(**{**arguments, "x": one_epoch(generator, **_queue(generator))})
 
 
@@ -124,7 +124,7 @@ class _Epochs:
     def dataset(self, threads) -> tf.data.Dataset:
         """Return the batches of all epochs from a step on, `threads` of them made at a time."""
         made = _make(self._generator, self._batch, threads)
-        begin = _noting(self._generator, self._begin)
+        begin = _record_failure(self._generator, self._begin)
 
         @tf.autograph.experimental.do_not_convert
         def epoch(number):
@@ -166,7 +166,7 @@ def _make(generator, make, threads) -> Callable:
             for array, spec in zip(found, specs, strict=True)
         ]
 
-    arrays = _noting(generator, arrays)
+    arrays = _record_failure(generator, arrays)
 
     @tf.autograph.experimental.do_not_convert
     def tensors(index):
@@ -182,7 +182,7 @@ def _make(generator, make, threads) -> Callable:
     return dataset
 
 
-def _noting(generator, function) -> Callable:
+def _record_failure(generator, function) -> Callable:
     """Return a function that does the same, and lets the generator know what stops it."""
 
     def noting(*arguments):

@@ -119,11 +119,11 @@ def _in_folder(folder):
         raise FileNotFoundError(f"folder of images not found: {folder}")
     files = (os.path.join(place, name) for place, _, names in os.walk(folder) for name in names)
     images = sorted(file for file in files if file.lower().endswith(IMAGE_SUFFIXES))
-    _warn_of_labels_alone(images)
+    _warn_about_orphan_labels(images)
     return images
 
 
-def _warn_of_labels_alone(images):
+def _warn_about_orphan_labels(images):
     """Warn of label files that lie among those of some images but belong to none of them."""
     labels = {label_path(image) for image in images}
     folders = {os.path.dirname(path) for path in labels}

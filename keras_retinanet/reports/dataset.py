@@ -13,7 +13,7 @@ from keras_retinanet.reports.samples import load_sample
 
 
 @dataclass(frozen=True)
-class Spread:
+class Quartiles:
     """Five numbers of a set of values: its ends and its quartiles."""
 
     smallest: float
@@ -23,7 +23,7 @@ class Spread:
     largest: float
 
     @classmethod
-    def of(cls, values) -> "Spread | None":
+    def of(cls, values) -> "Quartiles | None":
         """Return the spread of the values `(n,)`; None if there are none."""
         return cls(*np.quantile(values, (0, 0.25, 0.5, 0.75, 1)).tolist()) if len(values) else None
 
@@ -70,9 +70,9 @@ class DatasetReport:
     dropped: dict[str, int]
     total: Count
     classes: dict[str, Count]
-    original_size: Spread | None
-    network_size: Spread | None
-    shape: Spread | None
+    original_size: Quartiles | None
+    network_size: Quartiles | None
+    shape: Quartiles | None
     anchors: AnchorParameters
     fitted_anchors: AnchorParameters | None
 
@@ -100,7 +100,7 @@ class DatasetReport:
 
 
 @dataclass(frozen=True)
-class _Facts:
+class _ImageCheck:
     """Of one image: why it is unreadable, or its boxes, resized, and how many were dropped."""
 
     error: str | None = None
@@ -127,14 +127,14 @@ def check_dataset(generator, progress: Callable[[int], None] | None = None) -> D
     return _summarise(generator, facts)
 
 
-def _inspect(generator, index) -> _Facts:
+def _inspect(generator, index) -> _ImageCheck:
     dropped = generator.dropped_boxes(index)
     try:
         sample = load_sample(generator, index)
     except (OSError, ValueError) as error:
-        return _Facts(error=str(error) or repr(error), dropped=dropped)
+        return _ImageCheck(error=str(error) or repr(error), dropped=dropped)
     valid = sample.valid
-    return _Facts(
+    return _ImageCheck(
         dropped=dropped + int((~valid).sum()),
         bboxes=sample.bboxes[valid],
         labels=sample.labels[valid],
@@ -164,9 +164,9 @@ def _summarise(generator, facts) -> DatasetReport:
             for label, name in enumerate(generator.class_names())
             if name is not None
         },
-        original_size=Spread.of(sizes / scales),
-        network_size=Spread.of(sizes),
-        shape=Spread.of(heights / widths),
+        original_size=Quartiles.of(sizes / scales),
+        network_size=Quartiles.of(sizes),
+        shape=Quartiles.of(heights / widths),
         anchors=configured or AnchorParameters.default,
         fitted_anchors=None if configured else fit_anchors(boxes, labels).params,
     )

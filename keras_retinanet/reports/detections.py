@@ -20,7 +20,7 @@ from keras_retinanet.system.files import atomic_write
 
 
 @dataclass(frozen=True)
-class Found:
+class ImageDetections:
     """What was found on one photo.
 
     Attributes:
@@ -43,7 +43,7 @@ def describe(
     result: Detections,
     names: Sequence[str | None] | None,
     score_threshold: float,
-) -> Found:
+) -> ImageDetections:
     """Put the detections of one image in words and plain numbers.
 
     Args:
@@ -65,14 +65,14 @@ def describe(
         for box, score, label in rows
         if score >= score_threshold
     ]
-    return Found(path, width, height, detections)
+    return ImageDetections(path, width, height, detections)
 
 
 def _shown_name(detection: dict) -> str:
     return detection["name"] or f"label {detection['label']}"
 
 
-def write_copy(image: np.ndarray, found: Found, target: str) -> None:
+def write_copy(image: np.ndarray, found: ImageDetections, target: str) -> None:
     """Write a copy of an image with boxes and captions drawn on it.
 
     Args:
@@ -99,7 +99,7 @@ def write_copy(image: np.ndarray, found: Found, target: str) -> None:
     atomic_write(target, data.tobytes())
 
 
-def write_json(found: list[Found], path: str) -> None:
+def write_json(found: list[ImageDetections], path: str) -> None:
     """Write what was found as a list, one entry an image.
 
     Each entry is `{"file", "width", "height", "detections": [{"box", "score", "label", "name"}]}`.
@@ -120,7 +120,7 @@ def write_json(found: list[Found], path: str) -> None:
     atomic_write(path, json.dumps(content, indent=1) + "\n")
 
 
-def print_table(found: list[Found], score_threshold: float) -> None:
+def print_table(found: list[ImageDetections], score_threshold: float) -> None:
     """Print how often each class was found, in how many images, and with which scores.
 
     Args:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 
-def ahead(function: Callable, items: Iterable, depth: int) -> Iterator[tuple[object, Callable]]:
+def prefetch(function: Callable, items: Iterable, depth: int) -> Iterator[tuple[object, Callable]]:
     """Call a function of each item in a thread, at most `depth` items ahead.
 
     Args:

@@ -94,10 +94,10 @@ def test_draws_and_colours_are_those_of_old():
 
 def test_draws_lie_in_the_ranges_and_depend_on_the_generator_alone():
     source = colours.random_visual_effect_generator(hue_range=(0.02, 0.03))
-    effects = [source.draw(np.random.default_rng(i)) for i in range(50)]
+    effects = [source.sample(np.random.default_rng(i)) for i in range(50)]
     assert all(0.02 <= effect.hue_delta <= 0.03 for effect in effects)
     assert all(0.9 <= effect.contrast_factor <= 1.1 for effect in effects)
-    assert source.draw(np.random.default_rng(7)) == effects[7]
+    assert source.sample(np.random.default_rng(7)) == effects[7]
     assert next(source) != next(source)
 
 

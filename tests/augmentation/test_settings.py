@@ -5,7 +5,12 @@ import pytest
 
 from keras_retinanet.augmentation.colours import random_visual_effect_generator
 from keras_retinanet.augmentation.crops import RandomCrop
-from keras_retinanet.augmentation.settings import FLIPS, KNOBS, STRONG, AugmentationSettings
+from keras_retinanet.augmentation.settings import (
+    FLIP_ONLY,
+    RANDOM_TRANSFORM,
+    SETTING_SPECS,
+    AugmentationSettings,
+)
 from keras_retinanet.augmentation.transforms import random_transform
 
 
@@ -14,11 +19,11 @@ def draws(settings, seed=3):
     arguments = settings.generator_arguments()
     effects = arguments["visual_effect_generator"]
     rng = np.random.default_rng(seed)
-    return arguments["transform_generator"].draw(rng), effects and effects.draw(rng)
+    return arguments["transform_generator"].sample(rng), effects and effects.sample(rng)
 
 
 def test_there_is_a_knob_for_every_setting():
-    assert list(KNOBS) == [field.name for field in dataclasses.fields(AugmentationSettings)]
+    assert list(SETTING_SPECS) == [field.name for field in dataclasses.fields(AugmentationSettings)]
 
 
 def test_defaults_change_nothing():
@@ -43,17 +48,17 @@ def test_strong_is_random_transform_of_old():
         flip_y_chance=0.5,
         prng=rng,
     )
-    found, effect = draws(STRONG)
+    found, effect = draws(RANDOM_TRANSFORM)
     np.testing.assert_array_equal(found, transform)
-    assert effect == random_visual_effect_generator().draw(rng)
+    assert effect == random_visual_effect_generator().sample(rng)
 
 
 def test_without_it_half_the_images_are_flipped():
-    flips = [draws(FLIPS, seed)[0] for seed in range(200)]
+    flips = [draws(FLIP_ONLY, seed)[0] for seed in range(200)]
     assert all(np.array_equal(np.abs(flip), np.eye(3)) for flip in flips)
     assert 70 < sum(flip[0, 0] == -1 for flip in flips) < 130
     assert all(flip[1, 1] == 1 for flip in flips)
-    assert draws(FLIPS)[1] is None
+    assert draws(FLIP_ONLY)[1] is None
 
 
 def test_each_setting_reaches_its_place():
@@ -99,9 +104,9 @@ def test_what_is_wrong_is_named(values, message):
 
 
 def test_strong_augmentation_has_the_old_ranges():
-    changes = STRONG.generator_arguments()
+    changes = RANDOM_TRANSFORM.generator_arguments()
     rng = np.random.default_rng(0)
-    flips = [np.linalg.det(changes["transform_generator"].draw(rng)) for _ in range(400)]
+    flips = [np.linalg.det(changes["transform_generator"].sample(rng)) for _ in range(400)]
     # Scales of 0.9 to 1.1 for each axis, half of them mirrored once.
     assert 0.7 < min(np.abs(flips)) < max(np.abs(flips)) < 1.22
     assert 0.4 < np.mean(np.array(flips) < 0) < 0.6

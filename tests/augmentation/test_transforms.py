@@ -98,7 +98,7 @@ def test_each_channel_may_have_its_own_fill():
 
 def test_draws_depend_on_the_generator_alone():
     source = transforms.random_transform_generator(**STRONG)
-    draws = [source.draw(np.random.default_rng(5)) for _ in range(2)]
+    draws = [source.sample(np.random.default_rng(5)) for _ in range(2)]
     np.testing.assert_array_equal(*draws)
     assert not np.array_equal(next(source), next(source))
 

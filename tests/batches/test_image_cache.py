@@ -151,7 +151,7 @@ def test_a_folder_that_cannot_be_written_stops_the_cache(tmp_path, monkeypatch):
 
 def test_half_of_what_is_free_is_used(tmp_path, monkeypatch):
     generator, size = Files(tmp_path), 40 * 30 * 3
-    place = "keras_retinanet.preprocessing.image_cache"
+    place = "keras_retinanet.batches.image_cache"
     free = SimpleNamespace(free=2 * size)
     monkeypatch.setattr(f"{place}.free_memory", lambda: 2 * size)
     monkeypatch.setattr(f"{place}.shutil.disk_usage", lambda folder: free)

@@ -11,7 +11,7 @@ class Uniform:
     def __next__(self):
         return "next"
 
-    def draw(self, rng):
+    def sample(self, rng):
         return rng.random()
 
 

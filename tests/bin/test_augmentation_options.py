@@ -2,7 +2,7 @@ import argparse
 
 import pytest
 
-from keras_retinanet.augmentation.settings import FLIPS, KNOBS, STRONG
+from keras_retinanet.augmentation.settings import FLIP_ONLY, RANDOM_TRANSFORM, SETTING_SPECS
 from keras_retinanet.bin import augmentation_options
 
 
@@ -19,16 +19,16 @@ def settings(*arguments, in_file=None):
 
 
 def test_without_options_and_with_the_old_one():
-    assert settings() == FLIPS
-    assert settings("--random-transform") == STRONG
+    assert settings() == FLIP_ONLY
+    assert settings("--random-transform") == RANDOM_TRANSFORM
 
 
 def test_every_setting_has_a_flag():
-    for name, knob in KNOBS.items():
-        numbers = ["0.3", "0.4"][: knob.count]
+    for name, spec in SETTING_SPECS.items():
+        numbers = ["0.3", "0.4"][: spec.count]
         more = ["--random-crop", "1"] if name == "crop_min_share" else []
         found = settings(augmentation_options.flag(name), *numbers, *more)
-        assert getattr(found, name) == (0.3 if knob.count == 1 else (0.3, 0.4))
+        assert getattr(found, name) == (0.3 if spec.count == 1 else (0.3, 0.4))
 
 
 def test_a_flag_wins_over_the_file_and_the_file_over_random_transform():
@@ -36,7 +36,7 @@ def test_a_flag_wins_over_the_file_and_the_file_over_random_transform():
     found = settings("--random-transform", "--rotation", "-0.3", "-0.1", in_file=in_file)
     assert found.rotation == (-0.3, -0.1)
     assert found.hue == (0, 0)
-    assert found.shear == STRONG.shear
+    assert found.shear == RANDOM_TRANSFORM.shear
     alone = settings("--flip-x-chance", "0", in_file=in_file)
     assert alone.flip_x_chance == 0
     assert alone.rotation == (-0.2, 0.2)

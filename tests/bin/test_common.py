@@ -15,7 +15,7 @@ from keras_retinanet.bin import common
     ],
 )
 def test_bad_input_is_one_line_and_code_2(capsys, error, text):
-    @common.exits_cleanly
+    @common.report_errors
     def main(argv=None):
         raise error
 
@@ -26,7 +26,7 @@ def test_bad_input_is_one_line_and_code_2(capsys, error, text):
 
 
 def test_defects_keep_their_traceback():
-    @common.exits_cleanly
+    @common.report_errors
     def main(argv=None):
         raise TypeError("a defect")
 

@@ -49,7 +49,7 @@ def test_computes_what_convert_model_does(snapshot, converted):
     training = models.load_model(snapshot)
     expected = models.convert_model(training, score_threshold=0.006, nms_threshold=0.4)
     found = models.load_model(converted)
-    assert found.details == training.details
+    assert found.info == training.info
     image = np.random.default_rng(0).uniform(-100, 100, (1, 64, 80, 3)).astype("float32")
     assert (np.asarray(expected(image)[1]) > 0).any()
     for output, value in zip(found(image), expected(image), strict=True):
@@ -92,7 +92,7 @@ def test_config_wins_with_a_warning(snapshot, tmp_path, capsys):
     expected = AnchorParameters(
         [16, 32, 64, 128, 256], [8, 16, 32, 64, 128], [0.5, 1, 2], [1, 1.2, 1.6]
     )
-    assert models.load_model(out).details.anchors == expected
+    assert models.load_model(out).info.anchors == expected
 
 
 @pytest.mark.filterwarnings("default:the backbone")
@@ -112,7 +112,7 @@ def test_an_inference_model_is_refused_on_one_line(converted, tmp_path, capsys):
 
 def test_an_old_inference_model_is_written_anew(converted, tmp_path, monkeypatch):
     # What matters here is who wrote the file; reading such files has its own tests.
-    monkeypatch.setattr(snapshots, "is_old_file", lambda path: True)
+    monkeypatch.setattr(snapshots, "is_keras2_file", lambda path: True)
     main([str(converted), str(tmp_path / "new.keras"), "--nms-threshold", "0.3"])
     kept = {"score_threshold": 0.006, "nms_threshold": 0.3, "max_detections": 300}
     assert kept.items() <= settings(tmp_path / "new.keras").items()

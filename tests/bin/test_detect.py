@@ -15,7 +15,7 @@ from keras_retinanet import models
 from keras_retinanet.bin import detect
 from keras_retinanet.detection.sources import choose_targets, find_images
 from keras_retinanet.images import read_image_bgr
-from keras_retinanet.models.details import Details
+from keras_retinanet.models.info import ModelInfo
 
 BOX = (30, 20, 90, 60)
 
@@ -23,7 +23,7 @@ BOX = (30, 20, 90, 60)
 class BrightSpot:
     """Stands for an inference model: finds the bright rectangle of each image, as label 1."""
 
-    details = Details(
+    info = ModelInfo(
         "mobilenet_v2",
         2,
         ("dark", "bright [x]"),
@@ -233,7 +233,7 @@ def write_snapshot(path, factor):
     """Write an untrained training snapshot, its last classification weights times a factor."""
     names = ("circle", "square", "star")
     training = models.backbone("mobilenet_v2").retinanet(num_classes=3)
-    details = Details(
+    details = ModelInfo(
         "mobilenet_v2",
         3,
         names,
@@ -241,7 +241,7 @@ def write_snapshot(path, factor):
         image_min_side=64,
         image_max_side=96,
     )
-    models.set_details(training, details)
+    models.set_info(training, details)
     last = training.get_layer("classification_submodel").get_layer("pyramid_classification")
     kernel, bias = last.get_weights()
     last.set_weights([factor * kernel, bias])

@@ -61,7 +61,7 @@ def test_trains_evaluates_resumes_and_writes_everything(data_set, tmp_path, caps
         *("tiny_csv_01.keras", "tiny_csv_02.keras"),
         *("history.csv", "curves.png", "detections.png"),
     }
-    details = models.load_model(str(out / "tiny_csv_02.keras")).details
+    details = models.load_model(str(out / "tiny_csv_02.keras")).info
     assert details.backbone == "tiny"
     assert details.class_names == ("square",)
     assert (details.image_min_side, details.image_max_side) == (64, 96)
@@ -78,7 +78,7 @@ def test_trains_evaluates_resumes_and_writes_everything(data_set, tmp_path, caps
     again = models.load_model(str(out / "tiny_csv_03.keras"), compile=True)
     # Three epochs of two steps: the optimiser went on counting.
     assert int(again.optimizer.iterations) == 6
-    assert again.details == details
+    assert again.info == details
     with open(out / "history.csv", newline="") as file:
         assert [row["epoch"] for row in csv.DictReader(file)] == ["1", "2", "3"]
 
@@ -102,7 +102,7 @@ def test_images_stay_bytes_where_the_network_normalises(data_set, tmp_path, caps
     arguments = options(data_set, tmp_path, "--val-annotations", data_set[1], "--epochs", "1")
     train.main([*arguments, "--normalise-on-device"])
     snapshot = str(tmp_path / "out" / "tiny_csv_01.keras")
-    assert models.load_model(snapshot).details.normalisation == "network"
+    assert models.load_model(snapshot).info.normalisation == "network"
     resumed = [*data_set, "--snapshot", snapshot]
     for more in ([*arguments, "--normalise-on-device"], resumed):
         parsed = train_options.parse_args(more)

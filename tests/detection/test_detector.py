@@ -23,12 +23,12 @@ def test_a_training_model_is_converted_and_shares_its_weights(training_model):
     detector = Detector(training_model, score_threshold=0.0)
     batch = np.random.default_rng(0).uniform(-100, 100, (2, 64, 96, 3)).astype("float32")
     converted = models.convert_model(training_model, score_threshold=0.0)
-    before = detector.raw(batch)
+    before = detector.run_network(batch)
     for ours, theirs in zip(before, converted.predict_on_batch(batch), strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-4)
     kernel = training_model.get_layer("regression_submodel").get_layer("pyramid_regression").bias
     kernel.assign_add(keras.ops.ones_like(kernel))
-    assert np.abs(detector.raw(batch)[0] - before[0]).max() > 1
+    assert np.abs(detector.run_network(batch)[0] - before[0]).max() > 1
     kernel.assign_sub(keras.ops.ones_like(kernel))
 
 
@@ -74,12 +74,12 @@ def test_a_box_may_reach_the_far_edge_of_the_image():
 
 def test_images_keep_their_size_if_they_were_trained_so_and_there_may_be_none():
     model = tiny_retinanet()
-    models.set_details(model, models.Details("resnet50", 2, no_resize=True))
+    models.set_info(model, models.ModelInfo("resnet50", 2, no_resize=True))
     detector = Detector(model)
     assert detector.prepare(photos((40, 60))[0]).image.shape == (40, 60, 3)
     assert detector.detect([]) == []
 
 
 def test_a_model_without_details_needs_to_be_told():
-    with pytest.raises(ValueError, match=r"model\.details"):
+    with pytest.raises(ValueError, match=r"model\.info"):
         Detector(rectangle_finder())

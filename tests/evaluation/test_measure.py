@@ -84,9 +84,11 @@ def test_batch_size_changes_nothing_for_a_real_network():
 
 def test_images_share_a_batch_only_with_those_of_their_size(rectangles, finder, monkeypatch):
     shapes = []
-    raw = Detector.raw
+    run_network = Detector.run_network
     monkeypatch.setattr(
-        Detector, "raw", lambda self, batch: shapes.append(batch.shape) or raw(self, batch)
+        Detector,
+        "run_network",
+        lambda self, batch: shapes.append(batch.shape) or run_network(self, batch),
     )
     measure.detect_dataset(dataset(rectangles), finder, batch_size=3)
     assert sorted(shapes) == [(1, 48, 64, 3), (1, 64, 48, 3), (2, 96, 48, 3), (3, 48, 64, 3)]

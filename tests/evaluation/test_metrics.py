@@ -46,19 +46,19 @@ def test_a_taken_ground_truth_makes_a_false_positive():
     truth = np.array([[0, 0, 10, 10], [8, 0, 18, 10.0]])
     found = np.array([[0, 0, 10, 10], [1, 0, 11, 10], [8, 0, 18, 10], [50, 50, 60, 60.0]])
     # The second overlaps the first truth most (9/11), which is taken; it does not fall back.
-    assert metrics.match(found, truth, 0.5).tolist() == [True, False, True, False]
+    assert metrics.match_detections(found, truth, 0.5).tolist() == [True, False, True, False]
 
 
 def test_an_overlap_equal_to_the_threshold_counts():
     truth, found = np.array([[0, 0, 10, 10.0]]), np.array([[0, 0, 10, 5.0]])
-    assert metrics.match(found, truth, 0.5).tolist() == [True]
-    assert metrics.match(found, truth, 0.5001).tolist() == [False]
+    assert metrics.match_detections(found, truth, 0.5).tolist() == [True]
+    assert metrics.match_detections(found, truth, 0.5001).tolist() == [False]
 
 
 def test_a_detection_below_the_threshold_does_not_take_its_ground_truth():
     truth = np.array([[0, 0, 10, 10.0]])
     found = np.array([[0, 0, 10, 4], [0, 0, 10, 9.0]])
-    assert metrics.match(found, truth, 0.5).tolist() == [False, True]
+    assert metrics.match_detections(found, truth, 0.5).tolist() == [False, True]
 
 
 def test_pascal_by_hand():

@@ -31,7 +31,7 @@ def test_compact_targets_say_what_dense_ones_say():
 
 def test_targets_in_half_the_bytes_say_the_same():
     whole = targets.anchor_targets_compact(*INPUT, num_classes=3)
-    halves = targets.anchor_targets_compact(*INPUT, num_classes=3, dtypes=targets.HALF)
+    halves = targets.anchor_targets_compact(*INPUT, num_classes=3, dtypes=targets.HALF_PRECISION)
     assert [half.dtype for half in halves] == ["float16", "int16"]
     assert np.abs(whole[0][..., :4]).max() > 1
     np.testing.assert_allclose(halves[0], whole[0], rtol=2**-11)
@@ -43,7 +43,7 @@ def test_overlaps_at_the_limits():
     anchors = np.array([[0.0, 0, 10, 10]])
     # IoU 0.5 is positive, 0.4 background, between ignored.
     for height, state in [(5, 1), (4.5, -1), (4, 0)]:
-        assert targets.assign(anchors, np.array([[0, 0, 10, height]]))[0] == state
+        assert targets.match_all(anchors, np.array([[0, 0, 10, height]]))[0] == state
 
 
 def test_targets_decode_to_the_boxes():
@@ -65,7 +65,7 @@ def test_arguments_stay_as_they_are():
 def test_old_matching_function():
     anchors, _, annotations = INPUT
     positive, ignored, assigned = targets.compute_gt_annotations(anchors, annotations[0]["bboxes"])
-    state, _ = targets.assign(anchors, annotations[0]["bboxes"])
+    state, _ = targets.match_all(anchors, annotations[0]["bboxes"])
     np.testing.assert_array_equal(positive, state == 1)
     np.testing.assert_array_equal(ignored, state == -1)
     assert set(assigned) <= {0, 1, 2}
@@ -78,7 +78,7 @@ def test_positive_anchors_are_those_of_a_full_comparison(count):
     found = np.concatenate([corners, corners + rng.uniform(10, 200, (count, 2))], axis=1)
     found = np.concatenate([found, np.full((count, 4), 30.0)])  # and boxes without area
     anchors = anchors_for_shape((300, 320))
-    state, assigned = targets.assign(anchors, found)
+    state, assigned = targets.match_all(anchors, found)
     positive, learned = targets.positive_anchors(anchors, found)
     np.testing.assert_array_equal(positive, np.flatnonzero(state == 1))
     np.testing.assert_array_equal(learned, assigned[state == 1])

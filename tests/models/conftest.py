@@ -6,12 +6,12 @@ import pytest
 
 from keras_retinanet import models
 from keras_retinanet.geometry.anchors import AnchorParameters
-from keras_retinanet.models.details import Details
 from keras_retinanet.models.heads import default_classification_model, default_regression_model
+from keras_retinanet.models.info import ModelInfo
 from keras_retinanet.models.retinanet import create_pyramid_features, retinanet
 from tests.data import old_snapshots
 
-TINY_DETAILS = Details(
+TINY_INFO = ModelInfo(
     backbone="mobilenet_v2",
     num_classes=2,
     class_names=("cat", None),
@@ -51,7 +51,7 @@ def build_tiny(levels=(3, 4, 5, 6, 7), num_classes=2):
 def tiny():
     """A training model with details."""
     model = build_tiny()
-    models.set_details(model, TINY_DETAILS)
+    models.set_info(model, TINY_INFO)
     return model
 
 

@@ -100,6 +100,6 @@ def test_convnext_survives_a_file(tmp_path):
     models.save_model(model, path)
     again = models.load_model(path)
     image = np.random.default_rng(0).uniform(0, 255, (1, 65, 97, 3)).astype("float32")
-    assert again.details == model.details
+    assert again.info == model.info
     for found, expected in zip(again(image), model(image), strict=True):
         np.testing.assert_array_equal(found, expected)

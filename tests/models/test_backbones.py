@@ -54,7 +54,7 @@ def test_the_table_is_open(monkeypatch):
     monkeypatch.setitem(BACKBONES, tiny.NAME, tiny.ENTRY)
     model = models.backbone("tiny").retinanet(num_classes=2, pyramid_levels=[2, 3, 4, 5])
     assert model.output_shape == [(None, None, 4), (None, None, 2)]
-    assert model.details == models.Details(
+    assert model.info == models.ModelInfo(
         "tiny", 2, anchors=None, pyramid_levels=(2, 3, 4, 5), normalisation="tf_rgb"
     )
 
@@ -89,7 +89,7 @@ def test_old_classes_and_functions_take_the_names_of_their_family(monkeypatch):
             build(2, backbone=name)
     monkeypatch.setitem(BACKBONES, "EfficientNetB3", tiny.ENTRY)
     model = EfficientNetB3_retinanet(5)
-    assert (model.details.backbone, model.details.num_classes) == ("EfficientNetB3", 5)
+    assert (model.info.backbone, model.info.num_classes) == ("EfficientNetB3", 5)
     assert EfficientNetB3_retinanet.__name__ == "EfficientNetB3_retinanet"
 
 
@@ -116,4 +116,4 @@ def test_the_input_may_be_given():
     model = models.backbone("mobilenet_v2").retinanet(2, inputs=inputs, pyramid_levels=[3, 4, 5])
     assert model.input.name == "photo"
     assert model.output_shape == [(None, 9 * (64 + 16 + 4), 4), (None, 9 * (64 + 16 + 4), 2)]
-    assert model.details.pyramid_levels == (3, 4, 5)
+    assert model.info.pyramid_levels == (3, 4, 5)

@@ -21,13 +21,13 @@ def test_training_models_are_told_from_others(tiny):
 
 def test_details_go_through_the_configuration(tiny):
     copy = models.RetinaNet.from_config(tiny.get_config())
-    assert copy.details == tiny.details
+    assert copy.info == tiny.info
     assert [layer.name for layer in copy.layers] == [layer.name for layer in tiny.layers]
 
 
 def test_details_are_of_our_models_only():
     with pytest.raises(ValueError, match="expected a RetinaNet"):
-        models.set_details(keras.Sequential(), models.Details("resnet50", 1))
+        models.set_info(keras.Sequential(), models.ModelInfo("resnet50", 1))
 
 
 def weights_of(model):

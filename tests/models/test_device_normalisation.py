@@ -7,7 +7,7 @@ from keras_retinanet import models
 from keras_retinanet.detection.detector import Detector
 from keras_retinanet.images import NORMALISATIONS, preprocess_image
 from keras_retinanet.models.device_normalisation import normalise_on_device
-from tests.models.conftest import TINY_DETAILS, build_tiny
+from tests.models.conftest import TINY_INFO, build_tiny
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (2, 64, 90, 3)).astype("uint8")
 
@@ -15,10 +15,10 @@ PICTURES = np.random.default_rng(0).integers(0, 256, (2, 64, 90, 3)).astype("uin
 @pytest.mark.parametrize("mode", sorted(NORMALISATIONS))
 def test_the_network_normalises_as_the_data_path_does(mode):
     plain = build_tiny()
-    models.set_details(plain, replace(TINY_DETAILS, normalisation=mode))
+    models.set_info(plain, replace(TINY_INFO, normalisation=mode))
     model = normalise_on_device(plain)
     assert model.inputs[0].dtype == "uint8"
-    assert model.details == replace(TINY_DETAILS, normalisation="network")
+    assert model.info == replace(TINY_INFO, normalisation="network")
     for ours, expected in zip(
         model(PICTURES), plain(preprocess_image(PICTURES, mode)), strict=True
     ):

@@ -28,7 +28,7 @@ def test_outputs_stay_and_the_normalisation_goes(name):
     model = randomise(models.backbone(name).retinanet(num_classes=2, freeze_bn=True))
     folded = fold_batch_norm(model)
     assert len(norms(model)) > 50 and norms(folded) == []
-    assert folded.details == model.details and type(folded) is RetinaNet
+    assert folded.info == model.info and type(folded) is RetinaNet
     images = RNG.uniform(-1, 1, (1, 64, 96, 3)).astype("float32")
     for ours, plain in zip(folded(images), model(images), strict=True):
         np.testing.assert_allclose(ours, plain, atol=1e-4)

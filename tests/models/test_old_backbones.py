@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 
 from keras_retinanet import models
-from keras_retinanet.geometry.anchors import anchors_for_shape, make_shapes_callback, rounds_up
+from keras_retinanet.geometry.anchors import (
+    anchors_for_shape,
+    make_shapes_callback,
+    matches_default_shapes,
+)
 from keras_retinanet.models.old_backbones import build_features, identify
 from tests.data import old_snapshots
 
@@ -39,12 +43,12 @@ def test_training_snapshot_computes_what_the_old_package_did(name, old_file):
     ]:
         assert wanted.std() > 0.01
         np.testing.assert_allclose(found, wanted, atol=1e-4 * np.ptp(wanted))
-    assert model.details == models.Details(name, 2, normalisation=NORMALISATIONS[name])
+    assert model.info == models.ModelInfo(name, 2, normalisation=NORMALISATIONS[name])
 
 
 def test_an_old_network_that_rounds_down_gets_anchors_for_what_it_computes(old_file):
     model = models.load_model(old_file("vgg16"))
-    assert not rounds_up(model, model.details.pyramid_levels)
+    assert not matches_default_shapes(model, model.info.pyramid_levels)
     shape = (75, 98, 3)  # (9, 12), (4, 6), ... where ResNet has (10, 13), (5, 7), ...
     anchors = anchors_for_shape(shape, shapes_callback=make_shapes_callback(model))
     assert len(anchors) == model(np.zeros((1, *shape), "float32"))[0].shape[1]
@@ -59,8 +63,8 @@ def test_converted_resnet101_with_own_levels_detects_what_the_old_package_did(ol
     np.testing.assert_array_equal(labels, numbers["labels"])
     np.testing.assert_allclose(scores, numbers["scores"], atol=1e-5)
     np.testing.assert_allclose(boxes, numbers["boxes"], atol=0.01)
-    assert model.details.backbone == "resnet101"
-    assert model.details.pyramid_levels == (2, 3, 4, 5, 6, 7)
+    assert model.info.backbone == "resnet101"
+    assert model.info.pyramid_levels == (2, 3, 4, 5, 6, 7)
 
 
 @pytest.mark.parametrize(("name", "third", "fourth"), [("resnet101", 4, 23), ("resnet152", 8, 36)])

@@ -11,7 +11,7 @@ import pytest
 from keras_retinanet import models
 from keras_retinanet.geometry.anchors import AnchorParameters
 from keras_retinanet.models.old_snapshots import read_architecture
-from keras_retinanet.models.snapshots import is_old_file
+from keras_retinanet.models.snapshots import is_keras2_file
 from tests.data import old_snapshots
 
 SHARED = Path(__file__).parents[3] / "shared" / "legacy"
@@ -36,7 +36,7 @@ def test_training_snapshot_computes_what_the_old_package_did(old_training):
 
 def test_training_snapshot_has_details(old_training):
     assert type(old_training) is models.RetinaNet
-    assert old_training.details == models.Details("resnet50", 3, normalisation="caffe")
+    assert old_training.info == models.ModelInfo("resnet50", 3, normalisation="caffe")
 
 
 def test_converted_model_detects_what_the_old_package_did(old_file):
@@ -48,9 +48,9 @@ def test_converted_model_detects_what_the_old_package_did(old_file):
     np.testing.assert_allclose(scores, numbers["scores"], atol=1e-5)
     np.testing.assert_allclose(boxes, numbers["boxes"], atol=0.01)
     sizes, strides = [12, 24, 48, 96, 192, 384], [4, 8, 16, 32, 64, 128]
-    assert model.details.anchors == AnchorParameters(sizes, strides, [0.5, 1.5], [1, 2])
-    assert model.details.pyramid_levels == (2, 3, 4, 5, 6, 7)
-    assert is_old_file(old_file("old_converted"))
+    assert model.info.anchors == AnchorParameters(sizes, strides, [0.5, 1.5], [1, 2])
+    assert model.info.pyramid_levels == (2, 3, 4, 5, 6, 7)
+    assert is_keras2_file(old_file("old_converted"))
 
 
 def test_architecture_of_a_training_snapshot():

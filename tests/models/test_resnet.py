@@ -76,6 +76,6 @@ def test_batch_normalisation(frozen):
 def test_details_of_a_new_model(monkeypatch):
     monkeypatch.setitem(module.BLOCKS, "resnet50", (1, 1, 1, 1))
     model = module.resnet50_retinanet(num_classes=4)
-    assert model.details == models.Details("resnet50", 4, normalisation="caffe")
+    assert model.info == models.ModelInfo("resnet50", 4, normalisation="caffe")
     with pytest.raises(ValueError, match="not in allowed backbones"):
         module.resnet_retinanet(4, backbone="resnet18")

@@ -8,9 +8,9 @@ from keras_retinanet.models.retinanet import (
     create_pyramid_features,
     default_regression_model,
     default_submodels,
+    extract_training_model,
     retinanet,
     retinanet_bbox,
-    training_part,
 )
 from tests.models.conftest import build_tiny
 
@@ -34,7 +34,7 @@ def test_pyramid_has_the_old_names_and_sizes():
 def test_outputs_fit_the_anchors_for_any_size(tiny, images):
     for height, width in [(64, 90), (33, 47)]:
         regression, classification = tiny(images[:, :height, :width])
-        anchors = anchors_for_shape((height, width), anchor_params=tiny.details.anchors)
+        anchors = anchors_for_shape((height, width), anchor_params=tiny.info.anchors)
         assert regression.shape == (2, len(anchors), 4)
         assert classification.shape == (2, len(anchors), 2)
     assert tiny.output_names == ["regression", "classification"]
@@ -92,7 +92,7 @@ def test_inference_model_decodes_clips_and_filters(tiny, images):
     model = models.convert_model(tiny, nms=False, score_threshold=0.1, max_detections=500)
     boxes, scores, labels = (np.asarray(output) for output in model(images))
     regression, classification = (np.asarray(output) for output in tiny(images))
-    anchors = anchors_for_shape((64, 90), anchor_params=tiny.details.anchors)
+    anchors = anchors_for_shape((64, 90), anchor_params=tiny.info.anchors)
     sides = np.tile(anchors[:, 2:] - anchors[:, :2], 2)
     expected = np.clip(anchors + 0.2 * regression * sides, 0, [89, 63, 89, 63])
     count = int((classification[0] > 0.1).sum())
@@ -119,7 +119,7 @@ def test_top_k_is_of_each_level_and_saved(tiny, images, tmp_path):
 
 def test_inference_model_uses_what_the_model_knows(tiny):
     model = models.convert_model(tiny)
-    assert model.details == tiny.details
+    assert model.info == tiny.info
     assert model.get_layer("anchors_1").size == 32
     assert model.get_layer("anchors_1").stride == 16
     assert (
@@ -140,7 +140,7 @@ def test_given_anchors_win_with_a_warning(tiny):
     given = _one_anchor(5)
     with pytest.warns(UserWarning, match="using the anchors .* the model was trained with"):
         model = models.convert_model(tiny, anchor_params=given)
-    assert model.details.anchors == given
+    assert model.info.anchors == given
     assert model.get_layer("anchors_0").size == given.sizes[0]
 
 
@@ -169,7 +169,7 @@ def test_refuses_anchors_that_do_not_fit(tiny, arguments, text):
 
 def test_refuses_to_guess_anchors():
     model = build_tiny()
-    models.set_details(model, models.Details("resnet50", 2, anchors=None))
+    models.set_info(model, models.ModelInfo("resnet50", 2, anchors=None))
     with pytest.raises(ValueError, match="does not know its anchors.*1 anchors at one place"):
         models.convert_model(model)
 
@@ -204,8 +204,8 @@ def test_further_submodels_are_filtered_too(images):
 
 
 def test_training_part_undoes_the_conversion(tiny, images):
-    training = training_part(models.convert_model(tiny))
-    assert training.details == tiny.details
+    training = extract_training_model(models.convert_model(tiny))
+    assert training.info == tiny.info
     assert training.output_names == tiny.output_names
     for found, expected in zip(training(images), tiny(images), strict=True):
         np.testing.assert_array_equal(found, expected)

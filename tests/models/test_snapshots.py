@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from keras_retinanet import losses, models
-from keras_retinanet.models.snapshots import is_old_file
+from keras_retinanet.models.snapshots import is_keras2_file
 from keras_retinanet.optimizers import Adam
 from tests.goldens import DATA
 from tests.models.conftest import build_tiny
@@ -23,10 +23,10 @@ def test_training_model_round_trip(suffix, tiny, tmp_path, images):
     models.save_model(tiny, path)
     model = models.load_model(path)
     assert type(model) is models.RetinaNet
-    assert model.details == tiny.details
+    assert model.info == tiny.info
     assert_same_outputs(model, tiny, images)
     assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
-    assert not is_old_file(path)
+    assert not is_keras2_file(path)
 
 
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
@@ -36,7 +36,7 @@ def test_inference_model_round_trip(suffix, tiny, tmp_path, images):
     models.save_model(inference, path)
     model = models.load_model(path)
     assert type(model) is models.RetinaNetBBox
-    assert model.details == tiny.details
+    assert model.info == tiny.info
     assert_same_outputs(model, inference, images)
 
 
@@ -45,7 +45,7 @@ def test_details_survive_what_keras_itself_saves_and_loads(suffix, tiny, tmp_pat
     path = tmp_path / f"plain{suffix}"
     tiny.save(path)
     model = keras.models.load_model(path, compile=False)
-    assert model.details == tiny.details
+    assert model.info == tiny.info
     assert_same_outputs(model, tiny, images)
 
 
@@ -152,8 +152,8 @@ def test_a_snapshot_from_before_the_rooms_loads():
     """`before_rooms.keras` was written when all modules lay at the package's root."""
     expected = np.load(DATA / "before_rooms.expected.npz")
     model = models.load_model(DATA / "before_rooms.keras", compile=True)
-    assert model.details.class_names == ("cat", "dog")
-    assert (model.details.image_min_side, model.details.image_max_side) == (64, 96)
+    assert model.info.class_names == ("cat", "dog")
+    assert (model.info.image_min_side, model.info.image_max_side) == (64, 96)
     assert int(model.optimizer.iterations) == expected["iterations"]
     images = np.random.default_rng(0).uniform(-100, 100, (1, 64, 96, 3)).astype("float32")
     for name, found in zip(

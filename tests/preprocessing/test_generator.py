@@ -5,7 +5,7 @@ import pytest
 
 from keras_retinanet.augmentation.colours import random_visual_effect_generator
 from keras_retinanet.augmentation.crops import RandomCrop
-from keras_retinanet.augmentation.settings import STRONG
+from keras_retinanet.augmentation.settings import RANDOM_TRANSFORM
 from keras_retinanet.augmentation.transforms import random_transform_generator
 from keras_retinanet.config import Config
 from keras_retinanet.geometry import targets
@@ -14,7 +14,7 @@ from keras_retinanet.images import preprocess_image
 from keras_retinanet.preprocessing.generator import Generator
 
 EVERYTHING = replace(
-    STRONG, random_crop=0.7, crop_min_share=0.5, scale_range=(0.5, 1.5)
+    RANDOM_TRANSFORM, random_crop=0.7, crop_min_share=0.5, scale_range=(0.5, 1.5)
 ).generator_arguments()
 
 
@@ -99,7 +99,7 @@ def test_ratio_groups_hold_like_images():
 
 def test_epochs_differ_and_come_back():
     generators = [Blocks(group_method="random", seed=3) for _ in range(2)]
-    orders = [[generator.groups_of(epoch) for epoch in range(6)] for generator in generators]
+    orders = [[generator.epoch_groups(epoch) for epoch in range(6)] for generator in generators]
     assert orders[0] == orders[1]
     assert len({str(order) for order in orders[0]}) > 1
     generators[0].on_epoch_end()
@@ -143,7 +143,9 @@ def test_samples_are_the_same_in_any_order_and_others_in_another_epoch():
 
 
 def test_boxes_stay_on_their_blocks_through_everything():
-    straight = replace(STRONG, rotation=(0, 0), shear=(0, 0), hue=(0, 0), scale_range=(0.5, 1.5))
+    straight = replace(
+        RANDOM_TRANSFORM, rotation=(0, 0), shear=(0, 0), hue=(0, 0), scale_range=(0.5, 1.5)
+    )
     straight = replace(straight, random_crop=0.7).generator_arguments()
     generator = Blocks(no_resize=False, image_min_side=64, image_max_side=128, **straight)
     for epoch in range(20):
@@ -174,7 +176,7 @@ def test_the_scale_is_drawn_for_a_batch_of_any_length():
     generator = Blocks(
         batch_size=5, group_method="none", scale_range=(0.5, 1.5), shuffle_groups=False, **options
     )
-    factors = [generator.draw_scale(0, epoch) for epoch in range(200)]
+    factors = [generator.sample_scale(0, epoch) for epoch in range(200)]
     assert 0.5 <= min(factors) < 0.55
     assert 1.45 < max(factors) <= 1.5
     for epoch, factor in enumerate(factors[:5]):

@@ -67,7 +67,7 @@ def test_an_error_in_a_thread_comes_out_as_it_was():
     generator = Blocks(broken=[1], strict=True, group_method="none", shuffle_groups=False)
     with (
         pytest.raises(ValueError, match="^block1: cut off$"),
-        pipeline.plain_errors(generator),
+        pipeline.unwrap_errors(generator),
     ):
         list(pipeline.one_epoch(generator))
 
@@ -82,7 +82,7 @@ def test_an_error_at_the_start_of_an_epoch_comes_out_as_it_was():
             super().start_epoch(epoch)
 
     generator = Restless()
-    with pytest.raises(ValueError, match="^no epoch 7$"), pipeline.plain_errors(generator):
+    with pytest.raises(ValueError, match="^no epoch 7$"), pipeline.unwrap_errors(generator):
         list(pipeline.batches(generator, first_step=7 * 5, steps=1))
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from keras_retinanet.config import Config
 from keras_retinanet.geometry.anchors import AnchorParameters
-from keras_retinanet.reports.dataset import Count, Spread, check_dataset
+from keras_retinanet.reports.dataset import Count, Quartiles, check_dataset
 from tests.fakes import MemoryGenerator, picture, truth
 
 ONE_ANCHOR = Config(AnchorParameters([16], [8], [1], [1]), (3,))
@@ -48,7 +48,7 @@ def test_sizes_and_shapes_before_and_after_resizing():
     # The roots of 16 * 16 and 5 * 10.
     small = 50**0.5
     assert vars(report.original_size) == pytest.approx(
-        vars(Spread(small, 0.75 * small + 4, 0.5 * small + 8, 0.25 * small + 12, 16))
+        vars(Quartiles(small, 0.75 * small + 4, 0.5 * small + 8, 0.25 * small + 12, 16))
     )
     assert report.network_size.largest == pytest.approx(32)
     assert report.network_size.smallest == pytest.approx(2 * small)

@@ -8,7 +8,7 @@ import pytest
 
 from keras_retinanet.geometry.anchors import AnchorParameters
 from keras_retinanet.reports import dataset_text
-from keras_retinanet.reports.dataset import Count, DatasetReport, Spread
+from keras_retinanet.reports.dataset import Count, DatasetReport, Quartiles
 
 
 def targets(paths, flatten=False):
@@ -58,9 +58,9 @@ def report(**changes):
         **{"images": 30, "images_without_boxes": 2, "unreadable": {}, "dropped": {}},
         "total": Count(4, 1),
         "classes": {"cat [x]": Count(3, 0), "dog": Count(1, 1), "cow": Count(0, 0)},
-        "original_size": Spread(5, 6, 7.25, 8, 99),
-        "network_size": Spread(10, 12, 14.5, 16, 198),
-        "shape": Spread(0.5, 0.75, 1, 1.25, 2),
+        "original_size": Quartiles(5, 6, 7.25, 8, 99),
+        "network_size": Quartiles(10, 12, 14.5, 16, 198),
+        "shape": Quartiles(0.5, 0.75, 1, 1.25, 2),
         **{"anchors": AnchorParameters.default, "fitted_anchors": small},
     }
     return DatasetReport(**{**fields, **changes})

@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from keras_retinanet.system.prefetch import ahead
+from keras_retinanet.system.prefetch import prefetch
 
 
 def test_results_come_in_order():
@@ -11,14 +11,14 @@ def test_results_come_in_order():
         time.sleep(0.02 if number == 0 else 0)
         return number**2
 
-    found = [(item, result()) for item, result in ahead(slow_at_first, range(9), 4)]
+    found = [(item, result()) for item, result in prefetch(slow_at_first, range(9), 4)]
     assert found == [(i, i**2) for i in range(9)]
 
 
 def test_no_more_than_depth_items_wait():
     started = []
     waiting = []
-    for count, (_, result) in enumerate(ahead(started.append, range(20), depth=3), 1):
+    for count, (_, result) in enumerate(prefetch(started.append, range(20), depth=3), 1):
         result()
         waiting.append(len(started) - count)
     assert len(started) == 20
@@ -26,7 +26,7 @@ def test_no_more_than_depth_items_wait():
 
 
 def test_an_error_comes_out_where_its_result_is_asked_for():
-    results = [result for _, result in ahead(lambda x: 1 / x, [1, 0, 2], 5)]
+    results = [result for _, result in prefetch(lambda x: 1 / x, [1, 0, 2], 5)]
     assert (results[0](), results[2]()) == (1, 0.5)
     with pytest.raises(ZeroDivisionError):
         results[1]()
@@ -39,7 +39,7 @@ def test_work_that_nobody_waits_for_is_not_begun():
         seen.append(number)
         never.wait(0.1)
 
-    results = ahead(work, range(100), depth=50)
+    results = prefetch(work, range(100), depth=50)
     next(results)
     results.close()
     assert len(seen) <= 2

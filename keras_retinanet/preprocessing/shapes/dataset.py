@@ -19,7 +19,7 @@ import numpy as np
 
 from keras_retinanet.preprocessing.labelled import LabelledGenerator
 from keras_retinanet.preprocessing.shapes.renderer import render
-from keras_retinanet.preprocessing.shapes.scene import CLASS_NAMES, Scene, draw_size, plan_scene
+from keras_retinanet.preprocessing.shapes.scene import CLASS_NAMES, Scene, plan_scene, sample_size
 from keras_retinanet.system.files import atomic_write
 
 DEFAULT_SIZES = {"train": 1900, "val": 200}
@@ -72,12 +72,12 @@ class ShapesGenerator(LabelledGenerator):
         return np.random.default_rng([self.data_seed, set_key, int(index), stream])
 
     def _plan(self, image_index: int) -> Scene:
-        width, height = draw_size(self._rng(image_index, _SIZE))
+        width, height = sample_size(self._rng(image_index, _SIZE))
         return plan_scene(width, height, self._rng(image_index, _SCENE))
 
     def image_aspect_ratio(self, image_index: int) -> float:
         """Width over height, found without drawing."""
-        width, height = draw_size(self._rng(image_index, _SIZE))
+        width, height = sample_size(self._rng(image_index, _SIZE))
         return width / height
 
     def load_image(self, image_index: int) -> np.ndarray:

@@ -96,7 +96,7 @@ CLASS_NAMES = tuple(_OUTLINES)
 _UNIT_OUTLINES = tuple(make() for make in _OUTLINES.values())
 
 
-def draw_size(rng: np.random.Generator) -> tuple[int, int]:
+def sample_size(rng: np.random.Generator) -> tuple[int, int]:
     """Draw the (width, height) of a picture, in pixels."""
     return PICTURE_SIZES[rng.choice(len(PICTURE_SIZES), p=PICTURE_SIZE_CHANCES)]
 

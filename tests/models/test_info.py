@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from keras_retinanet.geometry.anchors import AnchorParameters
-from keras_retinanet.models.details import Details, first_details
+from keras_retinanet.models.info import ModelInfo, initial_info
 
-FULL = Details(
+FULL = ModelInfo(
     backbone="resnet101",
     num_classes=2,
     class_names=("cat", None),
@@ -19,15 +19,17 @@ FULL = Details(
 )
 
 
-@pytest.mark.parametrize("details", [FULL, Details("resnet50", 80), Details("a", 1, anchors=None)])
+@pytest.mark.parametrize(
+    "details", [FULL, ModelInfo("resnet50", 80), ModelInfo("a", 1, anchors=None)]
+)
 def test_round_trip_through_json(details):
-    restored = Details.from_dict(json.loads(json.dumps(details.to_dict())))
+    restored = ModelInfo.from_dict(json.loads(json.dumps(details.to_dict())))
     assert restored == details
     assert isinstance(restored.pyramid_levels, tuple)
 
 
 def test_defaults_are_those_of_keras_retinanet():
-    details = Details("resnet50", 80)
+    details = ModelInfo("resnet50", 80)
     assert details.anchors == AnchorParameters.default
     assert details.pyramid_levels == (3, 4, 5, 6, 7)
     assert (details.image_min_side, details.image_max_side) == (800, 1333)
@@ -40,16 +42,16 @@ def test_normalises_as_it_was_trained():
 
 def test_refuses_names_that_do_not_fit_the_classes():
     with pytest.raises(ValueError, match="expected 3 class names.*got 2: a, b"):
-        Details("resnet50", 3, class_names=("a", "b"))
+        ModelInfo("resnet50", 3, class_names=("a", "b"))
 
 
 @pytest.mark.parametrize("values", [{"backbone": "resnet50"}, {**FULL.to_dict(), "colour": 1}])
 def test_refuses_what_is_no_details(values):
     with pytest.raises(ValueError, match="no details of a snapshot"):
-        Details.from_dict(values)
+        ModelInfo.from_dict(values)
 
 
 def test_first_details_know_the_anchors_only_where_the_papers_fit():
-    assert first_details("resnet50", "caffe", 3) == Details("resnet50", 3)
-    assert first_details("resnet50", "caffe", 3, num_anchors=6).anchors is None
-    assert first_details("resnet50", "caffe", 3, pyramid_levels=[2, 3, 4, 5]).anchors is None
+    assert initial_info("resnet50", "caffe", 3) == ModelInfo("resnet50", 3)
+    assert initial_info("resnet50", "caffe", 3, num_anchors=6).anchors is None
+    assert initial_info("resnet50", "caffe", 3, pyramid_levels=[2, 3, 4, 5]).anchors is None

@@ -10,7 +10,7 @@ from keras_retinanet.images import preprocess_image
 
 
 @dataclass(frozen=True)
-class Details:
+class ModelInfo:
     """All that is needed to use a model besides its weights.
 
     Attributes:
@@ -54,7 +54,7 @@ class Details:
         }
 
     @classmethod
-    def from_dict(cls, values: dict) -> "Details":
+    def from_dict(cls, values: dict) -> "ModelInfo":
         """Return the details that `to_dict` described.
 
         Raises:
@@ -76,13 +76,13 @@ class Details:
         return preprocess_image(x, mode=self.normalisation)
 
 
-def first_details(
+def initial_info(
     backbone: str,
     normalisation: str,
     num_classes: int,
     num_anchors: int | None = None,
     pyramid_levels: Sequence[int] | None = None,
-) -> Details:
+) -> ModelInfo:
     """Return the details of a model that has just been built, before it meets any data.
 
     The anchors are unknown (None) where the paper's do not fit their number or the levels.
@@ -90,7 +90,7 @@ def first_details(
     levels = tuple(DEFAULT_LEVELS if pyramid_levels is None else pyramid_levels)
     default = AnchorParameters.default
     fits = num_anchors in (None, default.num_anchors()) and levels == DEFAULT_LEVELS
-    return Details(
+    return ModelInfo(
         backbone=backbone,
         num_classes=num_classes,
         anchors=default if fits else None,
