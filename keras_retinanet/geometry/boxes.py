@@ -5,14 +5,9 @@ A box is `x1, y1, x2, y2` in pixels of the image it lies on; the last axis holds
 
 import numpy as np
 
-# Corner offsets are divided by this before a network learns them, so that they vary like a unit
-# Gaussian. Every snapshot was trained with these values.
-MEAN = (0.0, 0.0, 0.0, 0.0)
-STD = (0.2, 0.2, 0.2, 0.2)
 
-
-def _ops(*arrays):
-    """Return the module whose `stack`, `clip` and `meshgrid` fit the arrays."""
+def array_module(*arrays):
+    """Return the module of functions for some arrays: `numpy`, or `keras.ops` for tensors."""
     if all(isinstance(array, (np.ndarray, np.generic, float, int)) for array in arrays):
         return np
     import keras
@@ -57,55 +52,6 @@ def iou_of_pairs(boxes, query_boxes):
     return shared / np.maximum(union, np.finfo(np.float64).eps)
 
 
-def encode(anchors, gt_boxes, mean=None, std=None):
-    """Return what a network has to predict to turn anchors into boxes.
-
-    Each value is the distance of a corner from the anchor's corner, in anchor widths or heights,
-    less `mean`, divided by `std`.
-
-    Args:
-        anchors: array `(..., 4)` with a width and height above 0.
-        gt_boxes: array `(..., 4)`, one for each anchor.
-        mean: four numbers; None means 0.
-        std: four numbers; None means 0.2.
-
-    Returns:
-        Array `(..., 4)`: offsets of x1, y1, x2, y2.
-
-    Raises:
-        ValueError: if `mean` or `std` is not a sequence of four numbers.
-    """
-    mean, std = _four("mean", mean, MEAN), _four("std", std, STD)
-    sides = _sides(anchors)
-    offsets = [
-        ((gt_boxes[..., i] - anchors[..., i]) / sides[i % 2] - mean[i]) / std[i] for i in range(4)
-    ]
-    return _ops(anchors, gt_boxes).stack(offsets, axis=-1)
-
-
-def decode(anchors, deltas, mean=None, std=None):
-    """Return the boxes that predicted offsets make of anchors; undoes `encode`.
-
-    Args:
-        anchors: array or tensor `(..., 4)`.
-        deltas: array or tensor `(..., 4)`, as `encode` returns.
-        mean: four numbers; None means 0.
-        std: four numbers; None means 0.2.
-
-    Returns:
-        Boxes `(..., 4)`.
-
-    Raises:
-        ValueError: if `mean` or `std` is not a sequence of four numbers.
-    """
-    mean, std = _four("mean", mean, MEAN), _four("std", std, STD)
-    sides = _sides(anchors)
-    corners = [
-        anchors[..., i] + (deltas[..., i] * std[i] + mean[i]) * sides[i % 2] for i in range(4)
-    ]
-    return _ops(anchors, deltas).stack(corners, axis=-1)
-
-
 def clip(boxes, height, width):
     """Return boxes `(..., 4)` with every corner moved onto the pixels of an image.
 
@@ -116,7 +62,7 @@ def clip(boxes, height, width):
         height: number of rows of the image.
         width: number of columns of the image.
     """
-    ops = _ops(boxes, height, width)
+    ops = array_module(boxes, height, width)
     limits = (width - 1, height - 1)
     return ops.stack([ops.clip(boxes[..., i], 0, limits[i % 2]) for i in range(4)], axis=-1)
 
@@ -132,7 +78,7 @@ def shift(shape, stride, anchors):
     Returns:
         `(rows * columns * A, 4)`: row by row, then column by column, then anchor by anchor.
     """
-    ops = _ops(shape[0], shape[1], anchors)
+    ops = array_module(shape[0], shape[1], anchors)
     dtype = getattr(anchors, "dtype", "float32")
     x = (ops.arange(shape[1], dtype=dtype) + 0.5) * stride
     y = (ops.arange(shape[0], dtype=dtype) + 0.5) * stride
@@ -140,20 +86,3 @@ def shift(shape, stride, anchors):
     x, y = ops.reshape(x, (-1,)), ops.reshape(y, (-1,))
     centres = ops.stack([x, y, x, y], axis=-1)
     return ops.reshape(centres[:, None, :] + anchors[None, :, :], (-1, 4))
-
-
-def _sides(boxes):
-    return boxes[..., 2] - boxes[..., 0], boxes[..., 3] - boxes[..., 1]
-
-
-def _four(name, values, default):
-    """Return four floats, or raise an error that names the argument."""
-    if values is None:
-        return default
-    if not isinstance(values, (list, tuple, np.ndarray)):
-        raise ValueError(
-            f"Expected {name} to be a np.ndarray, list or tuple. Received: {type(values)}"
-        )
-    if len(values) != 4:
-        raise ValueError(f"Expected {name} to hold 4 numbers. Received: {values}")
-    return tuple(float(value) for value in values)

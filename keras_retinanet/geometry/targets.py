@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_retinanet.geometry import boxes
 from keras_retinanet.geometry.anchors import grid_of
+from keras_retinanet.geometry.coders import CornerCoder
 from keras_retinanet.system import arrays
 
 IGNORE, BACKGROUND, POSITIVE = -1, 0, 1
@@ -77,7 +78,7 @@ def _learning_and_ignored(anchors, image_shape, annotations, negative_overlap, p
     ignored = np.concatenate([ignored, _outside(anchors, image_shape)])
     if not len(positive):
         return positive, 0, 0, ignored
-    offsets = boxes.encode(learning[inside], bboxes[assigned])
+    offsets = CornerCoder().encode(learning[inside], bboxes[assigned])
     return positive, offsets, labels[assigned] + 1, ignored
 
 
@@ -110,7 +111,7 @@ def anchor_targets_bbox(
             positive = np.flatnonzero(state == POSITIVE)
             labels = np.asarray(annotations["labels"])[assigned[positive]].astype(int)
             classification[i, positive, labels] = 1
-            regression[i, :, :4] = boxes.encode(anchors, annotations["bboxes"][assigned])
+            regression[i, :, :4] = CornerCoder().encode(anchors, annotations["bboxes"][assigned])
         state[_centre_outside(anchors, image.shape)] = IGNORE
         regression[i, :, 4] = state
         classification[i, :, -1] = state

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from keras_retinanet.geometry import boxes as box_arithmetic
 from keras_retinanet.geometry.anchors import AnchorParameters, generate_anchors
+from keras_retinanet.geometry.coders import corner_coder
 
 
 def _sides_axis() -> int:
@@ -103,13 +104,13 @@ class RegressBoxes(keras.layers.Layer):
             ValueError: if one of them is no array, list or tuple.
         """
         super().__init__(*args, **kwargs)
-        self.mean = _as_array("mean", box_arithmetic.MEAN if mean is None else mean)
-        self.std = _as_array("std", box_arithmetic.STD if std is None else std)
+        self.coder = corner_coder(mean, std)
+        self.mean, self.std = np.array(self.coder.mean), np.array(self.coder.std)
 
     def call(self, inputs):
         """Return boxes `(B, N, 4)`; `inputs` holds anchors and offsets of this shape."""
         anchors, regression = inputs
-        return box_arithmetic.decode(anchors, regression, mean=self.mean, std=self.std)
+        return self.coder.decode(anchors, regression)
 
     def compute_output_shape(self, input_shape):
         """Return the shape of the anchors."""
@@ -136,11 +137,3 @@ class ClipBoxes(keras.layers.Layer):
     def compute_output_shape(self, input_shape):
         """Return the shape of the boxes."""
         return tuple(input_shape[1])
-
-
-def _as_array(name, values) -> np.ndarray:
-    if not isinstance(values, (np.ndarray, list, tuple)):
-        raise ValueError(
-            f"Expected {name} to be a np.ndarray, list or tuple. Received: {type(values)}"
-        )
-    return np.asarray(values)

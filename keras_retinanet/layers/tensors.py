@@ -2,14 +2,16 @@
 
 import tensorflow as tf
 
-from keras_retinanet.geometry.boxes import decode, shift
+from keras_retinanet.geometry.boxes import shift
+from keras_retinanet.geometry.coders import corner_coder
 
 __all__ = ["bbox_transform_inv", "map_fn", "resize_images", "shift"]
 
 
 def bbox_transform_inv(boxes, deltas, mean=None, std=None):
-    """Return boxes `(B, N, 4)` moved by predicted offsets; see `boxes.decode`."""
-    return decode(tf.convert_to_tensor(boxes), tf.convert_to_tensor(deltas), mean=mean, std=std)
+    """Return boxes `(B, N, 4)` moved by predicted offsets; see `CornerCoder.decode`."""
+    coder = corner_coder(mean, std)
+    return coder.decode(tf.convert_to_tensor(boxes), tf.convert_to_tensor(deltas))
 
 
 def map_fn(*args, **kwargs):

@@ -8,9 +8,9 @@ from keras_retinanet.geometry.anchors import (
     layer_shapes,
     make_shapes_callback,
 )
-from keras_retinanet.geometry.boxes import encode as bbox_transform
 from keras_retinanet.geometry.boxes import iou as compute_overlap
 from keras_retinanet.geometry.boxes import shift
+from keras_retinanet.geometry.coders import bbox_transform
 from keras_retinanet.geometry.targets import anchor_targets_bbox, compute_gt_annotations
 
 __all__ = [

@@ -3,6 +3,7 @@ import pytest
 
 from keras_retinanet.geometry import boxes, targets
 from keras_retinanet.geometry.anchors import AnchorParameters, anchors_for_shape, grid_of
+from keras_retinanet.geometry.coders import CornerCoder
 
 # Image shape, levels, anchor parameters (None: the paper's).
 DENSE = AnchorParameters([20, 33.5], [4, 8], [0.3, 1, 3.7], [1, 1.1])
@@ -36,7 +37,7 @@ def compared_with_all(anchors, image_shape, bboxes, labels, negative=0.4, positi
         best, owner = overlaps.max(axis=1), overlaps.argmax(axis=1)
         ignored, learning = best > negative, best >= positive
         regression[ignored, 4] = classification[ignored, 0] = -1
-        regression[learning, :4] = boxes.encode(anchors, bboxes[owner])[learning]
+        regression[learning, :4] = CornerCoder().encode(anchors, bboxes[owner])[learning]
         regression[learning, 4] = 1
         classification[learning, 0] = labels[owner[learning]] + 1
     x, y = (anchors[:, 0] + anchors[:, 2]) / 2, (anchors[:, 1] + anchors[:, 3]) / 2

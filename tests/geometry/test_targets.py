@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from keras_retinanet.geometry import boxes, targets
+from keras_retinanet.geometry import targets
 from keras_retinanet.geometry.anchors import anchors_for_shape
+from keras_retinanet.geometry.coders import CornerCoder
 from tests.goldens import GOLDENS, LABELS, targets_input
 
 INPUT = targets_input()
@@ -50,7 +51,7 @@ def test_targets_decode_to_the_boxes():
     anchors, _, annotations = INPUT
     regression, classification = targets.anchor_targets_compact(*INPUT, num_classes=3)
     positive = regression[0, :, 4] == 1
-    decoded = boxes.decode(anchors[positive], regression[0, positive, :4])
+    decoded = CornerCoder().decode(anchors[positive], regression[0, positive, :4])
     owners = {int(label): box for label, box in zip(LABELS, annotations[0]["bboxes"], strict=True)}
     expected = [owners[label - 1] for label in classification[0, positive, 0]]
     np.testing.assert_allclose(decoded, expected, atol=1e-4)

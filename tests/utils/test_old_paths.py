@@ -44,7 +44,8 @@ def test_old_path(old, name):
 
 def test_renamed_functions():
     boxes = importlib.import_module("keras_retinanet.geometry.boxes")
+    coders = importlib.import_module("keras_retinanet.geometry.coders")
     anchors = importlib.import_module("keras_retinanet.utils.anchors")
     overlap = importlib.import_module("keras_retinanet.utils.compute_overlap")
-    assert anchors.bbox_transform is boxes.encode
+    assert anchors.bbox_transform is coders.bbox_transform
     assert overlap.compute_overlap is boxes.iou

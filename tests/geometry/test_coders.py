@@ -1,0 +1,69 @@
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from keras_retinanet.geometry.coders import (
+    CornerCoder,
+    bbox_transform,
+    coder_from_dict,
+    corner_coder,
+)
+
+ANCHOR = np.array([[10.0, 20, 30, 60]])
+
+
+def random_boxes(rng, n):
+    corners = rng.uniform(0, 100, (n, 2))
+    return np.concatenate([corners, corners + rng.uniform(1, 50, (n, 2))], axis=1)
+
+
+def test_encode_by_hand():
+    # The anchor is 20 wide and 40 high; each corner moves by 2 and 4 pixels, a tenth of it.
+    box = ANCHOR + [2, 4, -2, -4]
+    np.testing.assert_allclose(CornerCoder().encode(ANCHOR, box), [[0.5, 0.5, -0.5, -0.5]])
+    other = CornerCoder([0.1] * 4, [1] * 4)
+    np.testing.assert_allclose(other.encode(ANCHOR, box), [[0, 0, -0.2, -0.2]])
+    np.testing.assert_array_equal(
+        bbox_transform(ANCHOR, box, [0.1] * 4, [1] * 4), other.encode(ANCHOR, box)
+    )
+
+
+@pytest.mark.parametrize("coder", [CornerCoder(), CornerCoder((0.1, 0, 0, -0.3), (1, 2, 0.1, 3))])
+@pytest.mark.parametrize("n", [0, 1, 50])
+def test_decode_undoes_encode(n, coder):
+    rng = np.random.default_rng(0)
+    anchors, wanted = random_boxes(rng, n), random_boxes(rng, n)
+    decoded = coder.decode(anchors, coder.encode(anchors, wanted))
+    np.testing.assert_allclose(decoded, wanted, atol=1e-10)
+
+
+def test_tensors_give_what_arrays_give():
+    rng = np.random.default_rng(1)
+    anchors, offsets = random_boxes(rng, 9).astype("float32"), rng.normal(size=(9, 4))
+    offsets = offsets.astype("float32")
+    tensor = CornerCoder().decode(keras.ops.array(anchors), keras.ops.array(offsets))
+    np.testing.assert_allclose(
+        keras.ops.convert_to_numpy(tensor), CornerCoder().decode(anchors, offsets), rtol=1e-6
+    )
+
+
+@pytest.mark.parametrize("wrong", ["0.2", 0.2, [0.2, 0.2]])
+def test_std_has_to_be_four_numbers(wrong):
+    with pytest.raises(ValueError, match="Expected std"):
+        CornerCoder(std=wrong)
+    with pytest.raises(ValueError, match="Expected std"):
+        bbox_transform(ANCHOR, ANCHOR, std=wrong)
+
+
+def test_a_coder_goes_through_json():
+    coder = CornerCoder((0.1, 0, 0, 0), (1, 2, 3, 4))
+    assert coder_from_dict(json.loads(json.dumps(coder.to_dict()))) == coder
+    with pytest.raises(ValueError, match="kind 'corner', got 'centre'"):
+        coder_from_dict({"kind": "centre"})
+
+
+def test_none_means_the_default():
+    assert corner_coder(None, None) == CornerCoder()
+    assert corner_coder(None, [1] * 4) == CornerCoder(std=(1, 1, 1, 1))
