@@ -2,44 +2,49 @@
 
 import io
 import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import ArrayLike
 from PIL import Image
 
 from keras_retinanet.system import arrays
+from keras_retinanet.system.types import StrPath
 
 # ImageNet's mean pixel, blue, green, red: what the Caffe-trained ResNet and VGG weights expect.
 BGR_MEAN = np.array([103.939, 116.779, 123.68], "float32")
-# Mean and deviation of ImageNet's pixels in 0..1, red, green, blue: what PyTorch's weights expect.
+# Mean and standard deviation of ImageNet's pixels in 0..1, red, green, blue: what PyTorch's
+# weights expect.
 RGB_MEAN = np.array([0.485, 0.456, 0.406], "float32")
 RGB_DEVIATION = np.array([0.229, 0.224, 0.225], "float32")
 
-# The mode of a network that normalises its images itself.
+# The mode of a network that normalises its own images.
 IN_NETWORK = "network"
 
-# An image of one row with all values of a byte: what a change makes of it is its table for `LUT`.
-RAMP = np.tile(np.arange(256, dtype="uint8")[:, None], 3)[None]
+# An image of one row with all uint8 values: what a function returns for it is its table for `LUT`.
+ALL_VALUES = np.tile(np.arange(256, dtype="uint8")[:, None], 3)[None]
 
 
-# OpenCV darkens or blanks what is transparent in these (GIF, TIFF); their colours count as stored.
+# In these formats (GIF, TIFF) OpenCV changes transparent pixels; Pillow keeps their colour.
 _PILLOW_FIRST = (b"GIF8", b"II*\0", b"MM\0*")
-# Pillow clips these to 255 when it converts them, which is no picture.
+# Pillow clips these modes to 255 when it converts them, which loses the picture.
 _TOO_DEEP = ("I", "F")
 
 
-def read_image_bgr(path) -> np.ndarray:
-    """Return the image in a file as BGR, uint8, `(h, w, 3)`, as stored: EXIF rotation is ignored.
+def read_image_bgr(path: StrPath) -> np.ndarray:
+    """Return the image in a file as BGR, uint8, `(h, w, 3)`; EXIF rotation is ignored.
 
-    Grey and palette become BGR, transparency is left out and the colours below it stay, CMYK is
-    converted, and of 16 bits the upper 8 are kept. Of several frames the first is read. The
-    orientation of a TIFF is part of how it is stored, so that one is obeyed.
+    Grey, palette and CMYK images are converted to BGR. Transparency is dropped, and the colours
+    below it are kept. 16-bit values keep their upper 8 bits. Of several frames the first is read.
+    The orientation of a TIFF is part of the format and is applied.
 
     Raises:
         OSError: if the file cannot be opened.
-        ValueError: naming the file, if it is empty, no image, damaged, or cut off in the middle.
+        ValueError: naming the file, if it is empty, not an image, damaged, or cut off.
     """
-    # Unbuffered, for few calls of the system: between them other threads would get Python's lock.
+    # Unbuffered: between system calls other threads would take Python's lock.
     with open(path, "rb", buffering=0) as file:
         data = file.read()
     if not data:
@@ -59,8 +64,8 @@ def read_image_bgr(path) -> np.ndarray:
     )
 
 
-def _with_opencv(data) -> np.ndarray | None:
-    """Return what OpenCV makes of the bytes of an image file; None if it cannot decode them."""
+def _with_opencv(data: bytes) -> np.ndarray | None:
+    """Return an image file decoded by OpenCV; None if it cannot decode it."""
     try:
         return cv2.imdecode(
             np.frombuffer(data, "uint8"), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
@@ -69,8 +74,8 @@ def _with_opencv(data) -> np.ndarray | None:
         return None
 
 
-def _with_pillow(data) -> np.ndarray | None:
-    """Return what Pillow makes of the bytes of an image file; None if it cannot decode them."""
+def _with_pillow(data: bytes) -> np.ndarray | None:
+    """Return an image file decoded by Pillow; None if it cannot decode it."""
     try:
         with Image.open(io.BytesIO(data)) as image:
             if image.mode in _TOO_DEEP:
@@ -79,11 +84,11 @@ def _with_pillow(data) -> np.ndarray | None:
                 grey = (np.asarray(image) >> 8).astype("uint8")
                 return np.dstack([grey] * 3)
             return np.ascontiguousarray(np.asarray(image.convert("RGB"))[..., ::-1])
-    except Exception:  # its many formats raise errors of many kinds
+    except Exception:  # its many formats raise many types of errors
         return None
 
 
-def _is_cut_off(data) -> bool:
+def _is_cut_off(data: bytes) -> bool:
     """Return whether a JPEG or PNG file lacks its end; OpenCV would fill the rest with grey."""
     if data.startswith(b"\xff\xd8") and not data.endswith(b"\xff\xd9"):
         # An end marker before the last start of scan belongs to a thumbnail.
@@ -91,41 +96,41 @@ def _is_cut_off(data) -> bool:
     return data.startswith(b"\x89PNG") and b"IEND" not in data[-1024:]
 
 
-def image_size(path) -> tuple[int, int]:
-    """Return width and height of the image in a file, from its header where there is one.
+def image_size(path: StrPath) -> tuple[int, int]:
+    """Return width and height of the image in a file, from its header if possible.
 
     They are those of the array that `read_image_bgr` returns.
 
     Raises:
         OSError: if the file cannot be opened.
-        ValueError: naming the file, if it is no image.
+        ValueError: naming the file, if it is not an image.
     """
     try:
         with warnings.catch_warnings():
-            # Nothing is decoded here: a "decompression bomb" does no harm, damage is found later.
+            # Nothing is decoded here, so a "decompression bomb" does no harm.
             warnings.simplefilter("ignore")
             with Image.open(path) as image:
                 return image.size
-    except Exception:  # Pillow's many formats raise errors of many kinds
+    except Exception:  # Pillow's many formats raise many types of errors
         height, width = read_image_bgr(path).shape[:2]
         return width, height
 
 
-def preprocess_image(x, mode="caffe") -> np.ndarray:
+def preprocess_image(x: ArrayLike, mode: str = "caffe") -> np.ndarray:
     """Return an image or a batch normalised for a network.
 
     Args:
         x: BGR values 0..255, any dtype, `(..., 3)`.
         mode: how the network's weights were trained:
-            - "caffe": BGR less ImageNet's mean pixel.
-            - "tf": BGR scaled to -1..1, as keras-retinanet 1.0.0 fed most backbones.
+            - "caffe": BGR minus ImageNet's mean pixel.
+            - "tf": BGR scaled to -1..1, as in keras-retinanet 1.0.0 for most backbones.
             - "tf_rgb": RGB scaled to -1..1, as the weights of Keras's MobileNets expect.
-            - "torch": BGR less ImageNet's mean RGB pixel, over its deviation, as keras-retinanet
-              1.0.0 fed EfficientNet and the larger SE networks.
-            - "torch_rgb": RGB less ImageNet's mean pixel, over its deviation.
-            - "bgr": as it is, as keras-retinanet 1.0.0 fed SE-ResNet-18 and -34.
-            - "rgb": RGB as it is, for networks that scale by themselves.
-            - "network": left as it is, for networks that begin with a layer `Normalise`.
+            - "torch": BGR minus ImageNet's mean RGB pixel, divided by its standard deviation, as in
+              keras-retinanet 1.0.0 for EfficientNet and the larger SE networks.
+            - "torch_rgb": RGB minus ImageNet's mean pixel, divided by its standard deviation.
+            - "bgr": BGR, not scaled, as in keras-retinanet 1.0.0 for SE-ResNet-18 and -34.
+            - "rgb": RGB, not scaled, for networks that scale their input.
+            - "network": unchanged, for networks that begin with a layer `Normalise`.
 
     Returns:
         New float32 array of the same shape; for "network", the array itself.
@@ -140,23 +145,25 @@ def preprocess_image(x, mode="caffe") -> np.ndarray:
             f"expected a mode of {sorted([*NORMALISATIONS, IN_NETWORK])}, got {mode!r}"
         )
     reverse, normalise = NORMALISATIONS[mode]
-    x = np.asarray(x)
-    if x.dtype != np.uint8 or x.shape[-1:] != (3,) or not x.size:
-        return normalise((x[..., ::-1] if reverse else x).astype("float32"))
-    pixels = x.reshape(-1, 1, 3)
+    images = np.asarray(x)
+    if images.dtype != np.uint8 or images.shape[-1:] != (3,) or not images.size:
+        return normalise((images[..., ::-1] if reverse else images).astype("float32"))
+    pixels: Any = images.reshape(-1, 1, 3)
     if reverse:
         pixels = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
-    out = arrays.empty(pixels.shape, "float32")
-    if mode == "caffe":  # the usual one; this is twice as fast again, and as exact
-        out = cv2.subtract(pixels, (*BGR_MEAN.tolist(), 0), dst=out, dtype=cv2.CV_32F)
+    out: Any = arrays.empty(pixels.shape, "float32")
+    if mode == "caffe":  # the usual mode: twice as fast again, and as exact
+        mean: Any = (*BGR_MEAN.tolist(), 0)
+        out = cv2.subtract(pixels, mean, dst=out, dtype=cv2.CV_32F)
     else:
-        # A byte has 256 values: looking them up gives the same numbers in less time.
-        out = cv2.LUT(pixels, normalise(RAMP.astype("float32")), dst=out)
-    return out.reshape(x.shape)
+        # There are 256 values: looking them up gives the same numbers in less time.
+        out = cv2.LUT(pixels, normalise(ALL_VALUES.astype("float32")), dst=out)
+    return out.reshape(images.shape)
 
 
-# Of each mode: whether it is for RGB, and what becomes of a float32 image in the mode's order.
-NORMALISATIONS = {
+# Of each mode: whether it is for RGB, and the function of a float32 image in the mode's order, a
+# NumPy array or a tensor.
+NORMALISATIONS: dict[str, tuple[bool, Callable[[Any], Any]]] = {
     "caffe": (False, lambda x: x - BGR_MEAN),
     "tf": (False, lambda x: x / np.float32(127.5) - np.float32(1)),
     "tf_rgb": (True, lambda x: x / np.float32(127.5) - np.float32(1)),
@@ -167,22 +174,26 @@ NORMALISATIONS = {
 }
 
 
-def compute_resize_scale(image_shape, min_side=800, max_side=1333) -> float:
-    """Return the factor that makes the shortest side `min_side`, the longest at most `max_side`.
+def compute_resize_scale(
+    image_shape: Sequence[int], min_side: float = 800, max_side: float = 1333
+) -> float:
+    """Return the factor that makes the shorter side `min_side`, the longer at most `max_side`.
 
     Args:
         image_shape: `(height, width, ...)`.
-        min_side: pixels of the shortest side.
-        max_side: pixels the longest side may have; it wins over `min_side`.
+        min_side: pixels of the shorter side.
+        max_side: maximum pixels of the longer side; takes precedence over `min_side`.
     """
     sides = image_shape[:2]
     return min(min_side / min(sides), max_side / max(sides))
 
 
-def resize_image(img, min_side=800, max_side=1333):
-    """Return an image resized as `compute_resize_scale` says, and the factor.
+def resize_image(
+    img: np.ndarray, min_side: float = 800, max_side: float = 1333
+) -> tuple[np.ndarray, float]:
+    """Return an image resized by `compute_resize_scale`, and the factor.
 
-    Bilinear without smoothing, as keras-retinanet always did and its snapshots expect.
+    Resizing is bilinear without antialiasing, as in keras-retinanet 1.0.0; its snapshots expect it.
     """
     scale = compute_resize_scale(img.shape, min_side=min_side, max_side=max_side)
     if scale == 1:

@@ -1,25 +1,30 @@
-"""Width and height of JPEG and PNG files, read from their first bytes."""
+"""Width and height of JPEG and PNG files, read from their first bytes.
+
+Pillow does the same in three to four times as long, which is seconds for 100,000 images.
+"""
 
 import os
 import struct
 import zlib
 
-# Markers of JPEG (ITU T.81, table B.1) that begin a frame and so hold its size.
+from keras_retinanet.system.types import StrPath
+
+# Markers of JPEG (ITU T.81, table B.1) that begin a frame header, which holds the size.
 _FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _START_OF_SCAN = 0xDA
-# Bytes read at once: what comes before the scan fits, unless there is a thumbnail or a profile.
+# Bytes to read at once: enough for the headers, unless there is a thumbnail or a colour profile.
 _BLOCK = 4096
 
 
-def header_size(path) -> tuple[int, int] | None:
-    """Return width and height in the header of an image file; None if it is no usual JPEG or PNG.
+def header_size(path: StrPath) -> tuple[int, int] | None:
+    """Return width and height in the header of a JPEG or PNG file.
 
-    None is also for headers that are damaged: other readers know more kinds.
+    None if it is neither, or an unusual or damaged one, which other readers may still understand.
 
     Raises:
         OSError: if the file cannot be opened.
     """
-    # `open` asks the system for more, which takes half as long again.
+    # `open` makes more system calls, which takes half as long again.
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
     try:
         head = os.read(handle, _BLOCK)
@@ -34,7 +39,7 @@ def header_size(path) -> tuple[int, int] | None:
     return None
 
 
-def _png_size(head):
+def _png_size(head: bytes) -> tuple[int, int] | None:
     """Return the size in the chunk IHDR (W3C PNG, 11.2.1), if its checksum is right."""
     length, kind = struct.unpack_from(">I4s", head, 8)
     width, height = struct.unpack_from(">II", head, 16)
@@ -44,9 +49,10 @@ def _png_size(head):
     return _if_positive(width, height)
 
 
-def _jpeg_size(handle, block):
+def _jpeg_size(handle: int, block: bytes) -> tuple[int, int] | None:
     """Return the size in the frame header (ITU T.81, B.2.2), if a scan follows."""
-    start, place, size = 0, 2, None  # `block` is the file from `start` on
+    start, place = 0, 2  # `block` is the file from `start` on
+    size: tuple[int, int] | None = None
     while True:
         if place + 10 > start + len(block):
             os.lseek(handle, place, os.SEEK_SET)
@@ -63,11 +69,11 @@ def _jpeg_size(handle, block):
             size = _if_positive(width, height)
             if precision != 8 or size is None:
                 return None
-        # A fill byte, or a marker without a length: rare enough to leave to others.
+        # A fill byte, or a marker without a length: too rare to handle here.
         if marker < 0xC0 or 0xD0 <= marker <= 0xD9 or marker == 0xFF or length < 2:
             return None
         place += 2 + length
 
 
-def _if_positive(width, height):
+def _if_positive(width: int, height: int) -> tuple[int, int] | None:
     return (width, height) if width and height else None

@@ -1,35 +1,45 @@
-"""JSON files with long lists, read a part at a time, so that few entries are in memory at once."""
+"""Decode the long lists in a JSON file part by part, so that few entries are in memory at once."""
 
 import json
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any, NoReturn, TextIO
 
-_DECODER = json.JSONDecoder()
+import msgspec
+
+from keras_retinanet.system.types import StrPath
+
+
+def _refuse_constant(text: str) -> NoReturn:
+    raise ValueError(f"expected JSON, which has no {text}")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)  # NaN and infinities
 _SPACE = re.compile(r"[ \t\n\r]*")
-# Where one object ends and the next begins; inside an entry or a text it may look the same.
+# Where one object ends and the next begins. Inside an entry or a string it may look the same.
 _BETWEEN = re.compile(r"\}[ \t\n\r]*,[ \t\n\r]*\{")
-# Characters to decode at once: the objects of a part fit into the processor's cache.
-_PART = 1 << 16
+_PART = 1 << 16  # characters to decode at once
 
 
 def json_parts(
-    path, lists: Collection[str], short_cuts: Mapping[str, Callable] | None = None
-) -> Iterator[tuple[str, object]]:
-    """Yield the keys and values of the object in a JSON file, as they come.
+    path: StrPath, entry_types: Mapping[str, type[msgspec.Struct]]
+) -> Iterator[tuple[str, list[Any]]]:
+    """Yield the entries of some lists in a JSON file, in the order of the file.
 
     Args:
-        path: the file, UTF-8, with or without a byte-order mark.
-        lists: keys whose values are lists of objects: these come in several parts, each a list.
-        short_cuts: for some of them, a function of the text of a part, `{...}, {...}`, that returns
-            what to yield in place of the list; None to have it decoded, which it has to be where
-            the text ends inside an object or behind the list.
+        path: a file with one JSON object, UTF-8, with or without a byte-order mark.
+        entry_types: for each key whose list to read, the type of its entries. The values of other
+            keys are skipped.
+
+    Yields:
+        A key and the next entries of its list.
 
     Raises:
         OSError: if the file cannot be read.
-        ValueError: if it is no such file, or a key comes twice. It does not say where: `json.loads`
-            does, of the whole.
+        ValueError: if the file is malformed, a key comes twice, or an entry is not of its type. The
+            message does not give the place in the file.
     """
-    # Ends of lines stay what they are: inside a text they are an error.
+    # Translating line ends would hide one inside a string, which JSON does not allow.
     with open(path, encoding="utf-8-sig", newline="") as file:
         text, keys = _Text(file), set()
         text.take("{")
@@ -37,98 +47,101 @@ def json_parts(
             key = text.value()
             text.take(":")
             if not isinstance(key, str) or key in keys:
-                raise ValueError("expected a key, once")
+                raise ValueError(f"expected each key once, got {key!r}")
             keys.add(key)
-            if key in lists:
-                for part in text.parts((short_cuts or {}).get(key)):
-                    yield key, part
+            if key in entry_types:
+                for entries in text.entries(entry_types[key]):
+                    yield key, entries
             else:
-                yield key, text.value()
+                text.value()
             if text.take(",}") == "}":
                 break
         if not text.is_at_end():
-            raise ValueError("expected the end")
+            raise ValueError("expected the end of the file")
 
 
 class _Text:
-    """The text of a file, of which only what lies ahead is in memory."""
+    """The text of a file from the current position on; the text before it is dropped."""
 
-    def __init__(self, file):
+    def __init__(self, file: TextIO):
         self._file = file
         self._text = ""
-        self._place = 0  # of the next character in `_text`
+        self._position = 0  # of the next character in `_text`
 
-    def _read_on(self, count=_PART) -> bool:
-        """Drop what has been read, and add more; return whether there was more."""
-        more = self._file.read(count)
-        self._text, self._place = self._text[self._place :] + more, 0
+    def _read_more(self) -> bool:
+        """Append the next part of the file; return False at its end."""
+        rest = self._text[self._position :]
+        # A long value is tried again after each part: doubling keeps the time linear.
+        more = self._file.read(max(_PART, len(rest)))
+        self._text, self._position = rest + more, 0
         return bool(more)
 
     def is_at_end(self) -> bool:
-        """Pass over white space, and return whether nothing follows."""
+        """Skip white space, and return whether nothing follows."""
         while True:
-            self._place = _SPACE.match(self._text, self._place).end()
-            if self._place < len(self._text):
+            space = _SPACE.match(self._text, self._position)
+            self._position = space.end() if space else self._position
+            if self._position < len(self._text):
                 return False
-            if not self._read_on():
+            if not self._read_more():
                 return True
 
-    def take(self, characters) -> str:
-        """Pass over white space and one of some characters, and return it."""
-        if self.is_at_end() or self._text[self._place] not in characters:
+    def take(self, characters: str) -> str:
+        """Skip white space, and return the next character, which must be one of `characters`."""
+        if self.is_at_end() or self._text[self._position] not in characters:
             raise ValueError(f"expected one of {characters}")
-        self._place += 1
-        return self._text[self._place - 1]
+        self._position += 1
+        return self._text[self._position - 1]
 
-    def value(self):
-        """Pass over white space and a value, and return the value."""
+    def value(self) -> Any:
+        """Skip white space, and return the next value, which must not end the file."""
         self.is_at_end()
         while True:
             try:
-                value, end = _DECODER.raw_decode(self._text, self._place)
-                complete = end < len(self._text)  # the digits of a number may go on
+                value, end = _DECODER.raw_decode(self._text, self._position)
             except ValueError:
-                complete = False
-            if complete:
-                self._place = end
+                end = len(self._text)
+            if end < len(self._text):  # else the digits of a number may go on
+                self._position = end
                 return value
-            if not self._read_on(max(_PART, len(self._text))):
+            if not self._read_more():
                 raise ValueError("expected a value, and more after it")
 
-    def parts(self, short_cut=None) -> Iterator:
-        """Pass over a list, and yield its entries a part at a time."""
+    def entries(self, entry_type: type[msgspec.Struct]) -> Iterator[list[Any]]:
+        """Skip white space and a list, and yield its entries part by part."""
+        list_type = list[entry_type]  # type: ignore[valid-type]  # known at run time only
+        decoder = msgspec.json.Decoder(list_type)
         self.take("[")
-        more, size = True, _PART
-        while more:
-            between = self._between(size)
-            if between and short_cut:
-                part = short_cut(self._text[self._place : between.start() + 1])
-                if part is not None:
-                    self._place, size = between.end() - 1, _PART
-                    yield part
-                    continue
+        size = _PART
+        while True:
+            between = self._next_between(size)
             end = between.start() + 1 if between else len(self._text)
-            part = f"[{self._text[self._place : end]}]"
+            part = f"[{self._text[self._position : end]}"
             try:
-                # Where the list ends inside the part, decoding stops there.
-                entries, stop = _DECODER.raw_decode(part)
+                entries = decoder.decode(part + "]")
+            except msgspec.ValidationError:
+                raise
+            except msgspec.DecodeError:
+                pass  # the list ends inside the part, or the part inside an entry
+            else:
+                self._position, size = end, _PART
+                self.take(",")
+                yield entries
+                continue
+            try:
+                entries, length = _DECODER.raw_decode(part)  # stops where the list ends
             except ValueError:
                 if not between:
                     raise
-                size *= 2  # perhaps the cut is inside an entry
-                continue
-            more, size = stop == len(part), _PART
-            if more and not between:
-                raise ValueError("expected ] after a list")
-            self._place = between.end() - 1 if more else self._place + stop - 1
-            yield entries
+                size *= 2
+            else:
+                self._position += length - 1
+                yield msgspec.convert(entries, list_type)
+                return
 
-    def _between(self, size):
-        """Return where to cut off a part of at least a size; None if the file ends before."""
+    def _next_between(self, size: int) -> re.Match[str] | None:
+        """Return the first gap between objects after `size` characters; None if there is none."""
         while True:
-            while len(self._text) - self._place < 2 * size and self._read_on(size):
-                pass
-            found = _BETWEEN.search(self._text, self._place + size)
-            if found or len(self._text) - self._place < 2 * size:
+            found = _BETWEEN.search(self._text, self._position + size)
+            if found or not self._read_more():
                 return found
-            size *= 2

@@ -1,10 +1,14 @@
 """Where the versions of Open Images keep their files, and which classes there are."""
 
+import io
 import json
 import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from keras_retinanet.annotations.text import csv_rows, read_text
+from keras_retinanet.system.types import StrPath
 
 
 @dataclass(frozen=True)
@@ -13,11 +17,11 @@ class Layout:
 
     Attributes:
         metadata: folder of all but the images, in the main folder.
-        classes: files of rows `id,name`; the first that exists counts.
-        boxes: CSV files of boxes; the first that exists counts.
-        images: folders of images, in the main folder; the first that exists counts.
+        classes: files of rows `id,name`; the first that exists is used.
+        boxes: CSV files of boxes; the first that exists is used.
+        images: folders of images, in the main folder; the first that exists is used.
         hierarchy: JSON file of classes below classes.
-        trainable: text file of the class ids in use, in their order; None for all, as listed.
+        trainable: text file of the class ids in use, in order; None for all classes.
         held_out: CSV file of the image ids to evaluate on, where there is one file of boxes for
             both subsets; None where each has its own.
     """
@@ -62,7 +66,9 @@ LAYOUTS = {
 class Files:
     """The files of one subset of one version."""
 
-    def __init__(self, main_dir, subset, version, metadata_dir=None):
+    def __init__(
+        self, main_dir: StrPath, subset: str, version: str, metadata_dir: StrPath | None = None
+    ) -> None:
         if version not in LAYOUTS:
             raise ValueError(f"version: expected one of {', '.join(LAYOUTS)}, got {version!r}")
         self.layout, self.main_dir, self.subset = LAYOUTS[version], main_dir, subset
@@ -70,37 +76,38 @@ class Files:
         if self.layout.held_out and subset not in ("train", "validation"):
             raise ValueError(f"subset: {version} has train and validation, got {subset!r}")
 
-    def metadata(self, *names):
-        """Return the first metadata file of some names that exists, else the first."""
+    def metadata(self, *names: str) -> str:
+        """Return the first metadata file of some names that exists, or else the first name."""
         return self._first(self.metadata_dir, names)
 
-    def images(self):
+    def images(self) -> str:
         """Return the folder of the images."""
         return self._first(self.main_dir, self.layout.images)
 
-    def held_out(self):
-        """Return the file of the image ids to evaluate on; None where there is none."""
-        return self.layout.held_out and self.metadata(self.layout.held_out)
+    def held_out(self) -> str | None:
+        """Return the file of the image ids to evaluate on; None if there is none."""
+        return None if self.layout.held_out is None else self.metadata(self.layout.held_out)
 
-    def is_in_subset(self):
-        """Return a function that says whether an image id is in the subset; None if all are.
+    def is_in_subset(self) -> Callable[[str], bool] | None:
+        """Return a function of an image id: whether it is in the subset; None if all are.
 
         Raises:
             OSError: if the file of held-out images cannot be read.
             ValueError: naming file and line, if it is not UTF-8.
         """
-        if self.layout.held_out is None:
+        path = self.held_out()
+        if path is None:
             return None
-        held_out = set(read_text(self.held_out()).split()[1:])  # after the header
+        held_out = set(read_text(path).split()[1:])  # after the header
         return lambda ident: (ident in held_out) == (self.subset == "validation")
 
-    def _first(self, folder, names):
+    def _first(self, folder: StrPath, names: Iterable[str]) -> str:
         paths = [os.path.join(folder, name.replace("{}", self.subset)) for name in names]
         return next(filter(os.path.exists, paths), paths[0])
 
 
-def read_class_names(files) -> dict[str, str]:
-    """Return the name of each class id, in the order of the labels; quotes are left out of names.
+def read_class_names(files: Files) -> dict[str, str]:
+    """Return the name of each class id, in the order of the labels; names lose their quotes.
 
     Raises:
         OSError: if a file cannot be read.
@@ -110,7 +117,7 @@ def read_class_names(files) -> dict[str, str]:
     path = files.metadata(*files.layout.classes)
     text = read_text(path)
     try:
-        names = _parse_names(csv_rows(text))
+        names = _parse_names(csv_rows(io.StringIO(text, newline="")))
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
     if files.layout.trainable is not None:
@@ -122,8 +129,8 @@ def read_class_names(files) -> dict[str, str]:
         names = {ident: names[ident] for ident in idents}
     if not names:
         raise ValueError(f"{path}: expected at least one class, got none")
-    # A list of image-level classes has such pairs; only among the classes in use they matter.
-    seen = set()
+    # Lists of image-level classes have such pairs; they matter only among the classes in use.
+    seen: set[str] = set()
     for ident, name in names.items():
         if name in seen:
             raise ValueError(f"{path}: duplicate class name: '{name}' ({ident})")
@@ -131,8 +138,8 @@ def read_class_names(files) -> dict[str, str]:
     return names
 
 
-def _parse_names(rows):
-    names = {}
+def _parse_names(rows: Iterable[tuple[int, list[str]]]) -> dict[str, str]:
+    names: dict[str, str] = {}
     for line, row in rows:
         if len(row) < 2:
             raise ValueError(f"line {line}: expected 'id,name', got {row}")
@@ -142,12 +149,12 @@ def _parse_names(rows):
     return names
 
 
-def read_hierarchy(path) -> dict:
+def read_hierarchy(path: StrPath) -> dict[str, Any]:
     """Return the tree of classes in a JSON file: nodes with `LabelName` and perhaps `Subcategory`.
 
     Raises:
         OSError: if the file cannot be read.
-        ValueError: naming the file, if it is no JSON or a node is malformed.
+        ValueError: naming the file, if it is not JSON or a node is malformed.
     """
     text = read_text(path)
     try:
@@ -163,28 +170,35 @@ def read_hierarchy(path) -> dict:
     return tree
 
 
-def find_hierarchy_parent(hierarchy, parent_cls) -> dict | None:
-    """Return the part of a hierarchy with a class id on top; None if it is not there."""
+def find_hierarchy_parent(hierarchy: dict[str, Any], parent_cls: str) -> dict[str, Any] | None:
+    """Return the part of a hierarchy whose root is a class id; None if there is none."""
     if hierarchy["LabelName"] == parent_cls:
         return hierarchy
     below = (find_hierarchy_parent(child, parent_cls) for child in hierarchy.get("Subcategory", []))
     return next((found for found in below if found is not None), None)
 
 
-def load_hierarchy_children(hierarchy) -> list[str]:
-    """Return the class ids in a hierarchy, parents first; one may come several times."""
-    below = [load_hierarchy_children(child) for child in hierarchy.get("Subcategory", [])]
-    return [hierarchy["LabelName"], *sum(below, [])]
+def load_hierarchy_children(hierarchy: dict[str, Any]) -> list[str]:
+    """Return the class ids in a hierarchy, parents first; an id may occur several times."""
+    idents = [hierarchy["LabelName"]]
+    for child in hierarchy.get("Subcategory", []):
+        idents += load_hierarchy_children(child)
+    return idents
 
 
-def choose_classes(files, names, labels_filter=None, parent_label=None) -> list[str]:
+def choose_classes(
+    files: Files,
+    names: Mapping[str, str],
+    labels_filter: Sequence[str] | None = None,
+    parent_label: str | None = None,
+) -> list[str]:
     """Return the class ids to use, in the order of their labels.
 
     Args:
         files: the files of the subset.
         names: name of each class id.
         labels_filter: names of the classes to use; None for all.
-        parent_label: name of a class to use with all that are below it; it wins.
+        parent_label: name of a class to use with all classes below it; takes precedence.
 
     Raises:
         OSError: if the hierarchy cannot be read.
@@ -201,5 +215,5 @@ def choose_classes(files, names, labels_filter=None, parent_label=None) -> list[
     found = find_hierarchy_parent(read_hierarchy(path), idents[parent_label])
     if found is None:
         raise ValueError(f"{path}: expected the class {parent_label!r} in the hierarchy")
-    # A class may stand below several others.
+    # A class may be below several others.
     return [ident for ident in dict.fromkeys(load_hierarchy_children(found)) if ident in names]

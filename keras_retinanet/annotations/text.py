@@ -1,14 +1,19 @@
-"""Annotation files that are text: lines, CSV rows and numbers, with errors that say where."""
+"""Read annotation files that are text: lines, CSV rows and numbers, with errors that say where."""
 
 import codecs
 import csv
 import io
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+from keras_retinanet.system.types import StrPath
+
+_Parsed = TypeVar("_Parsed")
 
 
-def read_text(path) -> str:
-    """Return the text in a file: UTF-8, with or without a byte-order mark, any ends of lines.
+def read_text(path: StrPath) -> str:
+    """Return the text in a UTF-8 file, without a byte-order mark; line ends stay as they are.
 
     Raises:
         OSError: if the file cannot be read.
@@ -25,25 +30,29 @@ def read_text(path) -> str:
         ) from None
 
 
-def csv_rows(text) -> Iterator[tuple[int, list[str]]]:
-    """Yield the rows of CSV text that are not blank, each with the line from 1 that it begins on.
+def csv_rows(lines: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
+    """Yield the number of each line of CSV, from 1, and its fields; blank lines are left out.
+
+    Args:
+        lines: the lines with their ends, such as a file that was opened with `newline=""`.
 
     Raises:
         ValueError: naming the line, if a quote is not closed on it.
     """
-    reader, line = csv.reader(io.StringIO(text, newline="")), 1
+    reader, line = csv.reader(lines), 0
     try:
-        for row in reader:
+        for line, row in enumerate(reader, 1):
             if reader.line_num > line:
-                raise csv.Error("a quote is not closed")
-            if any(field.strip() for field in row):
+                raise ValueError(f"line {line}: a quote is not closed")
+            if any(map(str.strip, row)):
                 yield line, row
-            line = reader.line_num + 1
     except csv.Error as error:
-        raise ValueError(f"line {line}: {error}") from None
+        raise ValueError(f"line {line + 1}: {error}") from None
 
 
-def parse_lines(path, kind, parse) -> list:
+def parse_lines(
+    path: StrPath, kind: str, parse: Callable[[list[str], str], _Parsed]
+) -> list[_Parsed]:
     """Return `parse(fields, place)` of each line of a text file that is not blank.
 
     Args:
@@ -63,16 +72,28 @@ def parse_lines(path, kind, parse) -> list:
         raise ValueError(f"invalid {kind}: {path}: {error}") from None
 
 
-def finite_number(text, what, kind=float):
-    """Return a text as a finite number of a kind.
+def finite_number(text: str, what: str) -> float:
+    """Return the finite number that a text stands for.
 
     Raises:
-        ValueError: that begins with `what`.
+        ValueError: whose message begins with `what`.
     """
     try:
-        value = kind(text)
+        value = float(text)
     except ValueError as error:
         raise ValueError(f"{what}: {error}") from None
-    if kind is float and not math.isfinite(value):
+    if not math.isfinite(value):
         raise ValueError(f"{what}: expected a finite number, got {text!r}")
     return value
+
+
+def whole_number(text: str, what: str) -> int:
+    """Return the whole number that a text stands for.
+
+    Raises:
+        ValueError: whose message begins with `what`.
+    """
+    try:
+        return int(text)
+    except ValueError as error:
+        raise ValueError(f"{what}: {error}") from None

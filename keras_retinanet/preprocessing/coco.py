@@ -7,31 +7,36 @@ import itertools
 import json
 import os
 import sys
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from pycocotools.coco import COCO
 
 from keras_retinanet.annotations.box_table import BoxTable
-from keras_retinanet.annotations.coco_columns import CocoTable, read_usual
+from keras_retinanet.annotations.coco_table import CocoTable, read_coco_fast
 from keras_retinanet.annotations.text import read_text
 from keras_retinanet.preprocessing.labelled import LabelledGenerator, drop_empty_boxes
+from keras_retinanet.system.types import StrPath
+
+# What a value has to be, in words, and the check.
+Check = tuple[str, Callable[[Any], bool]]
 
 
-def _is_number(value) -> bool:
+def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and abs(value) <= sys.float_info.max  # no NaN
 
 
-def _is_box(value) -> bool:
+def _is_box(value: Any) -> bool:
     return isinstance(value, list) and len(value) == 4 and all(map(_is_number, value))
 
 
-# What the value of a key has to be, and whether it is.
-_NUMBER = ("a number", _is_number)
+_NUMBER: Check = ("a number", _is_number)
 _SIDE = ("a number above 0", lambda value: _is_number(value) and value > 0)
 _TEXT = ("text", lambda value: isinstance(value, str))
 _IDENT = ("a number or text", lambda value: _is_number(value) or isinstance(value, str))
 _BOX = ("4 numbers x, y, width, height", _is_box)
-_NEEDED = {
+_NEEDED: dict[str, dict[str, Check]] = {
     "images": {"id": _IDENT, "file_name": _TEXT, "width": _SIDE, "height": _SIDE},
     "annotations": {"image_id": _IDENT, "category_id": _NUMBER, "bbox": _BOX},
     "categories": {"id": _NUMBER, "name": _TEXT},
@@ -40,7 +45,7 @@ _NEEDED = {
 _OPTIONAL = {"id": _NUMBER, "area": _NUMBER, "iscrowd": _NUMBER}
 
 
-def load_coco(path) -> COCO:
+def load_coco(path: StrPath) -> COCO:
     """Return the annotations in a COCO JSON file, checked and indexed.
 
     `id`, `area` and `iscrowd` of an annotation may be missing: they become the next number, the
@@ -48,9 +53,9 @@ def load_coco(path) -> COCO:
 
     Raises:
         OSError: if the file cannot be read.
-        ValueError: naming file and entry, if it is no JSON, a key is missing or its value of the
-            wrong kind, an id or a class name comes twice, or an annotation names an unknown image
-            or category.
+        ValueError: naming file and entry, if it is not JSON, a key is missing or its value of the
+            wrong type, an id or a class name is given twice, or an annotation names an unknown
+            image or category.
     """
     coco = COCO()
     coco.dataset = _read(path)
@@ -60,12 +65,14 @@ def load_coco(path) -> COCO:
     return coco
 
 
-def load_table(path) -> CocoTable:
-    """Return images, boxes and categories of a COCO JSON file; raises what `load_coco` does."""
-    return read_usual(path) or CocoTable.of(_read(path))
+def load_table(path: StrPath) -> CocoTable:
+    """Return images, boxes and categories of a COCO JSON file; same errors as `load_coco`."""
+    with contextlib.suppress(Exception):  # the slow reader can read it, or says what is wrong
+        return read_coco_fast(path)
+    return CocoTable.of(_read(path))
 
 
-def _read(path) -> dict:
+def _read(path: StrPath) -> dict[str, Any]:
     """Return the dictionary in a COCO JSON file, checked."""
     text = read_text(path)
     try:
@@ -79,8 +86,8 @@ def _read(path) -> dict:
     return dataset
 
 
-def _fill_in(annotations):
-    """Give annotations the keys that they may lack."""
+def _fill_in(annotations: list[dict[str, Any]]) -> None:
+    """Add the optional keys to annotations."""
     idents = itertools.count(1 + max((entry.get("id") or 0 for entry in annotations), default=0))
     for entry in annotations:
         width, height = entry["bbox"][2:]
@@ -91,8 +98,8 @@ def _fill_in(annotations):
             entry["id"] = next(idents)
 
 
-def _check(dataset):
-    """Raise ValueError where a COCO dictionary is malformed or refers to what is not there."""
+def _check(dataset: Any) -> None:
+    """Raise ValueError if a COCO dictionary is malformed or refers to what does not exist."""
     if not isinstance(dataset, dict):
         raise ValueError(f"expected an object with keys {list(_NEEDED)}")
     for section, keys in _NEEDED.items():
@@ -120,7 +127,7 @@ def _check(dataset):
                 raise ValueError(f"{place}: expected {key} with {kind}, got {annotation[key]!r}")
 
 
-def _check_entry(entry, place, keys):
+def _check_entry(entry: Any, place: str, keys: Mapping[str, Check]) -> None:
     if not isinstance(entry, dict):
         raise ValueError(f"{place}: expected an object with keys {list(keys)}, got {entry!r}")
     missing = [key for key in keys if key not in entry]
@@ -131,9 +138,9 @@ def _check_entry(entry, place, keys):
             raise ValueError(f"{place}: expected {key} with {kind}, got {entry[key]!r}")
 
 
-def _unique(dataset, section, key) -> set:
-    """Return the values of a key in a section; raise ValueError if one but null comes twice."""
-    seen = set()
+def _unique(dataset: Mapping[str, Any], section: str, key: str) -> set:
+    """Return the values of a key in a section; raise ValueError for a duplicate, except null."""
+    seen: set[Any] = set()
     for number, entry in enumerate(dataset[section]):
         value = entry.get(key)
         if value is not None and value in seen:
@@ -145,7 +152,7 @@ def _unique(dataset, section, key) -> set:
 class CocoGenerator(LabelledGenerator):
     """A data set in COCO form; labels are 0, 1, ... in the order of the category ids."""
 
-    def __init__(self, data_dir, set_name, **kwargs):
+    def __init__(self, data_dir: StrPath, set_name: str, **kwargs: Any) -> None:
         """Read the annotations.
 
         Args:
@@ -168,42 +175,50 @@ class CocoGenerator(LabelledGenerator):
         paths = [os.path.join(folder, name) for name in table.file_names]
         self.load_classes()
         boxes, dropped = _boxes_of(table, self._file)
-        more = {"source": self._file, "dropped": dropped, "sizes": table.sizes}
-        super().__init__(self.classes, paths, boxes, **more, **kwargs)
+        super().__init__(
+            self.classes,
+            paths,
+            boxes,
+            source=self._file,
+            dropped=dropped,
+            sizes=table.sizes,
+            **kwargs,
+        )
 
     @functools.cached_property
     def coco(self) -> COCO:
-        """All that the file says, read on first use: for training it is not needed."""
+        """The complete file, read on first use: training does not need it."""
         return load_coco(self._file)
 
-    def load_classes(self):
-        """Make `classes`, `coco_labels` and `coco_labels_inverse` from the categories."""
+    def load_classes(self) -> None:
+        """Set `classes`, `coco_labels` and `coco_labels_inverse` from the categories."""
         self.coco_labels = {i: category["id"] for i, category in enumerate(self._categories)}
         self.coco_labels_inverse = {ident: i for i, ident in self.coco_labels.items()}
         self.classes = {category["name"]: i for i, category in enumerate(self._categories)}
 
-    def coco_label_to_label(self, coco_label):
+    def coco_label_to_label(self, coco_label: int) -> int:
         """Return the label of a COCO category id."""
         return self.coco_labels_inverse[coco_label]
 
-    def coco_label_to_name(self, coco_label):
+    def coco_label_to_name(self, coco_label: int) -> str:
         """Return the name of a COCO category id."""
         return self.label_to_name(self.coco_label_to_label(coco_label))
 
-    def label_to_coco_label(self, label):
+    def label_to_coco_label(self, label: int) -> int:
         """Return the COCO category id of a label."""
         return self.coco_labels[label]
 
 
-def _boxes_of(table, source) -> tuple[BoxTable, np.ndarray]:
-    """Return the boxes to train on, and for each image how many are missing but for crowds.
+def _boxes_of(table: CocoTable, source: str) -> tuple[BoxTable, np.ndarray]:
+    """Return the boxes to train on, and the number of boxes left out of each image.
 
-    Crowds, slivers thinner than a pixel and, with a warning, boxes without area are left out.
+    Crowds, boxes thinner than a pixel and, with a warning, boxes without area are left out. Crowds
+    are not counted.
     """
     size = len(table.image_ids)
     width, height = table.boxes[:, 2:].T
     thinner = np.minimum(width, height)
-    # Boxes without area are kept at first, to be named.
+    # Boxes without area are kept at first, for the warning.
     kept = ~table.crowd & ~((thinner > 0) & (thinner < 1))
     left_top, sides = table.boxes[kept, :2], table.boxes[kept, 2:]
     rows = np.column_stack([left_top, left_top + sides, table.labels[kept]])

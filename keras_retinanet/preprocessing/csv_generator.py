@@ -1,17 +1,49 @@
-"""Data sets in CSV files: one row a box, `path,x1,y1,x2,y2,class_name`."""
+"""Data sets in CSV files: one row per box, `path,x1,y1,x2,y2,class_name`."""
 
+import csv
 import functools
 import os
+import sys
+from array import array
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from math import inf
+from typing import Any, TextIO, TypeVar
+
+import numpy as np
+from PIL import Image
 
 from keras_retinanet.annotations.box_table import BoxTable
-from keras_retinanet.annotations.csv_table import read_usual
-from keras_retinanet.annotations.text import csv_rows, finite_number, read_text
+from keras_retinanet.annotations.text import csv_rows, finite_number, read_text, whole_number
+from keras_retinanet.images import read_image_bgr
+from keras_retinanet.preprocessing.generator import Generator
 from keras_retinanet.preprocessing.labelled import LabelledGenerator
+from keras_retinanet.system.types import StrPath
+
+# For `import *`: what this module defines, and what it always brought along.
+__all__ = [
+    "CSVGenerator",
+    "Generator",
+    "Image",
+    "OrderedDict",
+    "csv",
+    "np",
+    "os",
+    "read_annotations",
+    "read_classes",
+    "read_image_bgr",
+    "read_table",
+    "sys",
+]
 
 _COORDINATES = ("x1", "y1", "x2", "y2")
+_CLASS_FORMAT = "format should be 'class_name,class_id'"
+_BOX_FORMAT = "format should be 'img_file,x1,y1,x2,y2,class_name' or 'img_file,,,,,'"
+
+_Read = TypeVar("_Read")
 
 
-def read_classes(path) -> dict[str, int]:
+def read_classes(path: StrPath) -> dict[str, int]:
     """Return the label of each class name in a file of rows `class_name,id`.
 
     Raises:
@@ -19,10 +51,10 @@ def read_classes(path) -> dict[str, int]:
         ValueError: naming file and line, for a malformed row, a name or id given twice, or text
             that is not UTF-8.
     """
-    return _parse(read_text(path), path, "class", _parse_classes)
+    return _read(path, "class", _parse_classes)
 
 
-def read_annotations(path, classes) -> dict[str, list[tuple]]:
+def read_annotations(path: StrPath, classes: Mapping[str, int]) -> dict[str, list[tuple]]:
     """Return the boxes of each image in a file of rows `path,x1,y1,x2,y2,class_name`.
 
     A row `path,,,,,` names an image without objects. Coordinates may have fractions.
@@ -39,41 +71,45 @@ def read_annotations(path, classes) -> dict[str, list[tuple]]:
         ValueError: naming file and line, for a malformed row, an empty or reversed box, an
             unknown class, or text that is not UTF-8.
     """
-    names, table = read_table(path, classes)
-    return {name: _tuples(rows) for name, rows in zip(names, table, strict=True)}
+    return _as_dictionary(*read_table(path, classes))
 
 
-def _tuples(rows):
-    return [(*box, int(label)) for *box, label in rows.tolist()]
-
-
-def read_table(path, classes) -> tuple[list[str], BoxTable]:
+def read_table(path: StrPath, classes: Mapping[str, int]) -> tuple[list[str], BoxTable]:
     """Return image paths as written and their boxes; arguments and errors of `read_annotations`."""
-    usual = read_usual(path, classes)
-    if usual is not None:
-        return usual
-    images = _parse(
-        read_text(path), path, "annotations", lambda rows: _parse_annotations(rows, classes)
-    )
-    return list(images), BoxTable.of(images.values())
+    return _read(path, "annotations", lambda rows: _parse_annotations(rows, classes))
 
 
-def _parse(text, path, kind, parse):
+def _as_dictionary(names: Iterable[str], table: BoxTable) -> dict[str, list[tuple]]:
+    """Return what `read_annotations` does."""
+    return {
+        name: [(*box, int(label)) for *box, label in rows.tolist()]
+        for name, rows in zip(names, table, strict=True)
+    }
+
+
+def _read(
+    path: StrPath, kind: str, parse: Callable[[Iterator[tuple[int, list[str]]]], _Read]
+) -> _Read:
+    """Return what `parse` makes of the rows of a file; its errors name the file."""
     try:
-        return parse(csv_rows(text))
+        with _open_for_csv(path) as file:
+            return parse(csv_rows(file))
+    except UnicodeDecodeError:
+        read_text(path)  # raises an error that names the line
+        raise
     except ValueError as error:
         raise ValueError(f"invalid CSV {kind} file: {path}: {error}") from None
 
 
-def _parse_classes(rows):
-    classes = {}
+def _parse_classes(rows: Iterable[tuple[int, list[str]]]) -> dict[str, int]:
+    classes: dict[str, int] = {}
     for line, row in rows:
         if len(row) != 2:
-            raise ValueError(f"line {line}: format should be 'class_name,class_id'")
+            raise ValueError(f"line {line}: {_CLASS_FORMAT}")
         name, text = row
         if not name:
             raise ValueError(f"line {line}: expected a class name, got none")
-        label = finite_number(text, f"line {line}: malformed class ID", int)
+        label = whole_number(text, f"line {line}: malformed class ID")
         if label < 0:
             raise ValueError(f"line {line}: malformed class ID: expected 0 or more, got {label}")
         if name in classes:
@@ -86,42 +122,122 @@ def _parse_classes(rows):
     return classes
 
 
-def _parse_annotations(rows, classes):
-    images = {}
+def _parse_annotations(
+    rows: Iterable[tuple[int, list[str]]], classes: Mapping[str, int]
+) -> tuple[list[str], BoxTable]:
+    """Return image paths as written and their boxes.
+
+    There may be millions of rows: what exactly is wrong with one is only worked out if it is.
+    """
+    index_of: dict[str, int] = {}
+    image_indices, boxes = array("q"), array("d")
     for line, row in rows:
-        if len(row) < 6:
-            raise ValueError(
-                f"line {line}: format should be 'img_file,x1,y1,x2,y2,class_name' "
-                "or 'img_file,,,,,'"
-            )
-        if not row[0]:
-            raise ValueError(f"line {line}: expected the path of an image, got none")
-        boxes = images.setdefault(row[0], [])
-        if any(row[1:6]):
-            boxes.append(_parse_box(row, line, classes))
-    if not images:
+        try:
+            name, left, top, right, bottom, class_name = row[:6]
+            x1, y1, x2, y2 = float(left), float(top), float(right), float(bottom)
+            label = classes[class_name]
+            good = bool(name) and -inf < x1 < x2 < inf and -inf < y1 < y2 < inf
+        except (ValueError, KeyError):
+            good = False
+        if good:
+            image_indices.append(index_of.setdefault(name, len(index_of)))
+            boxes.extend((x1, y1, x2, y2, label))
+        elif row[0] and row[1:6] == [""] * 5:  # an image without objects
+            index_of.setdefault(row[0], len(index_of))
+        else:
+            raise ValueError(f"line {line}: {_what_is_wrong(row, classes)}")
+    if not index_of:
         raise ValueError("expected at least one row, got none")
-    return images
+    table = BoxTable(np.asarray(image_indices), np.asarray(boxes).reshape(-1, 5), len(index_of))
+    return list(index_of), table
 
 
-def _parse_box(row, line, classes):
-    x1, y1, x2, y2 = (
-        finite_number(text, f"line {line}: malformed {name}")
-        for name, text in zip(_COORDINATES, row[1:5], strict=True)
-    )
+def _what_is_wrong(row: list[str], classes: Mapping[str, int]) -> str:
+    """Return what is wrong with a row of annotations."""
+    if len(row) < 6:
+        return _BOX_FORMAT
+    name, *texts, class_name = row[:6]
+    if not name:
+        return "expected the path of an image, got none"
+    try:
+        x1, y1, x2, y2 = (
+            finite_number(text, f"malformed {key}")
+            for key, text in zip(_COORDINATES, texts, strict=True)
+        )
+    except ValueError as error:
+        return str(error)
     if x2 <= x1:
-        raise ValueError(f"line {line}: x2 ({x2:.12g}) must be higher than x1 ({x1:.12g})")
+        return f"x2 ({x2:.12g}) must be higher than x1 ({x1:.12g})"
     if y2 <= y1:
-        raise ValueError(f"line {line}: y2 ({y2:.12g}) must be higher than y1 ({y1:.12g})")
-    if row[5] not in classes:
-        raise ValueError(f"line {line}: unknown class name: '{row[5]}' (classes: {classes})")
-    return x1, y1, x2, y2, classes[row[5]]
+        return f"y2 ({y2:.12g}) must be higher than y1 ({y1:.12g})"
+    return f"unknown class name: '{class_name}' (classes: {classes})"
+
+
+def _open_for_csv(path: StrPath) -> TextIO:
+    """Open a text file for `csv.reader`: UTF-8, with or without a byte-order mark.
+
+    Public programs import this from keras-retinanet 1.0.0, and the two functions below.
+    """
+    return open(path, encoding="utf-8-sig", newline="")
+
+
+def _read_classes(csv_reader: Iterable[list[str]]) -> dict[str, int]:
+    """Return the id of each class name, as keras-retinanet 1.0.0 did.
+
+    Unlike `read_classes` it takes a `csv.reader`, which may be empty, and ids that are negative or
+    given twice. A blank line is an error.
+    """
+    classes: dict[str, int] = OrderedDict()
+    for line, row in enumerate(csv_reader, 1):
+        if len(row) != 2:
+            raise ValueError(f"line {line}: {_CLASS_FORMAT}")
+        label = whole_number(row[1], f"line {line}: malformed class ID")
+        if row[0] in classes:
+            raise ValueError(f"line {line}: duplicate class name: '{row[0]}'")
+        classes[row[0]] = label
+    return classes
+
+
+def _read_annotations(
+    csv_reader: Iterable[list[str]], classes: Mapping[str, int]
+) -> dict[str, list[dict[str, int | str]]]:
+    """Return the boxes of each image, `{"x1", "x2", "y1", "y2", "class"}`, as 1.0.0 did.
+
+    Unlike `read_annotations` it takes a `csv.reader`, which may be empty, and whole numbers only.
+    A blank line is an error.
+    """
+    images: dict[str, list[dict[str, int | str]]] = OrderedDict()
+    for line, row in enumerate(csv_reader, 1):
+        if len(row) < 6:
+            raise ValueError(f"line {line}: {_BOX_FORMAT}")
+        boxes = images.setdefault(row[0], [])
+        if not any(row[1:6]):
+            continue
+        sides = {
+            key: whole_number(text, f"line {line}: malformed {key}")
+            for key, text in zip(_COORDINATES, row[1:5], strict=True)
+        }
+        for low, high in (("x1", "x2"), ("y1", "y2")):
+            if sides[high] <= sides[low]:
+                raise ValueError(
+                    f"line {line}: {high} ({sides[high]}) must be higher than {low} ({sides[low]})"
+                )
+        if row[5] not in classes:
+            raise ValueError(f"line {line}: unknown class name: '{row[5]}' (classes: {classes})")
+        boxes.append({key: sides[key] for key in ("x1", "x2", "y1", "y2")} | {"class": row[5]})
+    return images
 
 
 class CSVGenerator(LabelledGenerator):
     """A data set in two CSV files: annotations and classes."""
 
-    def __init__(self, csv_data_file, csv_class_file, base_dir=None, **kwargs):
+    def __init__(
+        self,
+        csv_data_file: StrPath,
+        csv_class_file: StrPath,
+        base_dir: StrPath | None = None,
+        **kwargs: Any,
+    ):
         """Read both files.
 
         Args:
@@ -144,7 +260,4 @@ class CSVGenerator(LabelledGenerator):
     @functools.cached_property
     def image_data(self) -> dict[str, list[tuple]]:
         """What `read_annotations` returns, made on first use."""
-        return {
-            name: _tuples(rows)
-            for name, rows in zip(self.image_names, self.annotations, strict=True)
-        }
+        return _as_dictionary(self.image_names, self.annotations)

@@ -5,9 +5,11 @@ is the class and the fifth to eighth are left, top, right and bottom in pixels f
 """
 
 import os
+from typing import Any
 
 from keras_retinanet.annotations.text import finite_number, parse_lines
 from keras_retinanet.preprocessing.labelled import LabelledGenerator
+from keras_retinanet.system.types import StrPath
 
 # "DontCare" marks regions that nobody labelled; keras-retinanet trains them as "Misc".
 kitti_classes = {
@@ -21,25 +23,25 @@ kitti_classes = {
     "Misc": 7,
     "DontCare": 7,
 }
-# All; with a detection's score; or without what is known of the object in space.
+# All fields; with a detection's score; or without those of the object in space.
 _COUNTS = (15, 16, 8)
 _SIDES = ("left", "top", "right", "bottom")
 
 
-def read_labels(path) -> list[tuple]:
+def read_labels(path: StrPath) -> list[tuple]:
     """Return the boxes `(x1, y1, x2, y2, label)` in a label file.
 
     Raises:
         OSError: if the file cannot be read.
-        ValueError: naming file and line, for another number of fields than 15 (16 with a score, 8
-            without all that follows the box), an unknown class, or a malformed, empty or reversed
-            box.
+        ValueError: naming file and line, for a number of fields that is not 15, 16 (with a score)
+            or 8 (without what follows the box), an unknown class, or a malformed, empty or
+            reversed box.
     """
     return parse_lines(path, "KITTI label file", _parse)
 
 
-def _parse(fields, place):
-    # Fields are told apart by their place: where one is lost, others would be read for it.
+def _parse(fields: list[str], place: str) -> tuple:
+    # Fields have no names: where one is missing, others would be read in its place.
     if len(fields) not in _COUNTS:
         raise ValueError(f"{place}: expected 15 fields, got {len(fields)}")
     if fields[0] not in kitti_classes:
@@ -58,7 +60,7 @@ def _parse(fields, place):
 class KittiGenerator(LabelledGenerator):
     """A data set in KITTI form."""
 
-    def __init__(self, base_dir, subset="train", **kwargs):
+    def __init__(self, base_dir: StrPath, subset: str = "train", **kwargs: Any):
         """Read all label files, in the order of their names.
 
         Args:

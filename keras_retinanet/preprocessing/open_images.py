@@ -1,14 +1,15 @@
 """Data sets in Open Images form: versions 3 to 7 and the challenge of 2018.
 
 The formats are those of https://storage.googleapis.com/openimages/web/download_v7.html: a CSV file
-of boxes for each subset, in shares of the image's sides, and class names in another.
+of boxes for each subset, in fractions of the image's sides, and class names in another.
 """
 
 import csv
 import json
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +25,10 @@ from keras_retinanet.annotations.text import finite_number, read_text
 from keras_retinanet.images import image_size
 from keras_retinanet.preprocessing.labelled import LabelledGenerator
 from keras_retinanet.system.files import replacing
+from keras_retinanet.system.types import StrPath
+
+# Of an image: width, height, and rows `x1, y1, x2, y2, label` in pixels, `(n, 5)`.
+SizedBoxes = tuple[int, int, np.ndarray]
 
 __all__ = [
     "OpenImagesGenerator",
@@ -41,23 +46,25 @@ __all__ = [
 _SIDES = ("XMin", "YMin", "XMax", "YMax")
 
 
-def read_boxes(path, labels, keep=None) -> dict[str, list]:
+def read_boxes(
+    path: StrPath, labels: Mapping[str, int], keep: Callable[[str], bool] | None = None
+) -> dict[str, list[tuple]]:
     """Return the boxes of each image in a CSV file of boxes.
 
     Args:
         path: the file, with a header that has ImageID, LabelName, XMin, XMax, YMin and YMax.
         labels: label of each class id; boxes of other classes are left out.
-        keep: function that says of an image id whether to keep it; None keeps all.
+        keep: function of an image id: whether to keep it; None keeps all.
 
     Returns:
-        Dictionary of image id -> rows `x1, y1, x2, y2, label` in shares of the image's sides.
+        Dictionary of image id -> rows `x1, y1, x2, y2, label` in fractions of the image's sides.
 
     Raises:
         OSError: if the file cannot be read.
         ValueError: naming file and line, for a missing column, a row that is too short, a
             malformed or reversed box, or text that is not UTF-8.
     """
-    boxes = {}
+    boxes: dict[str, list[tuple]] = {}
     for line, row in _rows(path):
         if row["LabelName"] in labels and (keep is None or keep(row["ImageID"])):
             box = _parse(row, f"{path}: line {line}")
@@ -65,7 +72,7 @@ def read_boxes(path, labels, keep=None) -> dict[str, list]:
     return boxes
 
 
-def _rows(path) -> Iterator[tuple[int, dict]]:
+def _rows(path: StrPath) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield line and row of a CSV file of boxes, which may be larger than memory."""
     with open(path, newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file)
@@ -86,7 +93,7 @@ def _rows(path) -> Iterator[tuple[int, dict]]:
             raise
 
 
-def _parse(row, place):
+def _parse(row: Mapping[str, str], place: str) -> tuple[float, ...]:
     x1, y1, x2, y2 = (finite_number(row[key], f"{place}: malformed {key}") for key in _SIDES)
     if x2 <= x1:
         raise ValueError(f"{place}: x2 ({x2}) must be higher than x1 ({x1})")
@@ -95,23 +102,24 @@ def _parse(row, place):
     return x1, y1, x2, y2
 
 
-def to_pixels(boxes, folder) -> dict[str, tuple]:
+def to_pixels(boxes: Mapping[str, list[tuple]], folder: StrPath) -> dict[str, SizedBoxes]:
     """Return boxes in pixels, with the sizes of their images.
 
-    Images that are not there, as in a partial download, and boxes thinner than a pixel are left
-    out, with one warning for each kind.
+    Missing images, as in a partial download, and boxes thinner than a pixel are left out, with one
+    warning for each.
 
     Args:
-        boxes: image id -> rows in shares, from `read_boxes`.
-        folder: where the images are, as `id.jpg`.
+        boxes: image id -> rows in fractions, as `read_boxes` returns.
+        folder: the folder of the images `ID.jpg`.
 
     Returns:
         Dictionary of image id -> (width, height, array `(n, 5)` of `x1, y1, x2, y2, label`).
 
     Raises:
-        ValueError: if no image is there.
+        ValueError: if there is no image.
     """
-    images, absent, thin = {}, 0, 0
+    images: dict[str, SizedBoxes] = {}
+    absent = thin = 0
     for ident, rows in boxes.items():
         try:
             width, height = image_size(os.path.join(folder, f"{ident}.jpg"))
@@ -119,8 +127,8 @@ def to_pixels(boxes, folder) -> dict[str, tuple]:
             absent += 1
             continue
         pixels = np.array(rows) * [width, height, width, height, 1]
-        whole = np.round(pixels)
-        kept = (whole[:, 2] > whole[:, 0]) & (whole[:, 3] > whole[:, 1])
+        rounded = np.round(pixels)
+        kept = (rounded[:, 2] > rounded[:, 0]) & (rounded[:, 3] > rounded[:, 1])
         thin += int((~kept).sum())
         if kept.any():
             images[ident] = (width, height, pixels[kept])
@@ -133,22 +141,26 @@ def to_pixels(boxes, folder) -> dict[str, tuple]:
     return images
 
 
-def load_hierarchy(metadata_dir, version="v4") -> dict:
+def load_hierarchy(metadata_dir: StrPath, version: str = "v4") -> dict[str, Any]:
     """Return the hierarchy of classes in a metadata folder."""
     path = Files("", "train", version, metadata_dir).metadata(LAYOUTS[version].hierarchy)
     with open(path, encoding="utf-8-sig") as file:
         return json.load(file)
 
 
-def get_labels(metadata_dir, version="v4") -> tuple[dict[int, str], dict[str, int]]:
+def get_labels(metadata_dir: StrPath, version: str = "v4") -> tuple[dict[int, str], dict[str, int]]:
     """Return label -> class name and class id -> label of a metadata folder."""
     names = read_class_names(Files("", "train", version, metadata_dir))
     return dict(enumerate(names.values())), {ident: label for label, ident in enumerate(names)}
 
 
 def generate_images_annotations_json(
-    main_dir, metadata_dir, subset, cls_index, version="v4"
-) -> dict[str, dict]:
+    main_dir: StrPath,
+    metadata_dir: StrPath,
+    subset: str,
+    cls_index: Mapping[str, int],
+    version: str = "v4",
+) -> dict[str, dict[str, Any]]:
     """Return sizes and boxes of the images of a subset, in the form of keras-retinanet 1.0.0.
 
     Args:
@@ -160,28 +172,29 @@ def generate_images_annotations_json(
 
     Returns:
         Dictionary of image id -> `{"w", "h", "boxes"}`, each box
-        `{"cls_id", "x1", "x2", "y1", "y2"}` in shares of the image's sides.
+        `{"cls_id", "x1", "x2", "y1", "y2"}` in fractions of the image's sides.
     """
     files = Files(main_dir, subset, version, metadata_dir)
     boxes = read_boxes(files.metadata(*files.layout.boxes), cls_index, files.is_in_subset())
     return {
-        ident: {"w": width, "h": height, "boxes": [_old_box(*row, width, height) for row in rows]}
+        ident: {"w": width, "h": height, "boxes": [_old_box(row, width, height) for row in rows]}
         for ident, (width, height, rows) in to_pixels(boxes, files.images()).items()
     }
 
 
-def _old_box(x1, y1, x2, y2, label, width, height):
+def _old_box(row: np.ndarray, width: int, height: int) -> dict[str, float]:
+    x1, y1, x2, y2, label = row
     sides = {"x1": x1 / width, "x2": x2 / width, "y1": y1 / height, "y2": y2 / height}
     return {"cls_id": int(label), **{name: float(side) for name, side in sides.items()}}
 
 
-def _fingerprint(path) -> list:
-    """Return what changes when a file or folder does: its path, size and time."""
+def _fingerprint(path: str) -> list[Any]:
+    """Return path, size and modification time of a file or folder."""
     status = os.stat(path)
     return [os.path.abspath(path), status.st_size, status.st_mtime_ns]
 
 
-def save_cache(path, images, made_from) -> None:
+def save_cache(path: StrPath, images: Mapping[str, SizedBoxes], made_from: Any) -> None:
     """Write what `to_pixels` returned, and what it was made from, to a .npz file."""
     counts = [len(rows) for _, _, rows in images.values()]
     with replacing(path) as temporary:
@@ -195,15 +208,15 @@ def save_cache(path, images, made_from) -> None:
         )
 
 
-def load_cache(path, made_from) -> dict[str, tuple] | None:
-    """Return what `save_cache` wrote; None if there is no such file, or damaged, or of others."""
+def load_cache(path: StrPath, made_from: Any) -> dict[str, SizedBoxes] | None:
+    """Return what `save_cache` wrote; None for a missing or damaged file, or other sources."""
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
             if str(stored["made_from"]) != json.dumps(made_from):
                 return None
             starts, rows = stored["starts"].tolist(), stored["rows"]
             sizes, idents = stored["sizes"].tolist(), stored["idents"].tolist()
-    except Exception:  # NumPy and zipfile have many kinds; whatever it is, a new cache mends it
+    except Exception:  # NumPy and zipfile raise many types; in any case a new file replaces it
         return None
     return {
         ident: (*size, rows[start:end])
@@ -216,22 +229,22 @@ class OpenImagesGenerator(LabelledGenerator):
 
     def __init__(
         self,
-        main_dir,
-        subset,
-        version="v4",
-        labels_filter=None,
-        annotation_cache_dir=".",
-        parent_label=None,
-        **kwargs,
-    ):
+        main_dir: StrPath,
+        subset: str,
+        version: str = "v4",
+        labels_filter: Sequence[str] | None = None,
+        annotation_cache_dir: StrPath = ".",
+        parent_label: str | None = None,
+        **kwargs: Any,
+    ) -> None:
         """Read the annotations, or their cache.
 
-        The size of every image is needed, which takes long for a million; so boxes and sizes are
-        kept in `annotation_cache_dir/oid_VERSION_SUBSET.npz`, which is made anew when the files it
-        was made from have changed.
+        The size of every image is needed, which takes long for a million images. So boxes and
+        sizes are cached in `annotation_cache_dir/oid_VERSION_SUBSET.npz`, which is written again
+        when its sources have changed.
 
         Args:
-            main_dir: folder of the data set; see `LAYOUTS` for what lies where.
+            main_dir: folder of the data set; see `LAYOUTS` for where its files are.
             subset: "train", "validation" or "test".
             version: one of `LAYOUTS`.
             labels_filter: names of the classes to use, in the order of their labels; None for all.
@@ -262,16 +275,17 @@ class OpenImagesGenerator(LabelledGenerator):
         paths = [os.path.join(self.base_dir, f"{ident}.jpg") for ident in images]
         super().__init__(classes, paths, [rows for _, _, rows in images.values()], **kwargs)
 
-    def image_aspect_ratio(self, image_index):
+    def image_aspect_ratio(self, image_index: int) -> float:
         """Return the width of an image over its height."""
         width, height = self.sizes[image_index]
         return width / height
 
 
-def _read(files, names, cache):
-    """Return the boxes of all classes, from the cache if it is of these files."""
+def _read(files: Files, names: Mapping[str, str], cache: str) -> dict[str, SizedBoxes]:
+    """Return the boxes of all classes, from the cache if its sources are these files."""
     path, folder = files.metadata(*files.layout.boxes), files.images()
-    sources = [path, folder, *filter(None, [files.held_out()])]
+    held_out = files.held_out()
+    sources = [path, folder] if held_out is None else [path, folder, held_out]
     made_from = [*map(_fingerprint, sources), list(names)]
     images = load_cache(cache, made_from)
     if images is None:
@@ -281,7 +295,7 @@ def _read(files, names, cache):
     return images
 
 
-def _relabel(images, labels):
+def _relabel(images: Mapping[str, SizedBoxes], labels: np.ndarray) -> dict[str, SizedBoxes]:
     """Return images with `labels[old]` for each label, without the boxes where that is -1."""
     relabelled = {}
     for ident, (width, height, rows) in images.items():

@@ -5,11 +5,14 @@ that count from 1.
 """
 
 import os
+from collections.abc import Callable, Mapping
+from typing import Any
 from xml.etree import ElementTree
 
 from keras_retinanet.annotations.box_table import BoxTable
 from keras_retinanet.annotations.text import finite_number, read_text
 from keras_retinanet.preprocessing.labelled import LabelledGenerator, drop_empty_boxes
+from keras_retinanet.system.types import StrPath
 
 _NAMES = (
     "aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse motorbike "
@@ -18,7 +21,7 @@ _NAMES = (
 voc_classes = {name: label for label, name in enumerate(_NAMES.split())}
 
 
-def read_image_set(path) -> list[str]:
+def read_image_set(path: StrPath) -> list[str]:
     """Return the image names in a file of an image set: the first word of each line.
 
     Raises:
@@ -28,7 +31,7 @@ def read_image_set(path) -> list[str]:
     names = [line.split()[0] for line in read_text(path).splitlines() if line.strip()]
     if not names:
         raise ValueError(f"{path}: expected an image name in each line, got none")
-    seen = set()
+    seen: set[str] = set()
     for name in names:
         if name in seen:
             raise ValueError(f"{path}: duplicate image name: '{name}'")
@@ -36,7 +39,7 @@ def read_image_set(path) -> list[str]:
     return names
 
 
-def read_objects(path, classes) -> list[dict]:
+def read_objects(path: StrPath, classes: Mapping[str, int]) -> list[dict[str, Any]]:
     """Return the objects in an annotation file.
 
     Args:
@@ -44,8 +47,8 @@ def read_objects(path, classes) -> list[dict]:
         classes: label of each class name.
 
     Returns:
-        For each object `{"box": (x1, y1, x2, y2), "label", "truncated", "difficult"}`. The box
-        counts from 0, as keras-retinanet always had it: 1 is taken off every coordinate.
+        For each object `{"box": (x1, y1, x2, y2), "label", "truncated", "difficult"}`. Coordinates
+        count from 0, as in keras-retinanet 1.0.0: 1 is subtracted from each.
 
     Raises:
         OSError: if the file cannot be read.
@@ -58,7 +61,9 @@ def read_objects(path, classes) -> list[dict]:
         raise ValueError(f"invalid annotations file: {path}: {error}") from None
 
 
-def _parse_object(node, number, classes):
+def _parse_object(
+    node: ElementTree.Element, number: int, classes: Mapping[str, int]
+) -> dict[str, Any]:
     try:
         name = _text(node, "name").strip()
         if name not in classes:
@@ -67,27 +72,55 @@ def _parse_object(node, number, classes):
             raise ValueError("missing element 'bndbox'")
         box = tuple(_number(node, f"bndbox/{key}") - 1 for key in ("xmin", "ymin", "xmax", "ymax"))
         # Many tools leave these two out.
-        flags = {key: bool(_number(node, key, 0)) for key in ("truncated", "difficult")}
+        flags = {key: bool(_number(node, key, "0")) for key in ("truncated", "difficult")}
         return {"box": box, "label": classes[name], **flags}
     except ValueError as error:
         raise ValueError(f"could not parse object #{number}: {error}") from None
 
 
-def _text(node, path, default=None):
-    found = node.find(path)
-    if found is None or not (found.text or "").strip():
-        if default is None:
-            raise ValueError(f"missing element '{_dotted(path)}'")
-        return default
-    return found.text
+def _text(node: ElementTree.Element, path: str, default: str | None = None) -> str:
+    text = node.findtext(path) or ""
+    if text.strip():
+        return text
+    if default is None:
+        raise ValueError(f"missing element '{_dotted(path)}'")
+    return default
 
 
-def _number(node, path, default=None):
+def _number(node: ElementTree.Element, path: str, default: str | None = None) -> float:
     return finite_number(_text(node, path, default), f"illegal value for '{_dotted(path)}'")
 
 
-def _dotted(path):
+def _dotted(path: str) -> str:
     return path.replace("/", ".")
+
+
+def _findNode(  # noqa: N802 (public programs import it by this name of 1.0.0)
+    parent: ElementTree.Element,
+    name: str,
+    debug_name: str | None = None,
+    parse: Callable[[str], Any] | None = None,
+) -> Any:
+    """Return the element of a name below another one, or what `parse` makes of its text.
+
+    Args:
+        parent: where to look.
+        name: tag of the element.
+        debug_name: its name in errors; None for the tag.
+        parse: function of the text; None to return the element.
+
+    Raises:
+        ValueError: if there is no such element, or `parse` raises one.
+    """
+    found = parent.find(name)
+    if found is None:
+        raise ValueError(f"missing element '{debug_name or name}'")
+    if parse is None:
+        return found
+    try:
+        return parse(found.text)  # type: ignore[arg-type]  # None for an empty element, as in 1.0.0
+    except ValueError as error:
+        raise ValueError(f"illegal value for '{debug_name or name}': {error}") from None
 
 
 class PascalVocGenerator(LabelledGenerator):
@@ -95,13 +128,13 @@ class PascalVocGenerator(LabelledGenerator):
 
     def __init__(
         self,
-        data_dir,
-        set_name,
-        classes=voc_classes,
-        image_extension=".jpg",
-        skip_truncated=False,
-        skip_difficult=False,
-        **kwargs,
+        data_dir: StrPath,
+        set_name: str,
+        classes: Mapping[str, int] = voc_classes,
+        image_extension: str = ".jpg",
+        skip_truncated: bool = False,
+        skip_difficult: bool = False,
+        **kwargs: Any,
     ):
         """Read the image set and its annotations.
 
@@ -109,8 +142,8 @@ class PascalVocGenerator(LabelledGenerator):
             data_dir: folder with `ImageSets/Main/`, `Annotations/` and `JPEGImages/`.
             set_name: such as `trainval`.
             classes: class name -> label.
-            image_extension: how the names of the image files end.
-            skip_truncated: whether to leave out objects that leave their image.
+            image_extension: extension of the image files.
+            skip_truncated: whether to leave out objects marked as truncated.
             skip_difficult: whether to leave out objects marked as difficult.
             **kwargs: for `Generator`.
 
@@ -134,8 +167,8 @@ class PascalVocGenerator(LabelledGenerator):
         kept, dropped = drop_empty_boxes(annotations, files.__getitem__)
         super().__init__(classes, paths, kept, source=source, dropped=dropped, **kwargs)
 
-    def _rows(self, objects):
-        """Return rows `x1, y1, x2, y2, label`, without what is to be skipped."""
+    def _rows(self, objects: list[dict[str, Any]]) -> list[tuple]:
+        """Return rows `x1, y1, x2, y2, label`, without the objects to skip."""
         return [
             (*entry["box"], entry["label"])
             for entry in objects

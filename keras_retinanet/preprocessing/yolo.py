@@ -1,29 +1,37 @@
 """Data sets in YOLO form: `data.yaml`, folders of images, and a text file of labels for each image.
 
 The format is that of https://docs.ultralytics.com/datasets/detect/: `labels/` lies where `images/`
-does, and a line is `class x y width height`, centre and size as shares of the image's sides; or
-`class x1 y1 x2 y2 x3 y3 ...`, the outline of an object, of which the box is taken.
+does, and a line is `class x y width height`, centre and size as fractions of the image's sides; or
+`class x1 y1 x2 y2 x3 y3 ...`, the outline of an object, whose bounding box is taken.
 """
 
 import io
 import os
 import warnings
+from collections.abc import Collection, Sequence
+from typing import Any
 
 import yaml
 
-from keras_retinanet.annotations.text import finite_number, parse_lines, read_text
+from keras_retinanet.annotations.text import (
+    finite_number,
+    parse_lines,
+    read_text,
+    whole_number,
+)
 from keras_retinanet.images import image_size
 from keras_retinanet.preprocessing.labelled import LabelledGenerator
+from keras_retinanet.system.types import StrPath
 
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
-# Tools round to six digits, so a box may leave its image by less than this share of a side.
+# Tools round to six digits, so a box may leave its image by less than this fraction of a side.
 _TOLERANCE = 1e-3
 # Tools write the class names beside the labels.
 _NO_LABELS = ("classes.txt",)
 
 
-def read_description(path) -> dict:
-    """Return what a `data.yaml` says.
+def read_description(path: StrPath) -> dict[str, Any]:
+    """Return the contents of a `data.yaml`.
 
     Returns:
         `{"classes": name -> label, "root": folder, "sets": set name -> entry}`; an entry is a path
@@ -31,8 +39,9 @@ def read_description(path) -> dict:
 
     Raises:
         OSError: if the file cannot be read.
-        ValueError: naming the file, if it is no YAML or names a key twice, has no class names or
-            not `nc` of them, a name or label that is malformed or comes twice, or a malformed set.
+        ValueError: naming the file, if it is not YAML or has a key twice, if there are no class
+            names or not `nc` of them, if a name or label is malformed or given twice, or if a set
+            is malformed.
     """
     text = read_text(path)
     try:
@@ -58,16 +67,16 @@ def read_description(path) -> dict:
     return {"classes": classes, "root": root, "sets": sets}
 
 
-def _as_list(entry):
+def _as_list(entry: str | list[str]) -> list[str]:
     return entry if isinstance(entry, list) else [entry]
 
 
 class _Loader(yaml.SafeLoader):
-    """A loader that refuses a key that comes twice, of which YAML would keep the last."""
+    """A loader that refuses duplicate keys, of which YAML would keep the last."""
 
-    def construct_mapping(self, node, deep=False):
-        """Return a dictionary; raise ConstructorError, naming the line, for a key twice."""
-        seen = set()
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        """Return a dictionary; raise ConstructorError, naming the line, for a duplicate key."""
+        seen: set[str] = set()
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode) and key.value in seen:
                 raise yaml.constructor.ConstructorError(
@@ -77,33 +86,33 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def find_images(root, entries) -> list[str]:
-    """Return the image files that an entry such as `train: images/train` stands for, sorted.
+def find_images(root: str, entries: str | list[str]) -> list[str]:
+    """Return the image files that an entry such as `train: images/train` names, sorted.
 
     Args:
-        root: folder where relative paths start.
+        root: folder that relative paths are relative to.
         entries: a folder, a text file with a path in each line, or a list of these. Paths in a text
-            file that begin with `./` start where the file is.
+            file that begin with `./` are relative to its folder.
 
-    A label file in `labels/` whose image is not there is left out, with one warning for a folder.
+    A label file in `labels/` without an image is left out, with one warning per folder.
 
     Raises:
         OSError: if a folder or file does not exist.
         ValueError: if there is no image.
     """
-    entries, images = _as_list(entries), []
-    for entry in entries:
+    images: list[str] = []
+    for entry in _as_list(entries):
         place = os.path.join(root, entry)
         if entry.startswith("../") and not os.path.exists(place):
             # Some tools write `../train/images` into a data.yaml that lies beside `train`.
             place = os.path.join(root, entry.removeprefix("../"))
         images += _listed(place, root) if place.endswith(".txt") else _in_folder(place)
     if not images:
-        raise ValueError(f"{', '.join(entries)} in {root}: expected images, found none")
+        raise ValueError(f"{', '.join(_as_list(entries))} in {root}: expected images, found none")
     return images
 
 
-def _listed(place, root):
+def _listed(place: str, root: str) -> list[str]:
     folder = os.path.dirname(place)
     lines = io.StringIO(read_text(place), newline=None)
     names = [line.strip() for line in lines if line.strip()]
@@ -114,7 +123,7 @@ def _listed(place, root):
     ]
 
 
-def _in_folder(folder):
+def _in_folder(folder: str) -> list[str]:
     if not os.path.isdir(folder):
         raise FileNotFoundError(f"folder of images not found: {folder}")
     files = (os.path.join(place, name) for place, _, names in os.walk(folder) for name in names)
@@ -123,11 +132,11 @@ def _in_folder(folder):
     return images
 
 
-def _warn_about_orphan_labels(images):
-    """Warn of label files that lie among those of some images but belong to none of them."""
+def _warn_about_orphan_labels(images: Sequence[str]) -> None:
+    """Warn about label files in the folders of some images' labels that belong to no image."""
     labels = {label_path(image) for image in images}
     folders = {os.path.dirname(path) for path in labels}
-    # Where labels lie beside the images, a text file may be anything.
+    # Where labels are beside the images, a text file may be anything.
     folders -= {os.path.dirname(path) for path in images}
     alone = sorted(
         os.path.join(folder, name)
@@ -143,14 +152,14 @@ def _warn_about_orphan_labels(images):
         )
 
 
-def label_path(image_path) -> str:
-    """Return the label file of an image: its last folder `images` is `labels`, its end `.txt`."""
+def label_path(image_path: str) -> str:
+    """Return the label file of an image: the last folder `images` becomes `labels`, and `.txt`."""
     head, sep, tail = image_path.rpartition(f"{os.sep}images{os.sep}")
     base = f"{head}{os.sep}labels{os.sep}{tail}" if sep else image_path
     return os.path.splitext(base)[0] + ".txt"
 
 
-def read_labels(path, size, labels) -> list[tuple]:
+def read_labels(path: str, size: tuple[int, int], labels: Collection[int]) -> list[tuple]:
     """Return the boxes in a label file; none if there is no such file.
 
     Args:
@@ -172,13 +181,13 @@ def read_labels(path, size, labels) -> list[tuple]:
     )
 
 
-def _parse(fields, place, size, labels):
+def _parse(fields: list[str], place: str, size: tuple[int, int], labels: Collection[int]) -> tuple:
     if len(fields) != 5 and (len(fields) < 7 or len(fields) % 2 == 0):
         raise ValueError(
             f"{place}: expected 'class x y width height' or 'class x1 y1 x2 y2 x3 y3 ...', "
             f"got {len(fields)} fields"
         )
-    label = finite_number(fields[0], f"{place}: malformed class", int)
+    label = whole_number(fields[0], f"{place}: malformed class")
     if label not in labels:
         raise ValueError(f"{place}: unknown class {label} (classes: {sorted(labels)})")
     numbers = [finite_number(text, f"{place}: malformed number") for text in fields[1:]]
@@ -189,7 +198,9 @@ def _parse(fields, place, size, labels):
         xs, ys = numbers[::2], numbers[1::2]
         sides = (min(xs), min(ys), max(xs), max(ys))
     if min(sides) < -_TOLERANCE or max(sides) > 1 + _TOLERANCE:
-        raise ValueError(f"{place}: expected shares of the image's sides, 0 to 1, got {fields[1:]}")
+        raise ValueError(
+            f"{place}: expected fractions of the image's sides, 0 to 1, got {fields[1:]}"
+        )
     x1, y1, x2, y2 = (min(max(side, 0.0), 1.0) for side in sides)
     if x2 <= x1 or y2 <= y1:
         raise ValueError(f"{place}: expected a width and a height above 0, got {fields[1:]}")
@@ -199,7 +210,7 @@ def _parse(fields, place, size, labels):
 class YoloGenerator(LabelledGenerator):
     """A data set in YOLO form."""
 
-    def __init__(self, data_file, set_name="train", **kwargs):
+    def __init__(self, data_file: StrPath, set_name: str = "train", **kwargs: Any):
         """Find the images and read their labels.
 
         Args:
@@ -227,8 +238,8 @@ class YoloGenerator(LabelledGenerator):
         super().__init__(description["classes"], paths, annotations, source=source, **kwargs)
 
 
-def _annotations(image_path, labels):
-    """Return the boxes of an image; none if its size cannot be read, so neither can the image."""
+def _annotations(image_path: str, labels: Collection[int]) -> list[tuple]:
+    """Return the boxes of an image; none if its size, and so the image, cannot be read."""
     path = label_path(image_path)
     try:
         size = image_size(image_path)

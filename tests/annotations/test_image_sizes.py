@@ -53,12 +53,12 @@ def test_few_images_leave_no_file(paths, tmp_path):
 def test_threads_make_no_difference(monkeypatch, paths, tmp_path, opened, long):
     """They take all parts, all but the first, or none."""
     monkeypatch.setattr(image_sizes, "_PART", 2)
-    monkeypatch.setattr(image_sizes, "_LONG", long)
+    monkeypatch.setattr(image_sizes, "_SLOW", long)
     assert read_sizes(paths, tmp_path / "a.csv").tolist() == EXPECTED
     assert len(opened) == 5
 
 
-def test_an_image_is_opened_once(many, paths, tmp_path, opened):
+def test_an_image_is_open_all_once(many, paths, tmp_path, opened):
     source = tmp_path / "a.csv"
     assert read_sizes(paths, source).tolist() == EXPECTED
     assert len(opened) == 5
@@ -77,7 +77,7 @@ def test_other_order_and_fewer_images(many, paths, tmp_path, opened):
 
 
 @pytest.mark.parametrize("change", ["size", "time"])
-def test_a_changed_image_is_opened_again(many, paths, tmp_path, opened, change):
+def test_a_changed_image_is_open_all_again(many, paths, tmp_path, opened, change):
     read_sizes(paths[:3], tmp_path / "a.csv")
     opened.clear()
     before = os.stat(paths[2])

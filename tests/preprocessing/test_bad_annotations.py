@@ -154,7 +154,7 @@ def test_open_images_reads_the_classes_asked_for_and_no_others(tmp_path):
 def test_a_box_that_leaves_its_image(tmp_path, form):
     folder = write(tmp_path, form, {"b": [(4, 5, 14, 15, "Van"), (4, 5, 50, 15, "Van")]})
     if form == "yolo":
-        assert "labels/b.txt: line 2: expected shares of the image's sides" in error_of(
+        assert "labels/b.txt: line 2: expected fractions of the image's sides" in error_of(
             folder, form
         )
         return

@@ -1,8 +1,19 @@
+import csv
+import io
+
 import cv2
 import numpy as np
 import pytest
 
-from keras_retinanet.preprocessing.csv_generator import CSVGenerator, read_annotations, read_classes
+from keras_retinanet.preprocessing.csv_generator import (
+    CSVGenerator,
+    _open_for_csv,
+    _read_annotations,
+    _read_classes,
+    read_annotations,
+    read_classes,
+    read_table,
+)
 
 
 def write(path, text):
@@ -97,3 +108,111 @@ def test_base_dir(data_set, tmp_path):
     annotations = write(moved / "ann.csv", "tall.png,,,,,\n")
     generator = CSVGenerator(annotations, data_set[1], base_dir=str(tmp_path))
     assert generator.image_path(0) == str(tmp_path / "tall.png")
+
+
+CLASSES = {"dog": 0, "cat": 4}
+TEXT = 'b.jpg,1,2,3.5,4,cat\r\n\r\n"a,1.jpg",,,,,\nb.jpg, 5 ,6,7,1e1,dog,more\nc.jpg,0,0,1,1,cat\n'
+IMAGES = {
+    "b.jpg": [(1, 2, 3.5, 4, 4), (5, 6, 7, 10, 0)],
+    "a,1.jpg": [],
+    "c.jpg": [(0, 0, 1, 1, 4)],
+}
+
+
+def test_rows_of_every_spelling_are_read(tmp_path):
+    path = write(tmp_path / "a.csv", TEXT)
+    names, table = read_table(path, CLASSES)
+    assert names == list(IMAGES)
+    assert [[tuple(row) for row in rows.tolist()] for rows in table] == list(IMAGES.values())
+    assert read_annotations(path, CLASSES) == IMAGES
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "\n\n"])
+@pytest.mark.parametrize("last", ["", "end"])
+def test_any_line_ends(tmp_path, end, last):
+    rows = [f"{i // 3}.jpg,{i},2,{i}.25,{i + 3},{'cat' if i % 2 else 'dog'}" for i in range(1, 30)]
+    rows[4] = "é.jpg,,,,,"
+    names, table = read_table(
+        write(tmp_path / "a.csv", end.join(rows) + (end if last else "")), CLASSES
+    )
+    assert names[:3] == ["0.jpg", "1.jpg", "é.jpg"]
+    assert table[2].shape == (0, 5)
+    assert table[1].tolist() == [[3, 2, 3.25, 6, 4], [4, 2, 4.25, 7, 0]]
+    assert len(table.rows) == 28
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "expected at least one row, got none"),
+        ("\n", "expected at least one row, got none"),
+        (" ,,,,,\n", "expected at least one row, got none"),
+        ("a.jpg,1,2,3\n", "line 1: format should be 'img_file,x1,y1,x2,y2,class_name'"),
+        ("a.jpg,1,2,3,4,dog\nb.jpg,1,2,3,4,cow\n", "line 2: unknown class name: 'cow'"),
+        ("a.jpg,1,2,3,4,\n", "line 1: unknown class name: ''"),
+        ("a.jpg,,,,,dog\n", "line 1: malformed x1: could not convert"),
+        ("a.jpg,3,2,3,4,dog\n", r"line 1: x2 \(3\) must be higher than x1 \(3\)"),
+        ("a.jpg,1,4.5,3,4,dog\n", r"line 1: y2 \(4\) must be higher than y1 \(4.5\)"),
+        ("a.jpg,1,2,nan,4,dog\n", "line 1: malformed x2: expected a finite number, got 'nan'"),
+        ("a.jpg,1,2,inf,4,dog\n", "line 1: malformed x2: expected a finite number, got 'inf'"),
+        ("a.jpg,1,2,x,4,dog\n", "line 1: malformed x2: could not convert"),
+        (",1,2,3,4,dog\n", "line 1: expected the path of an image, got none"),
+        ("a.jpg,1,2\n3,4,dog\n", "line 1: format should be"),
+        ('a.jpg,"1,2",2,3,4,dog\n', "line 1: malformed x1: could not convert"),
+        ('a.jpg,1,2,3,4,dog\n"b.jpg,1,2,3,4,dog\nc.jpg,1,2,3,4,dog\n', "line 2: a quote is"),
+        ('a.jpg,1,2,3,4,"do\ng"\n', "line 1: a quote is not closed"),
+    ],
+)
+def test_what_is_wrong_with_a_row_is_named(tmp_path, text, message):
+    path = write(tmp_path / "a.csv", text)
+    with pytest.raises(ValueError, match=f"^invalid CSV annotations file: {path}: {message}"):
+        read_annotations(path, CLASSES)
+
+
+def test_a_row_of_white_space_is_blank(tmp_path):
+    path = write(tmp_path / "a.csv", "a.jpg,1,2,3,4,dog\n  ,,,,,\n")
+    assert read_annotations(path, CLASSES) == {"a.jpg": [(1, 2, 3, 4, 0)]}
+
+
+def test_the_generator_has_the_dictionary_of_old(tmp_path):
+    annotations = write(tmp_path / "a.csv", "a.jpg,1,2,3,4,dog\na.jpg,5,6,7,8,dog\n")
+    (tmp_path / "a.jpg").touch()
+    generator = CSVGenerator(annotations, write(tmp_path / "c.csv", "dog,0\n"))
+    assert generator.image_names == ["a.jpg"]
+    assert generator.image_data == {"a.jpg": [(1, 2, 3, 4, 0), (5, 6, 7, 8, 0)]}
+    generator.load_annotations(0)["bboxes"][:] = 0
+    assert generator.load_annotations(0)["bboxes"].tolist() == [[1, 2, 3, 4], [5, 6, 7, 8]]
+
+
+def rows_of(text):
+    return csv.reader(io.StringIO(text))
+
+
+def test_the_reader_of_classes_of_old():
+    assert _read_classes(rows_of("")) == {}
+    assert list(_read_classes(rows_of("b,1\na,0\n")).items()) == [("b", 1), ("a", 0)]
+    for text, message in (
+        ("a\n", "line 1: format should be 'class_name,class_id'"),
+        ("a,0\n\n", "line 2: format should be 'class_name,class_id'"),
+        ("a,x\n", "line 1: malformed class ID: invalid literal for int"),
+        ("a,0\na,1\n", "line 2: duplicate class name: 'a'"),
+    ):
+        with pytest.raises(ValueError, match=f"^{message}"):
+            _read_classes(rows_of(text))
+
+
+def test_the_reader_of_annotations_of_old(tmp_path):
+    assert _read_annotations(rows_of(""), {}) == {}
+    with _open_for_csv(write(tmp_path / "a.csv", "a.jpg,1,2,3,4,dog\nb.jpg,,,,,\n")) as file:
+        found = _read_annotations(csv.reader(file, delimiter=","), CLASSES)
+    box = {"x1": 1, "x2": 3, "y1": 2, "y2": 4, "class": "dog"}
+    assert found == {"a.jpg": [box], "b.jpg": []}
+    for text, message in (
+        ("a.jpg,1\n", "line 1: format should be 'img_file,x1,y1,x2,y2,class_name' or"),
+        ("a.jpg,1.5,2,3,4,dog\n", "line 1: malformed x1: invalid literal for int"),
+        ("a.jpg,3,2,3,4,dog\n", r"line 1: x2 \(3\) must be higher than x1 \(3\)"),
+        ("a.jpg,1,4,3,4,dog\n", r"line 1: y2 \(4\) must be higher than y1 \(4\)"),
+        ("a.jpg,1,2,3,4,cow\n", "line 1: unknown class name: 'cow'"),
+    ):
+        with pytest.raises(ValueError, match=f"^{message}"):
+            _read_annotations(rows_of(text), CLASSES)

@@ -1,9 +1,12 @@
+from xml.etree import ElementTree
+
 import cv2
 import numpy as np
 import pytest
 
 from keras_retinanet.preprocessing.pascal_voc import (
     PascalVocGenerator,
+    _findNode,
     read_image_set,
     read_objects,
     voc_classes,
@@ -136,3 +139,17 @@ def test_malformed_sets_are_named(tmp_path, text, message):
     path.write_text(text)
     with pytest.raises(ValueError, match=message):
         read_image_set(path)
+
+
+def test_the_helper_of_old_programs():
+    """The values are those of keras-retinanet 1.0.0."""
+    root = ElementTree.fromstring("<a><b>5</b><c>x</c></a>")
+    assert _findNode(root, "b").text == "5"
+    assert _findNode(root, "b", parse=int) == 5
+    for arguments, message in (
+        (("d",), "missing element 'd'"),
+        (("d", "a.d"), "missing element 'a.d'"),
+        (("c", "a.c", int), "illegal value for 'a.c': invalid literal for int"),
+    ):
+        with pytest.raises(ValueError, match=f"^{message}"):
+            _findNode(root, *arguments)

@@ -93,7 +93,7 @@ def test_malformed_descriptions_are_named(folder, text, message):
         ("3 0.5 0.5 0.5 0.5", "line 1: unknown class 3 (classes: [0, 1])"),
         ("0 0.5 x 0.5 0.5", "line 1: malformed number: could not convert"),
         ("0 0.5 nan 0.5 0.5", "line 1: malformed number: expected a finite number"),
-        ("0 10 10 20 20", "line 1: expected shares of the image's sides, 0 to 1"),
+        ("0 10 10 20 20", "line 1: expected fractions of the image's sides, 0 to 1"),
         ("0 0.5 0.5 0 0.5", "line 1: expected a width and a height above 0"),
     ],
 )

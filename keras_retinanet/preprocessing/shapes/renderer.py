@@ -1,8 +1,8 @@
-"""Colours for a planned scene of the built-in data set: a photo-like picture of it.
+"""Paint a planned scene of the built-in data set as a photo-like picture.
 
-Background of smooth noise in several octaves with grain and light from one side, marks that are no
-objects (strokes, blots, writing), the shapes with textures, rims and shadows, then what a camera
-adds: blur, exposure and sensor noise. All arithmetic is float32 on 0..255 BGR until the end.
+First the background: smooth noise in several octaves with grain, lit from one side. Then marks that
+are not objects (strokes, blots, writing), then the shapes with textures, rims and shadows, and last
+what a camera adds: blur, exposure and sensor noise. All arithmetic is float32 on 0..255 BGR.
 """
 
 from __future__ import annotations
@@ -27,14 +27,11 @@ _NORMAL_QUANTILES = np.array(
 
 
 def render(scene: Scene, rng: np.random.Generator) -> np.ndarray:
-    """Paint a scene.
+    """Return a picture of a scene, BGR uint8 `(scene.height, scene.width, 3)`.
 
     Args:
-        scene: What lies where.
-        rng: Source of every choice.
-
-    Returns:
-        BGR uint8 (scene.height, scene.width, 3).
+        scene: the scene.
+        rng: source of all random numbers.
     """
     canvas = _background(scene.height, scene.width, rng)
     for _ in range(rng.integers(1, 6)):
@@ -50,7 +47,7 @@ def render(scene: Scene, rng: np.random.Generator) -> np.ndarray:
 def _smooth_noise(
     height: int, width: int, channels: int, octaves: range, rng: np.random.Generator
 ) -> np.ndarray:
-    """Noise (h, w, channels) of mean 0; octave k varies over 1 / 2^k of the picture."""
+    """Return noise `(h, w, channels)` with mean 0; octave k varies over 1 / 2^k of the picture."""
     total = np.zeros((2, 2, channels), np.float32)
     for k in octaves:  # enlarging step by step makes one resize to the full size enough
         side = 2**k + 1
@@ -65,20 +62,20 @@ def _enlarge(image: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def _gaussian(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    """Normal noise in 256 levels, float32: several times faster than drawing exact values."""
+    """Return normal noise in 256 levels, float32: several times faster than exact values."""
     levels = np.frombuffer(rng.bytes(int(np.prod(shape))), np.uint8)
     return _NORMAL_QUANTILES[levels].reshape(shape)
 
 
 def _random_color(rng: np.random.Generator) -> np.ndarray:
-    """One colour of those that surroundings have, (3,) float32 BGR."""
+    """Return a dull colour, as surroundings have, `(3,)` float32 BGR."""
     return _random_colors(1, rng, MUTED)[0]
 
 
 def _random_colors(
     count: int, rng: np.random.Generator, saturation_range: tuple[float, float]
 ) -> np.ndarray:
-    """Any hues, (count, 3) float32 BGR: grey mixed with a pure colour, dark to bright."""
+    """Return colours of any hue, `(count, 3)` float32 BGR: grey mixed with a pure colour."""
     pure = rng.uniform(0, 1, (count, 3))
     pure -= pure.min(axis=1, keepdims=True)
     pure /= pure.max(axis=1, keepdims=True) + 1e-9
@@ -87,7 +84,7 @@ def _random_colors(
 
 
 def _light(height: int, width: int, strength: float, rng: np.random.Generator) -> np.ndarray:
-    """Factor (h, w, 1) around 1 that grows by `strength` across the picture, in any direction."""
+    """Return factors `(h, w, 1)` around 1 that grow by `strength` in a random direction."""
     angle = rng.uniform(0, 2 * np.pi)
     ys = np.linspace(-0.5, 0.5, height, dtype=np.float32)[:, None, None]
     xs = np.linspace(-0.5, 0.5, width, dtype=np.float32)[None, :, None]
@@ -111,12 +108,14 @@ def _background(height: int, width: int, rng: np.random.Generator) -> np.ndarray
 
 
 def _blend(canvas: np.ndarray, color: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """Lay `color`, (3,) or (h, w, 3), over the canvas where `alpha` (h, w) in 0..1 says."""
+    """Return the canvas blended with `color` `(3,)` or `(h, w, 3)` by `alpha` `(h, w)`, 0..1."""
     return canvas + (color - canvas) * alpha[..., None]
 
 
-def _lay_over(canvas: np.ndarray, layer: np.ndarray, opacity: float, color: np.ndarray):
-    """A canvas with `color` (3,) where the uint8 `layer` (h, w) is not 0, as opaque as it says."""
+def _lay_over(
+    canvas: np.ndarray, layer: np.ndarray, opacity: float, color: np.ndarray
+) -> np.ndarray:
+    """Return the canvas blended with `color` `(3,)` by the uint8 `layer` `(h, w)`."""
     x, y, width, height = cv2.boundingRect(layer)
     area = (slice(y, y + height), slice(x, x + width))
     painted = canvas.copy()
@@ -125,7 +124,7 @@ def _lay_over(canvas: np.ndarray, layer: np.ndarray, opacity: float, color: np.n
 
 
 def _stroke(canvas: np.ndarray, rng: np.random.Generator, thickest: int = 4) -> np.ndarray:
-    """An open, bent line."""
+    """Return the canvas with an open, bent line."""
     height, width = canvas.shape[:2]
     start, bend, end = rng.uniform(-0.1, 1.1, (3, 2)) * (width, height)
     t = np.linspace(0, 1, 12)[:, None]
@@ -138,12 +137,12 @@ def _stroke(canvas: np.ndarray, rng: np.random.Generator, thickest: int = 4) -> 
 
 
 def _blot(canvas: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A patch with an irregular, soft border."""
+    """Return the canvas with a patch that has an irregular, soft border."""
     height, width = canvas.shape[:2]
     angles = np.linspace(0, 2 * np.pi, 24, endpoint=False)
-    waves = sum(
-        rng.uniform(0, 0.35) * np.sin(k * angles + rng.uniform(0, 2 * np.pi)) for k in (2, 3, 5)
-    )
+    waves = np.zeros(24)
+    for k in (2, 3, 5):
+        waves = waves + rng.uniform(0, 0.35) * np.sin(k * angles + rng.uniform(0, 2 * np.pi))
     radii = (
         rng.uniform(6, 22) / 4 * (1 + waves)
     )  # drawn at a quarter of the size: it is soft anyway
@@ -157,10 +156,10 @@ def _blot(canvas: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _writing(canvas: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A few letters, turned."""
+    """Return the canvas with a few letters, rotated."""
     height, width = canvas.shape[:2]
     text = "".join(rng.choice(list(LETTERS), rng.integers(2, 7)))
-    layer = np.zeros((height, width), np.uint8)
+    layer: np.ndarray = np.zeros((height, width), np.uint8)
     origin = (int(rng.uniform(-0.1, 0.7) * width), int(rng.uniform(0.1, 1.0) * height))
     font = (cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_COMPLEX)[rng.integers(2)]
     cv2.putText(layer, text, origin, font, rng.uniform(0.35, 0.8), 255, 1, cv2.LINE_AA)
@@ -173,7 +172,7 @@ _MARKS = (_stroke, _blot, _writing)
 
 
 def _contrasting_color(under: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The first of some random colours far enough from `under` (3,), or the farthest of them."""
+    """Return the first of some random colours far enough from `under` `(3,)`, or the farthest."""
     colors = _random_colors(8, rng, VIVID)
     distances = np.linalg.norm(colors - under, axis=1)
     far = np.flatnonzero(distances >= MIN_CONTRAST)
@@ -206,7 +205,7 @@ _TEXTURES = (_plain, _plain, _stripes, _checks, _clouds)
 
 
 def _paint_shape(canvas: np.ndarray, shape: Shape, rng: np.random.Generator) -> np.ndarray:
-    """Shadow, then the textured and lit shape with its rim; only the shadow leaves its box."""
+    """Return the canvas with a shape and its shadow, which alone leaves its box."""
     height, width = canvas.shape[:2]
     x1, y1, x2, y2 = shape.box
     pad = SHADOW_REACH * 2
@@ -220,7 +219,7 @@ def _paint_shape(canvas: np.ndarray, shape: Shape, rng: np.random.Generator) -> 
     second = color + rng.uniform(25, 60, 3).astype(np.float32) * (1 if rng.random() < 0.5 else -1)
     texture = _TEXTURES[rng.integers(len(_TEXTURES))](mask.shape, rng)
     body = color + (second - color) * texture[..., None]
-    body = body * _light(*mask.shape, rng.uniform(0, 0.6), rng)
+    body = body * _light(mask.shape[0], mask.shape[1], rng.uniform(0, 0.6), rng)
     if rng.random() < 0.4:
         rim = np.zeros(mask.shape, np.uint8)
         points = fixed_point(shape.outlines, (left, top))
@@ -240,7 +239,7 @@ def _shadow(patch: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> np
 
 
 def _photograph(canvas: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Blur, exposure and noise of a small camera."""
+    """Return the picture that a small camera would take: blur, exposure and noise."""
     sharp = cv2.GaussianBlur(np.clip(canvas, 0, 255), (5, 5), rng.uniform(0.35, 0.8))
     gain, offset, noise = rng.uniform(0.8, 1.15), rng.uniform(-10, 10), rng.uniform(1.5, 6.0)
     grain = _gaussian(canvas.shape, rng)

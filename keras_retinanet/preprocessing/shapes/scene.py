@@ -1,8 +1,8 @@
 """Which shapes lie where: the geometry of a picture of the built-in data set, before any colour.
 
 A scene is planned from back to front. The box of an object is the tight box of its full outline,
-clipped to the picture, as if nothing lay on top of it; an object is only placed where it, and each
-object below it, keeps at least `MIN_VISIBLE` of its area in sight.
+clipped to the picture, as if nothing covered it. An object is placed only where at least
+`MIN_VISIBLE` of its area, and of each object below it, stays visible.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ import numpy as np
 PICTURE_SIZES = ((128, 128), (144, 112), (112, 144), (136, 120), (120, 136), (128, 96), (96, 128))
 PICTURE_SIZE_CHANCES = (0.46, 0.09, 0.09, 0.09, 0.09, 0.09, 0.09)
 EMPTY_CHANCE = 0.08
-# Chances of 1, 2, ... 10 objects tried: a crowded picture teaches more in the same time.
+# Chances to try 1, 2, ... 10 objects: crowded pictures train faster.
 OBJECT_COUNT_CHANCES = (0.05, 0.06, 0.08, 0.1, 0.12, 0.14, 0.14, 0.12, 0.1, 0.09)
 EXTENT = (20.0, 68.0)  # square root of width times height before rotation, in pixels, log-uniform
 STRETCH = 2.0  # width over height before rotation lies in 1 / STRETCH .. STRETCH
-# Most things on photos stand upright too, and learning every turn takes several times as long:
-# after 9,600 views a small network knew 73 % of held-out single shapes, with this limit 93 %.
-MAX_TURN = np.radians(15)
-SIDE_LIMITS = (16, 100)  # a box with a side outside these is not placed
+# Most objects on photos are upright too, and training on any rotation takes several times as long:
+# after 9,600 views a small network classified 73 % of held-out shapes, with this limit 93 %.
+MAX_ROTATION = np.radians(15)
+SIDE_LIMITS = (16, 100)  # minimum and maximum side of a box in pixels
 MIN_INSIDE = 0.9  # of the area of the outline; a corner of a rectangle would look like a triangle
 MIN_VISIBLE = 0.8  # of the area of the outline: inside the picture and not under other shapes
 PLACING_ATTEMPTS = 12
@@ -37,10 +37,10 @@ class Shape:
     """One object of a scene.
 
     Attributes:
-        label: Index into `CLASS_NAMES`.
-        outlines: Closed outlines in pixels, each (k, 2) float64 x, y; a second one is a hole.
-        mask: (h, w) uint8 coverage of the whole shape, 0..255, smooth at the edges.
-        box: Integer x1, y1, x2, y2; x2 and y2 are the first column and row past the shape.
+        label: index into `CLASS_NAMES`.
+        outlines: closed outlines in pixels, each `(k, 2)` float64 x, y; a second one is a hole.
+        mask: coverage by the full shape, uint8 `(h, w)`, 0..255, smooth at the edges.
+        box: integers x1, y1, x2, y2; x2 and y2 are the first column and row after the shape.
     """
 
     label: int
@@ -59,12 +59,12 @@ class Scene:
 
     @property
     def boxes(self) -> np.ndarray:
-        """Boxes (n, 4) float64 x1, y1, x2, y2 in pixels; n may be 0."""
+        """Boxes `x1, y1, x2, y2` in pixels, float64 `(n, 4)`; `n` may be 0."""
         return np.array([shape.box for shape in self.shapes], dtype=np.float64).reshape(-1, 4)
 
     @property
     def labels(self) -> np.ndarray:
-        """Labels (n,) int64, indices into `CLASS_NAMES`."""
+        """Labels, int64 `(n,)`, indices into `CLASS_NAMES`."""
         return np.array([shape.label for shape in self.shapes], dtype=np.int64)
 
 
@@ -84,8 +84,8 @@ def _cross(half: float = 0.17) -> np.ndarray:
 
 
 # Outlines that fill the unit square centred at 0; the order of the names is that of the labels.
-# The classes differ in more than their corners: a disc and a square of 16 pixels hardly do, and a
-# small network takes thousands of steps to tell them apart.
+# The classes differ in more than their corners: a disc and a square of 16 pixels are so alike that
+# a small network takes thousands of steps to tell them apart.
 _OUTLINES: dict[str, Callable[[], tuple[np.ndarray, ...]]] = {
     "ring": lambda: (_circle(), _circle(radius=0.29)),
     "rectangle": lambda: (_polygon((-0.5, -0.5), (0.5, -0.5), (0.5, 0.5), (-0.5, 0.5)),),
@@ -97,7 +97,7 @@ _UNIT_OUTLINES = tuple(make() for make in _OUTLINES.values())
 
 
 def sample_size(rng: np.random.Generator) -> tuple[int, int]:
-    """Draw the (width, height) of a picture, in pixels."""
+    """Return a random (width, height) of a picture, in pixels."""
     return PICTURE_SIZES[rng.choice(len(PICTURE_SIZES), p=PICTURE_SIZE_CHANCES)]
 
 
@@ -108,17 +108,17 @@ def make_shape(
     angle: float,
     picture: tuple[int, int],
 ) -> Shape | None:
-    """Lay one shape on a picture.
+    """Return a shape on a picture.
 
     Args:
-        label: Index into `CLASS_NAMES`.
+        label: index into `CLASS_NAMES`.
         center: x, y of its centre in pixels; pixel (0, 0) covers 0..1 in both directions.
-        size: Width and height in pixels before it is turned.
-        angle: Turn in radians, clockwise as seen in the picture.
-        picture: Width and height of the picture in pixels.
+        size: width and height in pixels before rotation.
+        angle: rotation in radians, clockwise in the picture.
+        picture: width and height of the picture in pixels.
 
     Returns:
-        The shape, or None when none of it lies in the picture.
+        The shape; None if it is completely outside the picture.
     """
     cos, sin = np.cos(angle), np.sin(angle)
     turn = np.array([[cos, sin], [-sin, cos]])
@@ -131,9 +131,9 @@ def make_shape(
 
 
 def _coverage(outlines: tuple[np.ndarray, ...], picture: tuple[int, int]) -> np.ndarray:
-    """Share of each pixel inside the outlines, uint8 (h, w), 255 for all of it.
+    """Return the covered fraction of each pixel, uint8 `(h, w)`, 255 for all of it.
 
-    Drawn enlarged and averaged: cv2's own smooth edge makes a shape half a pixel larger all round.
+    Drawn enlarged and averaged: OpenCV's antialiasing makes a shape half a pixel larger all round.
     """
     mask = np.zeros((picture[1], picture[0]), dtype=np.uint8)
     low = np.maximum(np.floor(outlines[0].min(axis=0)).astype(int), 0)
@@ -149,19 +149,19 @@ def _coverage(outlines: tuple[np.ndarray, ...], picture: tuple[int, int]) -> np.
 
 
 def fixed_point(outlines: tuple[np.ndarray, ...], origin: tuple[int, int] = (0, 0)) -> list:
-    """Outlines as cv2 wants them; cv2 counts from pixel centres, we count from pixel edges."""
+    """Return outlines for OpenCV, which counts from pixel centres; we count from pixel edges."""
     scale = 1 << SUBPIXEL_BITS
     return [np.rint((o - 0.5 - np.array(origin)) * scale).astype(np.int32) for o in outlines]
 
 
 def full_area(shape: Shape) -> float:
-    """Area of the whole shape in square pixels, parts outside the picture included."""
+    """Return the area of the full shape in square pixels, also outside the picture."""
     sizes = [cv2.contourArea(outline.astype(np.float32)) for outline in shape.outlines]
     return float(sizes[0] - sum(sizes[1:]))
 
 
 def visible_fractions(shapes: list[Shape]) -> list[float]:
-    """How much of each shape's full area is in the picture and not under a later shape, 0..1."""
+    """Return the fraction of each shape that is in the picture and not covered, 0..1."""
     fractions, covered = [], None
     for shape in reversed(shapes):
         inside = shape.mask >= 128
@@ -172,15 +172,12 @@ def visible_fractions(shapes: list[Shape]) -> list[float]:
 
 
 def plan_scene(width: int, height: int, rng: np.random.Generator) -> Scene:
-    """Choose the shapes of one picture.
+    """Return a random scene of 0 to 10 shapes.
 
     Args:
-        width: Of the picture, in pixels.
-        height: Of the picture, in pixels.
-        rng: Source of every choice.
-
-    Returns:
-        A scene of 0 to 10 shapes.
+        width: of the picture, in pixels.
+        height: of the picture, in pixels.
+        rng: source of all random numbers.
     """
     if rng.random() < EMPTY_CHANCE:
         return Scene(height, width, ())
@@ -201,7 +198,7 @@ def _random_shape(label: int, picture: tuple[int, int], rng: np.random.Generator
     stretch = STRETCH ** rng.uniform(-0.5, 0.5)
     size = (extent * stretch, extent / stretch)
     center = (rng.uniform(0, picture[0]), rng.uniform(0, picture[1]))
-    return make_shape(label, center, size, rng.uniform(-MAX_TURN, MAX_TURN), picture)
+    return make_shape(label, center, size, rng.uniform(-MAX_ROTATION, MAX_ROTATION), picture)
 
 
 def _fits(shape: Shape, below: list[Shape]) -> bool:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_retinanet.annotations import json_parts
-from keras_retinanet.annotations.coco_columns import CocoTable, read_usual
+from keras_retinanet.annotations.coco_table import CocoTable, read_coco_fast
 from keras_retinanet.preprocessing.coco import load_table
 
 DATASET = {
@@ -48,7 +48,7 @@ def check(table, crowd=(False, False, False)):
 @pytest.mark.parametrize("size", [1, 100, 10**6])
 def test_both_readers_give_the_same_columns(tmp_path, monkeypatch, size):
     monkeypatch.setattr(json_parts, "_PART", size)
-    check(read_usual(write(tmp_path / "a.json", DATASET)))
+    check(read_coco_fast(write(tmp_path / "a.json", DATASET)))
     check(CocoTable.of(DATASET))
 
 
@@ -71,7 +71,7 @@ def test_polygons_and_crowds_among_many_boxes(tmp_path, monkeypatch, size):
         }
         for i, box in enumerate(boxes)
     ]
-    table, expected = read_usual(write(tmp_path / "a.json", dataset)), CocoTable.of(dataset)
+    table, expected = read_coco_fast(write(tmp_path / "a.json", dataset)), CocoTable.of(dataset)
     for name in ("image_indices", "labels", "boxes", "crowd"):
         np.testing.assert_array_equal(getattr(table, name), getattr(expected, name))
     assert table.crowd.sum() == 4
@@ -129,7 +129,8 @@ def test_ids_that_are_text(tmp_path):
 )
 def test_what_is_wrong_is_named(tmp_path, section, index, values, message):
     path = write(tmp_path / "a.json", changed(section, index, **values))
-    assert read_usual(path) is None
+    with pytest.raises((ValueError, IndexError)):
+        read_coco_fast(path)
     with pytest.raises(ValueError, match=rf"a\.json: {message}"):
         load_table(path)
 
