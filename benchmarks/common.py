@@ -2,7 +2,7 @@
 
 A benchmark runs itself once more for each package that it measures, as a worker: in the
 interpreter of that package. Workers do one round at a time, one after the other, so that whatever
-else the machine does meets all of them alike.
+else the machine does affects all of them equally.
 """
 
 import argparse

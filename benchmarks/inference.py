@@ -19,9 +19,9 @@ def old_measures(options):
 
 def new_measures(options):
     """Return the measures of `retinanet-detect` with what `retinanet-convert-model` writes."""
-    from keras_retinanet.system.devices import quiet_tensorflow
+    from keras_retinanet.system.devices import start_tensorflow
 
-    quiet_tensorflow(weights_stay=True)
+    start_tensorflow(weights_are_frozen=True)
     model = networks.old_or_new(old=False)
     from keras_retinanet import models
     from keras_retinanet.detection.detector import Detector

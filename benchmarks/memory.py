@@ -31,7 +31,7 @@ def new_measures(options):
 
 
 def alone(options) -> list[float]:
-    """Return the greatest memory in each epoch of a loop slower than the pipeline, in MB.
+    """Return the maximum memory in each epoch of a loop slower than the pipeline, in MB.
 
     As in training the batches wait for the loop; those of a faster one would wait now and then.
     """
@@ -46,7 +46,7 @@ def alone(options) -> list[float]:
 
 
 def fitting(options) -> list[float]:
-    """Return the greatest memory in each epoch of training a small network, in MB."""
+    """Return the maximum memory in each epoch of training a small network, in MB."""
     import keras
 
     from keras_retinanet import models
@@ -70,7 +70,7 @@ def fitting(options) -> list[float]:
 
 
 def memory() -> float:
-    """Return how many million bytes of memory this process has, as Linux says."""
+    """Return the memory of this process in MB, as Linux reports it."""
     with open("/proc/self/status") as file:
         return next(int(line.split()[1]) for line in file if line.startswith("VmRSS")) * 1.024e-3
 

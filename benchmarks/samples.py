@@ -5,7 +5,7 @@ import statistics
 
 from common import NEW, OLD, main, milliseconds, parser
 
-# What --random-transform draws from.
+# The ranges of --random-transform.
 MOVES = {
     "min_rotation": -0.1,
     "max_rotation": 0.1,
@@ -49,7 +49,7 @@ def old_measures(options):
 
 
 def measures(options, transforms, effects):
-    """Return the measures, alike in both packages, and what makes a data set of the photos."""
+    """Return the measures, the same for both packages, and a function that opens the photos."""
     import cv2
 
     from keras_retinanet.preprocessing.coco import CocoGenerator

@@ -1,18 +1,21 @@
-"""The .ini file of anchor parameters, pyramid levels and augmentation, parsed once."""
+"""The .ini file of anchor parameters, pyramid levels and augmentation settings."""
 
 import configparser
 import contextlib
 import difflib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
-from keras_retinanet.augmentation.settings import SETTING_SPECS
+from keras_retinanet.augmentation.settings import SETTING_SPECS, Range
 from keras_retinanet.geometry.anchors import DEFAULT_LEVELS, AnchorParameters
+from keras_retinanet.system.types import StrPath
 
-_KEYS = {"sizes": int, "strides": int, "ratios": float, "scales": float}
+Number = TypeVar("Number", int, float)
+
 _SECTIONS = {
-    "anchor_parameters": list(_KEYS),
+    "anchor_parameters": ["sizes", "strides", "ratios", "scales"],
     "pyramid_levels": ["levels"],
     "augmentation": list(SETTING_SPECS),
 }
@@ -20,22 +23,26 @@ _SECTIONS = {
 
 @dataclass(frozen=True)
 class Config:
-    """What a config file may set; None or empty where it does not.
+    """The contents of a config file; None or empty for what it does not set.
 
     Attributes:
         anchor_params: from `[anchor_parameters]`.
         pyramid_levels: from `[pyramid_levels]`, such as (2, 3, 4, 5, 6, 7).
-        augmentation: from `[augmentation]`: those attributes of `AugmentationSettings` it names.
+        augmentation: from `[augmentation]`: attributes of `AugmentationSettings` by name.
     """
 
     anchor_params: AnchorParameters | None = None
     pyramid_levels: tuple[int, ...] | None = None
-    augmentation: Mapping = field(default_factory=dict, hash=False)
+    augmentation: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @classmethod
-    def of(cls, config) -> "Config":
-        """Return a `Config` for None, a `Config`, or what `read_config_file` returned."""
-        if isinstance(config, cls):
+    def of(cls, config: "Config | configparser.ConfigParser | None") -> "Config":
+        """Return a `Config` for None, a `Config`, or what `read_config_file` returned.
+
+        Raises:
+            ValueError: naming section and key, for a malformed value.
+        """
+        if isinstance(config, Config):
             return config
         if config is None:
             return cls()
@@ -47,15 +54,15 @@ class Config:
         return cls(anchors, levels, _augmentation(config))
 
 
-def load_config(path) -> Config:
-    """Return what a config file sets.
+def load_config(path: StrPath) -> Config:
+    """Return the contents of a config file.
 
     Raises:
         OSError: if the file cannot be read.
         ValueError: naming file, section and key, if something is missing, unknown or malformed, or
             if there is not one size and stride for each level.
     """
-    with _naming(path):
+    with _name_file_in_errors(path):
         parser = _read(path)
         _check_sections(parser)
         config = Config.of(parser)
@@ -63,15 +70,15 @@ def load_config(path) -> Config:
     return config
 
 
-def read_config_file(config_path) -> configparser.ConfigParser:
+def read_config_file(config_path: StrPath) -> configparser.ConfigParser:
     """Return a config file as keras-retinanet 1.0.0 did: a parser whose sections are checked.
 
     Raises:
         OSError: if the file cannot be read.
-        ValueError: naming the file, if it is no .ini file, or a section or key is missing or
+        ValueError: naming the file, if it is not an .ini file, or a section or key is missing or
             unknown.
     """
-    with _naming(config_path):
+    with _name_file_in_errors(config_path):
         config = _read(config_path)
         if "anchor_parameters" not in config:
             raise ValueError(f"expected a section [anchor_parameters], got {config.sections()}")
@@ -81,32 +88,36 @@ def read_config_file(config_path) -> configparser.ConfigParser:
     return config
 
 
-def parse_anchor_parameters(config) -> AnchorParameters:
+def parse_anchor_parameters(config: configparser.ConfigParser) -> AnchorParameters:
     """Return the anchor parameters in a parsed config file.
 
     Raises:
         ValueError: naming section and key.
     """
-    values = {key: _positive(config, "anchor_parameters", key, kind) for key, kind in _KEYS.items()}
-    if len(values["sizes"]) != len(values["strides"]):
+    section = "anchor_parameters"
+    sizes = _positive_numbers(config, section, "sizes", int)
+    strides = _positive_numbers(config, section, "strides", int)
+    ratios = _positive_numbers(config, section, "ratios", float)
+    scales = _positive_numbers(config, section, "scales", float)
+    if len(sizes) != len(strides):
         raise ValueError(
             "[anchor_parameters]: sizes and strides should have an equal number of values, "
-            f"got {values['sizes']} and {values['strides']}"
+            f"got {sizes} and {strides}"
         )
-    return AnchorParameters(**values)
+    return AnchorParameters(sizes, strides, ratios, scales)
 
 
-def parse_pyramid_levels(config) -> list[int]:
+def parse_pyramid_levels(config: configparser.ConfigParser) -> list[int]:
     """Return the pyramid levels in a parsed config file.
 
     Raises:
         ValueError: naming section and key.
     """
-    return _positive(config, "pyramid_levels", "levels", int)
+    return _positive_numbers(config, "pyramid_levels", "levels", int)
 
 
 @contextlib.contextmanager
-def _naming(path) -> Iterator[None]:
+def _name_file_in_errors(path: StrPath) -> Iterator[None]:
     """Put the file before the message of a ValueError."""
     try:
         yield
@@ -114,8 +125,8 @@ def _naming(path) -> Iterator[None]:
         raise ValueError(f"{path}: {error}") from None
 
 
-def _read(path) -> configparser.ConfigParser:
-    # No value refers to another, so a per cent sign is nothing special.
+def _read(path: StrPath) -> configparser.ConfigParser:
+    # Values do not refer to each other, so a per cent sign has no special meaning.
     config = configparser.ConfigParser(interpolation=None)
     with open(path, encoding="utf-8-sig") as file:
         try:
@@ -125,7 +136,7 @@ def _read(path) -> configparser.ConfigParser:
     return config
 
 
-def _check_sections(config):
+def _check_sections(config: configparser.ConfigParser) -> None:
     unknown = [name for name in config.sections() if name not in _SECTIONS]
     if unknown or not config.sections():
         names = [f"[{name}]" for name in _SECTIONS]
@@ -137,7 +148,7 @@ def _check_sections(config):
         _check_keys(config, section)
 
 
-def _check_keys(config, section):
+def _check_keys(config: configparser.ConfigParser, section: str) -> None:
     keys = _SECTIONS[section]
     unknown = [key for key in config[section] if key not in keys]
     if unknown:
@@ -146,30 +157,31 @@ def _check_keys(config, section):
         )
 
 
-def _hint(unknown, known) -> str:
-    close = difflib.get_close_matches(unknown[0], known, n=1) if unknown else []
+def _hint(unknown: Sequence[str], known: Iterable[str]) -> str:
+    """Return the known name that is most similar to the first unknown one, as a question."""
+    close = difflib.get_close_matches(unknown[0], list(known), n=1) if unknown else []
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
-def _check_levels(config):
+def _check_levels(config: Config) -> None:
     levels = list(config.pyramid_levels or DEFAULT_LEVELS)
     if len(set(levels)) != len(levels) or not set(levels) <= set(range(2, 8)):
         raise ValueError(
             f"[pyramid_levels] levels: expected different numbers from 2 to 7, got {levels}"
         )
     if 7 in levels and 6 not in levels:
-        raise ValueError(f"[pyramid_levels] levels: expected 6, of which 7 is made, got {levels}")
+        raise ValueError(f"[pyramid_levels] levels: expected 6, from which 7 is made, got {levels}")
     sizes = (config.anchor_params or AnchorParameters.default).sizes
     if len(sizes) != len(levels):
-        given = "got" if config.anchor_params else "and without the section there are"
+        given = "got" if config.anchor_params else "without the section there are"
         raise ValueError(
             "[anchor_parameters] sizes: expected one for each of the pyramid levels "
             f"{levels}, {given} {sizes}"
         )
 
 
-def _augmentation(config) -> dict:
-    values = {}
+def _augmentation(config: configparser.ConfigParser) -> dict[str, float | Range]:
+    values: dict[str, float | Range] = {}
     for key, text in config["augmentation"].items() if "augmentation" in config else ():
         try:
             values[key] = SETTING_SPECS[key].read(_numbers(text, float))
@@ -178,25 +190,27 @@ def _augmentation(config) -> dict:
     return values
 
 
-def _positive(config, section, key, kind):
+def _positive_numbers(
+    config: configparser.ConfigParser, section: str, key: str, number_type: Callable[[str], Number]
+) -> list[Number]:
     """Return the numbers above 0, separated by white space, of one key."""
     if key not in config[section]:
         raise ValueError(f"[{section}]: expected the key {key}")
     text = config[section][key]
     try:
-        numbers = _numbers(text, kind)
+        numbers = _numbers(text, number_type)
     except ValueError:
         numbers = []
     if not numbers or not all(0 < number < math.inf for number in numbers):
         raise ValueError(
-            f"[{section}] {key}: expected {kind.__name__} numbers above 0, separated by spaces, "
-            f"got {text!r}"
+            f"[{section}] {key}: expected {number_type.__name__} numbers above 0, separated by "
+            f"spaces, got {text!r}"
         )
     return numbers
 
 
-def _numbers(text, kind):
+def _numbers(text: str, number_type: Callable[[str], Number]) -> list[Number]:
     try:
-        return [kind(value) for value in text.split()]
+        return [number_type(value) for value in text.split()]
     except ValueError:
         raise ValueError(f"expected numbers separated by spaces, got {text!r}") from None

@@ -99,7 +99,7 @@ def test_old_functions_agree(tmp_path):
         (GOOD.replace("1.2", "nan"), r"scales: .* got '1 nan 1.6'"),
         (GOOD + "[pyramid_levels]\nlevels = 3 8\n", r"levels: expected .* from 2 to 7, got \[3, 8"),
         (GOOD + "[pyramid_levels]\nlevels = 3 3\n", r"levels: expected different numbers"),
-        (GOOD + "[pyramid_levels]\nlevels = 5 7\n", r"levels: expected 6, of which 7 is made"),
+        (GOOD + "[pyramid_levels]\nlevels = 5 7\n", r"levels: expected 6, from which 7 is made"),
         ("[pyramid_levels]\nlevels = 3 4\n", r"without the section there are \[32, 64"),
         ("[augmentation]\nrotate = 1 2\n", r"\[augmentation\]: .*did you mean 'rotation'"),
         ("[augmentation]\nhue = x\n", r"\[augmentation\] hue: expected numbers .* got 'x'"),

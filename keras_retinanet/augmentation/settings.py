@@ -3,69 +3,73 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from keras_retinanet.augmentation.colours import RandomVisualEffect
 
 Range = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class SettingSpec:
-    """What one setting may be.
+    """The allowed values of a setting.
 
     Attributes:
         help: what it does, with its unit.
-        lowest: least number.
-        highest: greatest number.
+        minimum: minimum number.
+        maximum: maximum number.
         count: 1 for a number, 2 for the ends of a range.
     """
 
     help: str
-    lowest: float
-    highest: float
+    minimum: float
+    maximum: float
     count: int = 2
 
     def read(self, numbers: Iterable[float]) -> float | Range:
         """Return the numbers as a value of this setting.
 
         Raises:
-            ValueError: if they are too few, too many, falling or out of bounds.
+            ValueError: if they are too few, too many, in the wrong order or out of bounds.
         """
-        numbers = tuple(float(number) for number in numbers)
-        inside = all(self.lowest <= number <= self.highest for number in numbers)
-        if len(numbers) != self.count or not inside or list(numbers) != sorted(numbers):
-            got = " ".join(f"{number:g}" for number in numbers) or "nothing"
-            wanted = "a number" if self.count == 1 else "two numbers, the least first,"
+        values = [float(number) for number in numbers]
+        inside = all(self.minimum <= value <= self.maximum for value in values)
+        if len(values) != self.count or not inside or values != sorted(values):
+            got = " ".join(f"{value:g}" for value in values) or "nothing"
+            wanted = "a number" if self.count == 1 else "two numbers, the smaller first,"
             raise ValueError(
-                f"expected {wanted} in {self.lowest:.4g}..{self.highest:.4g}, got {got}"
+                f"expected {wanted} in {self.minimum:.4g}..{self.maximum:.4g}, got {got}"
             )
-        return numbers[0] if self.count == 1 else numbers
+        return values[0] if self.count == 1 else (values[0], values[1])
 
 
 # The keys of [augmentation] and, with dashes, the flags of the commands.
 SETTING_SPECS = {
-    "flip_x_chance": SettingSpec("chance that left and right change places", 0, 1, 1),
-    "flip_y_chance": SettingSpec("chance that top and bottom change places", 0, 1, 1),
-    "rotation": SettingSpec("turn, in radians", -math.pi, math.pi),
-    # At a right angle nothing of the height is left.
+    "flip_x_chance": SettingSpec("probability of a flip from left to right", 0, 1, 1),
+    "flip_y_chance": SettingSpec("probability of a flip from top to bottom", 0, 1, 1),
+    "rotation": SettingSpec("rotation, in radians", -math.pi, math.pi),
+    # A shear by a right angle would leave an image without height.
     "shear": SettingSpec("shear along x, in radians", -1.5, 1.5),
-    "scaling_x": SettingSpec("factor on the width of everything in the image", 0.1, 10),
-    "scaling_y": SettingSpec("factor on the height of everything in the image", 0.1, 10),
+    "scaling_x": SettingSpec("factor on the width of the image content", 0.1, 10),
+    "scaling_y": SettingSpec("factor on the height of the image content", 0.1, 10),
     "translation_x": SettingSpec("shift to the right, as a share of the width", -1, 1),
     "translation_y": SettingSpec("shift downwards, as a share of the height", -1, 1),
-    "contrast": SettingSpec("factor on the distance from the mean colour", 0.01, 3),
-    "brightness": SettingSpec("added to every pixel, as a share of white", -1, 1),
-    "hue": SettingSpec("turn of the colour circle, 1 being half of it", -1, 1),
+    "contrast": SettingSpec("factor on the difference from the mean colour", 0.01, 3),
+    "brightness": SettingSpec("added to every pixel, as a share of 255", -1, 1),
+    "hue": SettingSpec("rotation of the colour circle, as a share of half of it", -1, 1),
     "saturation": SettingSpec("factor on the saturation", 0.01, 10),
-    "random_crop": SettingSpec("chance to keep a random part of the image only", 0, 1, 1),
-    "crop_min_share": SettingSpec("least share of both sides that a crop keeps", 0.05, 1, 1),
-    "scale_range": SettingSpec("factor on both image sides, drawn for each batch", 0.1, 10),
+    "random_crop": SettingSpec("probability of a crop to a random window", 0, 1, 1),
+    "crop_min_share": SettingSpec("minimum share of both sides that a crop keeps", 0.05, 1, 1),
+    "scale_range": SettingSpec("factor on both image sides, sampled for each batch", 0.1, 10),
 }
 
 
 @dataclass(frozen=True)
 class AugmentationSettings:
-    """Chances, and ranges from which is drawn evenly; the defaults change nothing.
+    """Probabilities, and ranges that are sampled uniformly; the defaults change nothing.
 
-    The units stand in `SETTING_SPECS`. A range is `(minimum, maximum)`.
+    `SETTING_SPECS` describes each of them, with its unit. A range is `(minimum, maximum)`.
     """
 
     flip_x_chance: float = 0.0
@@ -84,7 +88,7 @@ class AugmentationSettings:
     crop_min_share: float = 0.5
     scale_range: Range = (1.0, 1.0)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         """Check every value.
 
         Raises:
@@ -100,7 +104,7 @@ class AugmentationSettings:
                 raise ValueError(f"{field.name}: {error}") from None
             object.__setattr__(self, field.name, checked)
 
-    def generator_arguments(self) -> dict:
+    def generator_arguments(self) -> dict[str, Any]:
         """Return the arguments of a `Generator` that change its images this way."""
         from keras_retinanet.augmentation.crops import RandomCrop
         from keras_retinanet.augmentation.transforms import random_transform_generator
@@ -127,21 +131,19 @@ class AugmentationSettings:
             "scale_range": None if self.scale_range == (1, 1) else self.scale_range,
         }
 
-    def _visual_effects(self):
+    def _visual_effects(self) -> "RandomVisualEffect | None":
         from keras_retinanet.augmentation.colours import random_visual_effect_generator
 
-        # An effect takes a factor of 0 as "leave alone", which costs nothing; a factor of 1 would
-        # still go through the other colour space and round.
-        contrast, saturation = (
-            (0, 0) if factor == (1, 1) else factor for factor in (self.contrast, self.saturation)
-        )
-        ranges = (contrast, self.brightness, self.hue, saturation)
-        if ranges == ((0, 0),) * 4:
+        # An effect leaves the saturation alone if its factor is 0. With a factor of 1 it would
+        # still convert the image to another colour space and back, which takes time and rounds.
+        contrast = (0.0, 0.0) if self.contrast == (1, 1) else self.contrast
+        saturation = (0.0, 0.0) if self.saturation == (1, 1) else self.saturation
+        if contrast == self.brightness == self.hue == saturation == (0, 0):
             return None
-        return random_visual_effect_generator(*ranges)
+        return random_visual_effect_generator(contrast, self.brightness, self.hue, saturation)
 
 
-# Without --random-transform, and with it: as strong as they have always been.
+# Without --random-transform, and with it: the same as in keras-retinanet 1.0.0.
 FLIP_ONLY = AugmentationSettings(flip_x_chance=0.5)
 RANDOM_TRANSFORM = AugmentationSettings(
     flip_x_chance=0.5,

@@ -9,7 +9,7 @@ METHODS = ("none", "random", "ratio")
 
 
 class Groups:
-    """The image indices of each batch of any epoch, drawn from (seed, epoch) alone."""
+    """The image indices of each batch of any epoch, which depend on seed and epoch alone."""
 
     def __init__(
         self,
@@ -18,18 +18,18 @@ class Groups:
         method: str,
         shuffle: bool,
         seed: int,
-        ratios: Sequence[float] | None = None,
-    ):
+        ratios: Sequence[float] | np.ndarray | None = None,
+    ) -> None:
         """Keep how to group.
 
         Args:
             size: number of images.
-            batch_size: images a batch; the last batch is filled up from the first images.
-            method: "ratio" for images of like aspect ratio, "random", or "none" for those that
-                follow each other.
-            shuffle: whether each epoch has the batches in another order.
-            seed: what the draws start from.
-            ratios: width over height of each image, for "ratio".
+            batch_size: images per batch; the last batch is filled up from the first images.
+            method: "ratio" for images of similar aspect ratio, "random", or "none" for consecutive
+                images.
+            shuffle: whether the batches come in another order in each epoch.
+            seed: seed of the random order.
+            ratios: width divided by height of each image, for "ratio".
 
         Raises:
             ValueError: for a batch size below 1, an unknown method or no images.
@@ -42,27 +42,28 @@ class Groups:
             raise ValueError("expected a data set with at least one image, got none")
         self._size, self._batch_size = size, batch_size
         self._method, self._shuffle, self._seed = method, shuffle, seed
-        self._ratios = None if ratios is None else np.asarray(ratios)
-        self._known: dict[int, list[list[int]]] = {}
+        self._ratios = np.asarray([] if ratios is None else ratios)
+        self._by_epoch: dict[int, list[list[int]]] = {}
         self._lock = threading.Lock()
 
-    def of(self, epoch: int) -> list[list[int]]:
+    def for_epoch(self, epoch: int) -> list[list[int]]:
         """Return the image indices of each batch of an epoch."""
         with self._lock:
-            if epoch not in self._known:
-                # Batches are fetched ahead, so two epochs are in use at a time.
-                self._known = {k: groups for k, groups in self._known.items() if k >= epoch - 1}
-                self._known[epoch] = self._draw(epoch)
-            return self._known[epoch]
+            if epoch not in self._by_epoch:
+                # Batches are prefetched, so two epochs are in use at a time.
+                self._by_epoch = {k: v for k, v in self._by_epoch.items() if k >= epoch - 1}
+                self._by_epoch[epoch] = self._make_groups(epoch)
+            return self._by_epoch[epoch]
 
-    def _draw(self, epoch):
+    def _make_groups(self, epoch: int) -> list[list[int]]:
         rng = np.random.default_rng([self._seed, epoch])
         order = np.arange(self._size)
         by_ratio = self._method == "ratio"
         if self._method == "random" or (by_ratio and self._shuffle):
             rng.shuffle(order)
         if by_ratio:
-            # Images of one ratio meet others of it each epoch; the sort keeps their random order.
+            # The sort is stable: images of equal ratio stay in random order, so that they share
+            # their batch with others in each epoch.
             order = order[np.argsort(self._ratios[order], kind="stable")]
         filled = np.resize(order, -(-self._size // self._batch_size) * self._batch_size)
         groups = filled.reshape(-1, self._batch_size).tolist()

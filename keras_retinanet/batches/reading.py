@@ -1,93 +1,142 @@
-"""Images and boxes as training reads them: what is unreadable or invalid does not get through."""
+"""Reading images and boxes for training: unreadable images and invalid boxes are left out."""
 
 import threading
 import warnings
 from collections import Counter
+from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 
 from keras_retinanet.augmentation import crops
-from keras_retinanet.batches.dataset import ImageSet
+from keras_retinanet.batches.dataset import DetectionDataset
 from keras_retinanet.batches.image_cache import CACHES
 from keras_retinanet.geometry.boxes import are_valid
+from keras_retinanet.system.types import Annotations
 
 
-class ReadingSet(ImageSet):
-    """A data set that replaces what cannot be read.
+class GroupedDataset(DetectionDataset, Protocol):
+    """A data set that loads several images at a time."""
+
+    def load_image_group(self, group: Sequence[int]) -> Sequence[np.ndarray]:
+        """Return the images of some indices."""
+
+    def load_annotations_group(self, group: Sequence[int]) -> Sequence[Annotations]:
+        """Return the annotations of some indices."""
+
+
+class ImageReader:
+    """Reads the images of a data set and replaces those that cannot be read.
+
+    The data set is an argument of the methods, not an attribute: it owns its reader, and Python
+    frees two objects that refer to each other late, with all images of a cache.
 
     Attributes:
-        strict: whether an unreadable image raises an error instead.
         skipped: path of each image that was replaced -> how often.
     """
 
-    def __init__(self, strict, cache, workers, use_multiprocessing, max_queue_size):
-        """Keep how to read; `Generator` says what the arguments are.
+    def __init__(self, cache: str) -> None:
+        """Start with an empty cache.
+
+        Args:
+            cache: "none", "ram" or "disk".
 
         Raises:
             ValueError: for an unknown cache.
         """
-        super().__init__(workers, use_multiprocessing, max_queue_size)
         if cache not in CACHES:
             raise ValueError(f"expected cache 'none', 'ram' or 'disk', got {cache!r}")
-        self.strict = strict
-        self.skipped = Counter()
-        self._image_cache = CACHES[cache]()
+        self.skipped: Counter[str] = Counter()
+        self._cache = CACHES[cache]()
         self._lock = threading.Lock()
 
-    def load_image_group(self, group) -> list[np.ndarray]:
+    def load_images(self, dataset: DetectionDataset, group: Sequence[int]) -> list[np.ndarray]:
         """Return the images of some indices, from the cache where there is one."""
-        return [self._image_cache.get(self, image_index) for image_index in group]
+        return [self._cache.get(dataset, image_index) for image_index in group]
 
-    def _load(self, group):
-        """Return the indices read for `group`, their images and annotations."""
+    def read_group(
+        self, dataset: GroupedDataset, group: Sequence[int], strict: bool
+    ) -> tuple[Sequence[int], Sequence[np.ndarray], Sequence[Annotations]]:
+        """Return the images and annotations of a group, and the indices that they come from.
+
+        An unreadable image is replaced by the next readable one, with a warning the first time.
+
+        Args:
+            dataset: the data set; its `load_image_group` and `load_annotations_group` are called.
+            group: indices of images.
+            strict: whether an unreadable image is an error instead.
+
+        Raises:
+            OSError: if `strict`, and an image cannot be opened.
+            ValueError: if `strict`, and an image cannot be read; or if none can be.
+        """
         try:
-            return group, self.load_image_group(group), self.load_annotations_group(group)
+            return group, dataset.load_image_group(group), dataset.load_annotations_group(group)
         except (OSError, ValueError):
-            if self.strict:
+            if strict:
                 raise
-        loaded = [self._load_readable(image_index) for image_index in group]
-        return [list(values) for values in zip(*loaded, strict=True)]
+        samples = [self._read_next(dataset, image_index) for image_index in group]
+        indices, images, annotations = zip(*samples, strict=True)
+        return list(indices), list(images), list(annotations)
 
-    def _load_readable(self, image_index):
-        for offset in range(self.size()):
-            index = (image_index + offset) % self.size()
+    def _read_next(
+        self, dataset: GroupedDataset, image_index: int
+    ) -> tuple[int, np.ndarray, Annotations]:
+        """Return the first image that can be read, from an index on, and its annotations."""
+        size = dataset.size()
+        for offset in range(size):
+            index = (image_index + offset) % size
             try:
-                (image,), (annotations,) = (
-                    self.load_image_group([index]),
-                    self.load_annotations_group([index]),
-                )
+                (image,) = dataset.load_image_group([index])
+                (annotations,) = dataset.load_annotations_group([index])
                 return index, image, annotations
             except (OSError, ValueError) as error:
-                self._skip(index, error)
-        raise ValueError(f"none of the {self.size()} images can be read")
+                self._count_skipped(dataset.image_path(index), error)
+        raise ValueError(f"none of the {size} images can be read")
 
-    def _skip(self, image_index, error):
-        path = self.image_path(image_index)
+    def _count_skipped(self, path: str, error: Exception) -> None:
         with self._lock:
             self.skipped[path] += 1
             first = self.skipped[path] == 1
         if first:
             warnings.warn(f"skipped an image that cannot be read: {error}", stacklevel=2)
 
-    def filter_annotations(self, image_group, annotations_group, group):
-        """Return annotations without boxes that are empty or leave the image, with a warning."""
-        kept = [
-            self._valid(image, annotations, image_index)
-            for image, annotations, image_index in zip(
-                image_group, annotations_group, group, strict=True
-            )
-        ]
-        return image_group, kept
 
-    def _valid(self, image, annotations, image_index):
-        boxes = np.asarray(annotations["bboxes"], "float64").reshape(-1, 4)
-        annotations = {**annotations, "bboxes": boxes}
-        good = are_valid(boxes, *image.shape[:2])
-        if good.all():
-            return annotations
-        warnings.warn(
-            f"Image {self.image_path(image_index)} with id {image_index} (shape {image.shape}) "
-            f"contains the following invalid boxes: {boxes[~good].tolist()}.",
-            stacklevel=2,
-        )
-        return crops.keep_boxes(annotations, good)
+def load_annotations(dataset: DetectionDataset, group: Sequence[int]) -> list[Annotations]:
+    """Return the annotations of some indices.
+
+    Raises:
+        TypeError: if the data set returns no dictionary with `labels` and `bboxes`.
+    """
+    annotations_group = [dataset.load_annotations(image_index) for image_index in group]
+    for annotations in annotations_group:
+        if not isinstance(annotations, dict) or not {"labels", "bboxes"} <= set(annotations):
+            raise TypeError(
+                f"{type(dataset).__name__}.load_annotations: expected a dictionary with 'labels' "
+                f"and 'bboxes', got {annotations!r}"
+            )
+    return annotations_group
+
+
+def drop_invalid_boxes(
+    dataset: DetectionDataset, image_index: int, image: np.ndarray, annotations: Annotations
+) -> Annotations:
+    """Return annotations without boxes that are empty or leave the image, with a warning.
+
+    Args:
+        dataset: names the image in the warning.
+        image_index: index of the image.
+        image: array `(h, w, ...)`.
+        annotations: of the image; `bboxes` may be any sequence of boxes.
+    """
+    boxes = np.asarray(annotations["bboxes"], "float64").reshape(-1, 4)
+    annotations = {**annotations, "bboxes": boxes}
+    valid = are_valid(boxes, *image.shape[:2])
+    if valid.all():
+        return annotations
+    warnings.warn(
+        f"Image {dataset.image_path(image_index)} with id {image_index} (shape {image.shape}) "
+        f"contains the following invalid boxes: {boxes[~valid].tolist()}.",
+        stacklevel=2,
+    )
+    return crops.keep_boxes(annotations, valid)

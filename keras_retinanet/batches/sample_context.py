@@ -1,69 +1,96 @@
-"""Random draws for the images in hand, whichever thread makes their batch."""
+"""The random generator and the scale of the sample that a thread is working on."""
 
 import contextlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
-# The random generators of the images that this thread has in hand.
-_RNGS: ContextVar = ContextVar("rngs", default=None)
-# The factor on the sides of the images of the batch that this thread has in hand.
-_SCALE: ContextVar = ContextVar("scale", default=1.0)
+from keras_retinanet.system.types import Annotations
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class SampleContext:
+    """What the methods that change a sample need to know besides its image and boxes.
+
+    Attributes:
+        rng: where the sample's random numbers come from.
+        scale: factor on both sides that the image is resized to.
+    """
+
+    rng: np.random.Generator
+    scale: float = 1.0
+
+
+# A context variable, since it cannot be an argument: users override the methods of 1.0.0, such as
+# `random_transform_group_entry(image, annotations)`, which have no parameter for it and run in
+# several threads. It holds one context for each image of the group that a method is called with.
+_CONTEXTS: ContextVar[Sequence[SampleContext]] = ContextVar("contexts", default=())
 _LOCK = threading.Lock()
 
 
+def make_contexts(
+    seed: int, epoch: int, group: Sequence[int], scale: float = 1.0
+) -> list[SampleContext]:
+    """Return the contexts of the images of a group in an epoch."""
+    return [SampleContext(np.random.default_rng([seed, epoch, i]), scale) for i in group]
+
+
 @contextlib.contextmanager
-def drawing_with(rngs: Sequence[np.random.Generator | None]) -> Iterator[None]:
-    """Let draws in this thread come from the generators of the images in hand."""
-    token = _RNGS.set(rngs)
+def use_contexts(contexts: Sequence[SampleContext]) -> Iterator[None]:
+    """Let this thread work with the contexts of a group of images, one for each image."""
+    token = _CONTEXTS.set(contexts)
     try:
         yield
     finally:
-        _RNGS.reset(token)
+        _CONTEXTS.reset(token)
 
 
-def each(change: Callable, image_group: Sequence, annotations_group: Sequence) -> tuple:
-    """Return the images and the annotations that `change(image, annotations)` makes of each.
+def current_context() -> SampleContext:
+    """Return the context of the current sample; of a group, that of its first sample.
 
-    What it draws comes from the image's own random generator.
+    Where there is none, the random generator is new and randomly seeded, and the scale is 1.
     """
-    images, annotations = [], []
-    rngs = _RNGS.get() or [None] * len(image_group)
-    for image, annotation, rng in zip(image_group, annotations_group, rngs, strict=True):
-        with drawing_with([rng]):
+    contexts = _CONTEXTS.get()
+    return contexts[0] if contexts else SampleContext(np.random.default_rng())
+
+
+def map_samples(
+    change: Callable[[np.ndarray, Annotations], tuple[np.ndarray, Annotations]],
+    images: Sequence[np.ndarray],
+    annotations: Sequence[Annotations],
+) -> tuple[list[np.ndarray], list[Annotations]]:
+    """Return the images and annotations that `change` returns, called with each sample's context.
+
+    Args:
+        change: function of an image and its annotations that returns both.
+        images: list of images.
+        annotations: list of their annotations.
+    """
+    contexts = [[context] for context in _CONTEXTS.get()] or [[]] * len(images)
+    changed_images, changed_annotations = [], []
+    for image, annotation, context in zip(images, annotations, contexts, strict=True):
+        with use_contexts(context):
             image, annotation = change(image, annotation)
-        images.append(image)
-        annotations.append(annotation)
-    return images, annotations
+        changed_images.append(image)
+        changed_annotations.append(annotation)
+    return changed_images, changed_annotations
 
 
-def draw(source):
-    """Return the next value of an iterator, drawn for the image in hand if it can be."""
-    rngs = _RNGS.get() or [None]
-    if rngs[0] is not None and hasattr(source, "sample"):
-        return source.sample(rngs[0])
-    with _LOCK:
+def next_random(source: Iterator[T]) -> T:
+    """Return a random value for the current sample.
+
+    Args:
+        source: an iterator. If it has a method `sample(rng)`, and there is a current sample, the
+            value is sampled with the random generator of that sample; else it is `next(source)`.
+    """
+    contexts = _CONTEXTS.get()
+    if contexts and hasattr(source, "sample"):
+        return source.sample(contexts[0].rng)
+    with _LOCK:  # a Python generator cannot be advanced by two threads at once
         return next(source)
-
-
-def rng_in_hand() -> np.random.Generator:
-    """Return the random generator of the image in hand; a new one where there is none."""
-    rngs = _RNGS.get() or [None]
-    return rngs[0] or np.random.default_rng()
-
-
-@contextlib.contextmanager
-def resizing_by(scale: float) -> Iterator[None]:
-    """Let this thread resize images to `scale` times the usual sides."""
-    token = _SCALE.set(scale)
-    try:
-        yield
-    finally:
-        _SCALE.reset(token)
-
-
-def scale_in_hand() -> float:
-    """Return the factor that `resizing_by` set in this thread; 1 where it has not."""
-    return _SCALE.get()

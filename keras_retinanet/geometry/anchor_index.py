@@ -1,166 +1,137 @@
-"""Anchors as the grid they lie on: which of them overlap a box, without looking at all of them.
+"""A look-up of the anchors near a box.
 
-An 800x1333 image has 200,700 anchors; a few hundred of them overlap a box enough to matter.
+An 800x1333 image has 200,700 anchors, but only a few hundred overlap a box enough to matter.
 """
 
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import numpy as np
 
-# How much the windows of `Grid.near` are widened, in cells or as a share: far more than what floats
-# lose, so that no anchor at the very limit is missed.
-SLACK = 1e-3
+# Pixels by which windows are widened: far more than floats lose by rounding, so that no anchor
+# exactly at the limit is missed.
+MARGIN = 1e-3
+NO_INDICES = np.zeros(0, int)
 
 
-class Kinds(NamedTuple):
-    """The K kinds of anchors: each shape on each level.
-
-    Attributes:
-        starts: index of the first anchor of a kind, `(K,)`.
-        strides: pixels from one cell to the next, `(K,)`.
-        steps: from the index of an anchor to that of the next along x, and along y, `(2, K)`.
-        cells: number of columns, and of rows, `(2, K)`.
-        sides: width and height of an anchor, `(2, K)`.
-    """
-
-    starts: np.ndarray
-    strides: np.ndarray
-    steps: np.ndarray
-    cells: np.ndarray
-    sides: np.ndarray
-
-
-class Lines(NamedTuple):
-    """Rows of anchors, or columns: L lines of anchors of one kind, in the order of `centres`.
-
-    Attributes:
-        centres: the coordinate that the centres of a line have in common, `(L,)`, not falling.
-        starts: index of the first anchor of a line, `(L,)`.
-        steps: from the index of an anchor to that of the next, `(L,)`.
-        sizes: number of anchors in a line, `(L,)`.
-    """
-
-    centres: np.ndarray
-    starts: np.ndarray
-    steps: np.ndarray
-    sizes: np.ndarray
-
-    @classmethod
-    def of(cls, parts) -> "Lines":
-        """Return the lines of all levels."""
-        attributes = _joined(parts)
-        order = attributes[0].argsort()
-        return cls(*(attribute[order] for attribute in attributes))
-
-    def beyond(self, limit) -> np.ndarray:
-        """Return the indices of the anchors whose coordinate is at least `limit`."""
-        first = self.centres.searchsorted(limit)
-        return _sequences(self.starts[first:], self.steps[first:], self.sizes[first:])
-
-
-class Grid:
-    """The anchors of a padded image shape.
+class AnchorIndex:
+    """The anchors of all pyramid levels of a padded image shape.
 
     Attributes:
         anchors: read-only array `(N, 4)`: level by level, row by row, column by column.
     """
 
-    def __init__(self, levels, strides):
-        """Take over the anchors of each level, `(R, C, A, 4)`, and the levels' strides."""
-        self.anchors = np.concatenate([level.reshape(-1, 4) for level in levels])
+    def __init__(self, levels: Sequence[np.ndarray]) -> None:
+        """Index the anchors `(R, C, A, 4)` of each level; R and C may be 0."""
+        self.anchors = np.concatenate([anchors.reshape(-1, 4) for anchors in levels])
         self.anchors.flags.writeable = False
-        kinds, rows, columns, start = [], [], [], 0
-        for anchors, stride in zip(levels, strides, strict=True):
-            height, width, shapes, _ = anchors.shape
-            end = start + height * width * shapes
-            index, start = np.arange(start, end).reshape(height, width, shapes), end
-            step, pitch = shapes, shapes * width
-            # Slices of one row and of one column: a level may be empty.
-            row, column, cell = anchors[:1], anchors[:, :1], anchors[:1, :1]
-            sides = cell[..., 2] - cell[..., 0], cell[..., 3] - cell[..., 1]
-            kinds.append((index[:1, :1], stride, step, pitch, width, height, *sides))
-            rows.append(((column[..., 1] + column[..., 3]) / 2, index[:, :1], step, width))
-            columns.append(((row[..., 0] + row[..., 2]) / 2, index[:1], pitch, height))
-        starts, strides, *pairs = _joined(kinds)
-        steps, cells, sides = (np.stack(pairs[i : i + 2]) for i in (0, 2, 4))
-        self._kinds = Kinds(starts, strides, steps, cells, sides)
-        self._rows, self._columns = Lines.of(rows), Lines.of(columns)
+        self._levels = []
+        start = 0
+        for anchors in levels:
+            if anchors.size:
+                self._levels.append(AnchorLevel(anchors, start))
+            start += anchors.size // 4
 
-    def outside(self, image_shape) -> np.ndarray:
-        """Return the indices of anchors centred right of or below an image `(h, w, ...)`.
-
-        They do not rise, and those of anchors both right of and below it come twice.
-        """
-        height, width = image_shape[:2]
-        return np.concatenate([self._rows.beyond(height), self._columns.beyond(width)])
-
-    def near(self, bboxes, overlap):
+    def near(self, bboxes: np.ndarray, overlap: float) -> tuple[np.ndarray, np.ndarray]:
         """Return pairs of an anchor and a box: all whose IoU is at least `overlap`, and some more.
-
-        The shared area of such a pair is at least `overlap / (1 + overlap)` of the sum of both
-        areas. It is no higher than either of the two, so it is at least that wide, and so the
-        centres are at most so far apart; likewise the other way round. These are windows of cells.
 
         Args:
             bboxes: finite float64 array `(n, 4)`; `n` may be 0.
-            overlap: above 0.
+            overlap: minimum IoU, above 0.
 
         Returns:
-            Int arrays `(p,)` of indices into the anchors and into `bboxes`.
+            Two int arrays `(p,)`: indices into `anchors` and into `bboxes`.
         """
-        owners, kinds, shared = self._alike(bboxes, overlap)
-        kinds = Kinds(*(attribute[..., kinds] for attribute in self._kinds))
-        (column, row), (columns, rows) = _windows(bboxes[owners].T, kinds, shared)
-        along_x, along_y = kinds.steps
-        lines = _sequences(kinds.starts + column * along_x + row * along_y, along_y, rows)
-        anchors = _sequences(lines, along_x.repeat(rows), columns.repeat(rows))
-        return anchors, owners.repeat(columns * rows)
+        pairs = [level.near(bboxes, overlap) for level in self._levels]
+        return (
+            np.concatenate([NO_INDICES, *(anchor_indices for anchor_indices, _ in pairs)]),
+            np.concatenate([NO_INDICES, *(box_indices for _, box_indices in pairs)]),
+        )
 
-    def _alike(self, bboxes, overlap):
-        """Return pairs of a box and a kind of anchor that overlap enough about the same centre.
+    def outside(self, image_shape: Sequence[int]) -> np.ndarray:
+        """Return the indices of anchors centred right of or below an image `(h, w, ...)`."""
+        return np.concatenate([NO_INDICES, *(lev.outside(image_shape) for lev in self._levels)])
 
-        Returns:
-            Indices of the boxes and of the kinds, and the area that such a pair shares at the
-            overlap: arrays `(p,)`.
+
+class AnchorLevel:
+    """One pyramid level: A anchors of different shapes around the centre of each of R x C cells."""
+
+    def __init__(self, anchors: np.ndarray, start: int) -> None:
+        """Keep where the anchors lie.
+
+        Args:
+            anchors: array `(R, C, A, 4)` without empty axes.
+            start: index of the level's first anchor among those of all levels.
         """
-        width, height = np.maximum(bboxes[:, 2:] - bboxes[:, :2], 0).T[..., None]
-        widths, heights = self._kinds.sides
-        most = np.minimum(width, widths) * np.minimum(height, heights)
-        least = overlap / (1 + overlap) * (width * height + widths * heights)
-        alike = np.nonzero(most * (1 + SLACK) >= least)
-        return *alike, least[alike]
+        row, column = anchors[0], anchors[:, 0]  # (C, A, 4), (R, A, 4)
+        self._indices = start + np.arange(anchors.size // 4).reshape(anchors.shape[:3])
+        self._sides = row[0, :, 2:] - row[0, :, :2]  # (A, 2)
+        # The anchors of a cell have the same centre, except for the rounding of floats.
+        self._x = (row[..., 0] + row[..., 2]) / 2  # (C, A)
+        self._y = (column[..., 1] + column[..., 3]) / 2  # (R, A)
+
+    # How `near` finds the cells. An IoU of at least t means a shared area of at least t / (1 + t)
+    # times the sum of both areas, which limits how far apart the centres can be. For example, with
+    # t = 0.4:
+    #
+    #     box       100, 100, 160, 140: 60 wide, 40 high, centred on (130, 120)
+    #     level     a cell every 8 pixels: centres at 4, 12, 20...
+    #     anchor    50 wide, 50 high
+    #
+    # The areas are 2400 and 2500, so the shared area has to be 0.4 / 1.4 * 4900 = 1400. Around the
+    # same centre the two share 50 * 40 = 2000, so this shape is compatible with the box.
+    # In x: they share at most 40 pixels of height, so at least 1400 / 40 = 35 of width. Their
+    # centres are at most (60 + 50) / 2 - 35 = 20 apart: cells at 116, 124, 132, 140, 148.
+    # In y: they share at most 50 pixels of width, so at least 1400 / 50 = 28 of height. Their
+    # centres are at most (40 + 50) / 2 - 28 = 17 apart: cells at 108, 116, 124, 132.
+    # Only anchors of this shape in these 5 x 4 cells can reach the IoU. Not all do: both limits
+    # take the best case of the other direction.
+    def near(self, bboxes: np.ndarray, overlap: float) -> tuple[np.ndarray, np.ndarray]:
+        """Return the pairs of an anchor of this level and a box; see `AnchorIndex.near`."""
+        box_indices, shapes, shared_area = _compatible_pairs(bboxes, self._sides, overlap)
+        boxes, anchor_sides = bboxes[box_indices], self._sides[shapes]  # (p, 4), (p, 2)
+        box_sides = boxes[:, 2:] - boxes[:, :2]
+        shared_sides = shared_area[:, None] / np.minimum(box_sides, anchor_sides)[:, ::-1]
+        reach = (box_sides + anchor_sides) / 2 - shared_sides + MARGIN
+        centres = (boxes[:, :2] + boxes[:, 2:]) / 2
+        windows = np.column_stack(
+            [
+                self._x[:, 0].searchsorted(centres[:, 0] - reach[:, 0]),
+                self._x[:, 0].searchsorted(centres[:, 0] + reach[:, 0]),
+                self._y[:, 0].searchsorted(centres[:, 1] - reach[:, 1]),
+                self._y[:, 0].searchsorted(centres[:, 1] + reach[:, 1]),
+                shapes,
+            ]
+        )
+        found = [
+            self._indices[top:bottom, left:right, shape].ravel()
+            for left, right, top, bottom, shape in windows.tolist()
+        ]
+        counts = [len(indices) for indices in found]
+        return np.concatenate([NO_INDICES, *found]), np.repeat(box_indices, counts)
+
+    def outside(self, image_shape: Sequence[int]) -> np.ndarray:
+        """Return the indices of this level's anchors centred right of or below an image."""
+        below, right = self._y >= image_shape[0], self._x >= image_shape[1]
+        if not below.any() and not right.any():
+            return NO_INDICES
+        return self._indices[below[:, None] | right]
 
 
-def _windows(bboxes, kinds, shared):
-    """Return the cells whose anchor overlaps a box enough, and some more.
+def _compatible_pairs(
+    bboxes: np.ndarray, anchor_sides: np.ndarray, overlap: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return which boxes and anchor shapes overlap enough when they have the same centre.
 
     Args:
-        bboxes: array `(4, p)`.
-        kinds: `Kinds` with an anchor for each box.
-        shared: the area that the two share where they overlap enough, `(p,)`; above 0.
+        bboxes: array `(n, 4)`; boxes without area are compatible with no shape.
+        anchor_sides: widths and heights `(A, 2)`.
+        overlap: minimum IoU, above 0.
 
     Returns:
-        First column and row, and number of columns and rows: int arrays `(2, p)`.
+        Indices of boxes and of shapes, and the area that such a pair shares at that IoU: `(p,)`.
     """
-    low, high = bboxes[:2], bboxes[2:]
-    sides = high - low
-    # The shared area is no higher than either, so it is at least so wide, and the other way round.
-    least = shared / np.minimum(sides, kinds.sides)[::-1]
-    reach = ((sides + kinds.sides) / 2 - least) / kinds.strides + SLACK
-    middle = (low + high) / 2 / kinds.strides - 0.5
-    first = np.minimum(np.maximum(np.ceil(middle - reach), 0), kinds.cells)
-    end = np.minimum(np.floor(middle + reach) + 1, kinds.cells)
-    return first.astype(int), np.maximum(end - first, 0).astype(int)
-
-
-def _joined(parts):
-    """Return flat arrays: the first array or number of all parts, the second of all parts..."""
-    parts = [np.broadcast_arrays(*part) for part in parts]
-    return [np.concatenate([a.ravel() for a in arrays]) for arrays in zip(*parts, strict=True)]
-
-
-def _sequences(firsts, steps, sizes):
-    """Return the numbers of arithmetic sequences, one sequence after the other."""
-    begins = sizes.cumsum() - sizes
-    place = np.arange(sizes.sum()) - begins.repeat(sizes)
-    return firsts.repeat(sizes) + place * steps.repeat(sizes)
+    box_sides = np.maximum(bboxes[:, None, 2:] - bboxes[:, None, :2], 0)  # (n, 1, 2)
+    largest = np.minimum(box_sides, anchor_sides).prod(axis=2)  # (n, A)
+    shared_area = overlap / (1 + overlap) * (box_sides.prod(axis=2) + anchor_sides.prod(axis=1))
+    box_indices, shapes = np.nonzero(largest * (1 + MARGIN) >= shared_area)
+    return box_indices, shapes, shared_area[box_indices, shapes]

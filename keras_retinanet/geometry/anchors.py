@@ -1,14 +1,21 @@
-"""Anchors: the boxes at every place of the pyramid that the network refines."""
+"""Anchors: the boxes around each location of the pyramid that the network refines."""
 
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
-from weakref import WeakValueDictionary
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from keras_retinanet.geometry import boxes
-from keras_retinanet.geometry.anchor_index import Grid
+from keras_retinanet.geometry.anchor_index import AnchorIndex
+
+if TYPE_CHECKING:
+    import keras
 
 DEFAULT_LEVELS = (3, 4, 5, 6, 7)
+
+# A function of an image shape and pyramid levels that returns each level's rows and columns.
+ShapesCallback = Callable[[tuple[int, ...], Sequence[int]], Iterable[Iterable[int]]]
 
 
 class AnchorParameters:
@@ -17,13 +24,19 @@ class AnchorParameters:
     Attributes:
         sizes: side in pixels of a square anchor of scale 1, one for each level.
         strides: pixels from one anchor centre to the next, one for each level.
-        ratios: heights over widths of the anchors at one place.
-        scales: factors on the level's size of the anchors at one place.
+        ratios: height divided by width of the anchors per location.
+        scales: factors on the level's size of the anchors per location.
     """
 
     default: "AnchorParameters"
 
-    def __init__(self, sizes, strides, ratios, scales):
+    def __init__(
+        self,
+        sizes: Iterable[float],
+        strides: Iterable[int],
+        ratios: Sequence[float] | np.ndarray,
+        scales: Sequence[float] | np.ndarray,
+    ) -> None:
         """Keep the four lists; `ratios` and `scales` as float32 arrays."""
         self.sizes = list(sizes)
         self.strides = list(strides)
@@ -31,10 +44,10 @@ class AnchorParameters:
         self.scales = np.asarray(scales, "float32")
 
     def num_anchors(self) -> int:
-        """Return the number of anchors at one place of a level."""
+        """Return the number of anchors per location of a level."""
         return len(self.ratios) * len(self.scales)
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, list]:
         """Return the parameters as lists of plain numbers, for JSON."""
         return {
             "sizes": [float(size) for size in self.sizes],
@@ -44,11 +57,11 @@ class AnchorParameters:
         }
 
     @classmethod
-    def from_dict(cls, values: dict) -> "AnchorParameters":
+    def from_dict(cls, values: dict[str, list]) -> "AnchorParameters":
         """Return the parameters that `to_dict` described."""
         return cls(**values)
 
-    def __eq__(self, other) -> bool:
+    def __eq__(self, other: Any) -> bool:
         return isinstance(other, AnchorParameters) and self.to_dict() == other.to_dict()
 
     def __hash__(self) -> int:
@@ -59,7 +72,7 @@ class AnchorParameters:
 
 
 # Section 4 of the focal loss paper: areas of 32^2 to 512^2 pixels on P3 to P7, three shapes, and
-# three sizes an octave.
+# three sizes per octave.
 AnchorParameters.default = AnchorParameters(
     sizes=[32, 64, 128, 256, 512],
     strides=[8, 16, 32, 64, 128],
@@ -68,16 +81,20 @@ AnchorParameters.default = AnchorParameters(
 )
 
 
-def generate_anchors(base_size=16, ratios=None, scales=None):
-    """Return the anchors of one place, centred on the origin.
+def generate_anchors(
+    base_size: float = 16,
+    ratios: Sequence[float] | np.ndarray | None = None,
+    scales: Sequence[float] | np.ndarray | None = None,
+) -> np.ndarray:
+    """Return the anchors of one location, centred on the origin.
 
     Args:
         base_size: side in pixels of the square anchor of scale 1.
-        ratios: heights over widths; None means 1:2, 1:1, 2:1.
+        ratios: heights divided by widths; None means 1/2, 1, 2.
         scales: factors on `base_size`; None means three steps of a third of an octave.
 
     Returns:
-        Float array `(len(ratios) * len(scales), 4)`: all scales of the first ratio come first.
+        Float64 array `(len(ratios) * len(scales), 4)`: all scales of the first ratio come first.
     """
     ratios = AnchorParameters.default.ratios if ratios is None else np.asarray(ratios)
     scales = AnchorParameters.default.scales if scales is None else np.asarray(scales)
@@ -88,7 +105,7 @@ def generate_anchors(base_size=16, ratios=None, scales=None):
     return np.stack([-widths, -heights, widths, heights], axis=1) / 2
 
 
-def guess_shapes(image_shape, pyramid_levels):
+def guess_shapes(image_shape: Sequence[int], pyramid_levels: Sequence[int]) -> list[np.ndarray]:
     """Return rows and columns of each pyramid level for an image shape `(height, width, ...)`.
 
     Every stride-2 layer of the networks here rounds up, so level p has `ceil(side / 2**p)` cells.
@@ -97,7 +114,7 @@ def guess_shapes(image_shape, pyramid_levels):
     return list((np.array(image_shape[:2]) + steps - 1) // steps)
 
 
-def layer_shapes(image_shape, model) -> dict:
+def layer_shapes(image_shape: Sequence[int], model: "keras.Model") -> dict[str, tuple]:
     """Return the output shape of every layer of a model for an image shape `(height, width, 3)`.
 
     Returns:
@@ -105,7 +122,7 @@ def layer_shapes(image_shape, model) -> dict:
     """
     import keras
 
-    # A model that stands as a layer, such as a head, runs on several levels: it has no one output.
+    # A model used as a layer, such as a head, runs on several levels: it has no single output.
     outputs = {
         layer.name: layer.output for layer in model.layers if not isinstance(layer, keras.Model)
     }
@@ -114,25 +131,27 @@ def layer_shapes(image_shape, model) -> dict:
     return {name: tuple(shape) for name, shape in shapes.items()}
 
 
-def make_shapes_callback(model):
+def make_shapes_callback(model: "keras.Model") -> ShapesCallback:
     """Return a replacement for `guess_shapes` that asks the model's own layers P2..P7."""
 
     @lru_cache(maxsize=256)
-    def shapes_of(image_shape):
+    def shapes_of(image_shape: tuple[int, ...]) -> dict[str, tuple]:
         return layer_shapes(image_shape, model)
 
-    def get_shapes(image_shape, pyramid_levels):
+    def get_shapes(
+        image_shape: Sequence[int], pyramid_levels: Sequence[int]
+    ) -> list[tuple[int, int]]:
         shapes = shapes_of(tuple(int(side) for side in image_shape))
         return [shapes[f"P{level}"][1:3] for level in pyramid_levels]
 
     return get_shapes
 
 
-def matches_default_shapes(model, pyramid_levels) -> bool:
+def matches_default_shapes(model: "keras.Model", pyramid_levels: Sequence[int]) -> bool:
     """Return whether `guess_shapes` is right for a model.
 
     Backbones of keras-retinanet 1.0.0 other than ResNet round down where a stride does not divide
-    a side; the snapshots that it wrote of them still do.
+    a side; so do the snapshots that it wrote of them.
     """
     odd = (333, 501, 3)
     shapes = make_shapes_callback(model)(odd, pyramid_levels)
@@ -142,19 +161,34 @@ def matches_default_shapes(model, pyramid_levels) -> bool:
 
 
 def anchors_for_shape(
-    image_shape, pyramid_levels=None, anchor_params=None, shapes_callback=None
+    image_shape: Sequence[int],
+    pyramid_levels: Sequence[int] | None = None,
+    anchor_params: AnchorParameters | None = None,
+    shapes_callback: ShapesCallback | None = None,
 ) -> np.ndarray:
-    """Return all anchors of an image.
+    """Return all anchors of an image: a read-only float64 array `(N, 4)`.
+
+    They come level by level, row by row, column by column. Arguments and errors are those of
+    `anchor_index_for_shape`.
+    """
+    return anchor_index_for_shape(
+        image_shape, pyramid_levels, anchor_params, shapes_callback
+    ).anchors
+
+
+def anchor_index_for_shape(
+    image_shape: Sequence[int],
+    pyramid_levels: Sequence[int] | None = None,
+    anchor_params: AnchorParameters | None = None,
+    shapes_callback: ShapesCallback | None = None,
+) -> AnchorIndex:
+    """Return all anchors of an image with a look-up of those near a box.
 
     Args:
         image_shape: `(height, width, ...)` of the padded image.
         pyramid_levels: levels in use; None means 3 to 7.
-        anchor_params: an `AnchorParameters`; None means the paper's.
-        shapes_callback: function of image shape and levels that returns each level's rows and
-            columns; None means `guess_shapes`.
-
-    Returns:
-        Read-only float64 array `(N, 4)`: level by level, row by row, column by column.
+        anchor_params: None means those of the paper.
+        shapes_callback: None means `guess_shapes`.
 
     Raises:
         ValueError: if there is not one size and stride for each level.
@@ -167,29 +201,17 @@ def anchors_for_shape(
             f"got sizes {params.sizes} and strides {params.strides}"
         )
     shapes = (shapes_callback or guess_shapes)(tuple(image_shape), levels)
-    return _grid(tuple((int(rows), int(columns)) for rows, columns in shapes), params).anchors
-
-
-def grid_of(anchors) -> Grid | None:
-    """Return the grid of an array that `anchors_for_shape` made; None for any other array."""
-    grid = _grids.get(id(anchors))
-    # Who makes the array writeable may have moved anchors.
-    return None if grid is None or anchors.flags.writeable else grid
-
-
-# By the `id` of their anchors, which live as long as they do: in the cache below.
-_grids = WeakValueDictionary()
+    return _anchor_index(tuple((int(rows), int(columns)) for rows, columns in shapes), params)
 
 
 @lru_cache(maxsize=64)
-def _grid(shapes, params):
-    """Return the anchors of feature maps of these shapes, computed once for each set of shapes."""
-    levels = [
-        boxes.shift(shape, stride, generate_anchors(size, params.ratios, params.scales)).reshape(
-            *shape, params.num_anchors(), 4
-        )
-        for shape, size, stride in zip(shapes, params.sizes, params.strides, strict=True)
-    ]
-    grid = Grid(levels, params.strides)
-    _grids[id(grid.anchors)] = grid
-    return grid
+def _anchor_index(shapes: tuple[tuple[int, int], ...], params: AnchorParameters) -> AnchorIndex:
+    """Return the anchors of feature maps with these rows and columns."""
+    return AnchorIndex(
+        [
+            boxes.shift(
+                shape, stride, generate_anchors(size, params.ratios, params.scales)
+            ).reshape(*shape, params.num_anchors(), 4)
+            for shape, size, stride in zip(shapes, params.sizes, params.strides, strict=True)
+        ]
+    )

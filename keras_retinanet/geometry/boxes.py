@@ -3,10 +3,14 @@
 A box is `x1, y1, x2, y2` in pixels of the image it lies on; the last axis holds the four values.
 """
 
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
+
 import numpy as np
 
 
-def array_module(*arrays):
+def array_module(*arrays: Any) -> ModuleType:
     """Return the module of functions for some arrays: `numpy`, or `keras.ops` for tensors."""
     if all(isinstance(array, (np.ndarray, np.generic, float, int)) for array in arrays):
         return np
@@ -15,19 +19,19 @@ def array_module(*arrays):
     return keras.ops
 
 
-def area(boxes):
+def area(boxes: np.ndarray) -> np.ndarray:
     """Return the areas `(...,)` in square pixels of boxes `(..., 4)`."""
     return (boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1])
 
 
-def are_valid(boxes, height, width):
-    """Return which boxes `(n, 4)` have an area and lie within an image, as bool array `(n,)`."""
+def are_valid(boxes: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Return which boxes `(n, 4)` have an area and lie inside an image, as bool array `(n,)`."""
     sides = boxes[:, 2:] - boxes[:, :2]
     limits = np.array([width, height])
     return ((sides > 0) & (boxes[:, :2] >= 0) & (boxes[:, 2:] <= limits)).all(axis=1)
 
 
-def iou(boxes, query_boxes):
+def iou(boxes: np.ndarray, query_boxes: np.ndarray) -> np.ndarray:
     """Return the intersection over union of every pair of boxes.
 
     Args:
@@ -40,7 +44,7 @@ def iou(boxes, query_boxes):
     return iou_of_pairs(boxes[:, None], query_boxes[None])
 
 
-def iou_of_pairs(boxes, query_boxes):
+def iou_of_pairs(boxes: np.ndarray, query_boxes: np.ndarray) -> np.ndarray:
     """Return the intersection over union `(...,)` of boxes `(..., 4)` with as many others."""
     sides = [
         np.minimum(boxes[..., i + 2], query_boxes[..., i + 2])
@@ -52,26 +56,26 @@ def iou_of_pairs(boxes, query_boxes):
     return shared / np.maximum(union, np.finfo(np.float64).eps)
 
 
-def clip(boxes, height, width):
-    """Return boxes `(..., 4)` with every corner moved onto the pixels of an image.
+def clip(boxes: np.ndarray, height: float, width: float) -> np.ndarray:
+    """Return boxes with every corner moved onto the pixels of an image.
 
-    As in keras-retinanet 1.0.0 the greatest coordinates are `width - 1` and `height - 1`.
+    As in keras-retinanet 1.0.0 the maximum coordinates are `width - 1` and `height - 1`.
 
     Args:
         boxes: array or tensor `(..., 4)`.
-        height: number of rows of the image.
-        width: number of columns of the image.
+        height: number of rows of the image; a number or a scalar tensor.
+        width: number of columns of the image; a number or a scalar tensor.
     """
     ops = array_module(boxes, height, width)
     limits = (width - 1, height - 1)
     return ops.stack([ops.clip(boxes[..., i], 0, limits[i % 2]) for i in range(4)], axis=-1)
 
 
-def shift(shape, stride, anchors):
-    """Return `anchors` `(A, 4)` repeated around the centre of every cell of a feature map.
+def shift(shape: Sequence[int] | np.ndarray, stride: float, anchors: np.ndarray) -> np.ndarray:
+    """Return `anchors` repeated around the centre of every cell of a feature map.
 
     Args:
-        shape: rows and columns of the feature map: two integers or an integer tensor.
+        shape: rows and columns of the feature map: two integers, or an integer tensor.
         stride: pixels from one cell to the next.
         anchors: array or tensor `(A, 4)`, centred on the origin.
 

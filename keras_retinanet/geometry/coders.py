@@ -73,11 +73,11 @@ def coder_from_dict(values: dict) -> CornerCoder:
     """Return the coder that `to_dict` described.
 
     Raises:
-        ValueError: if the kind is unknown, or a value is missing or malformed.
+        ValueError: if the kind is unknown, or a value is malformed.
     """
     if values.get("kind") != "corner":
         raise ValueError(f"expected a box coder of the kind 'corner', got {values.get('kind')!r}")
-    return CornerCoder(values.get("mean"), values.get("std"))
+    return corner_coder(values.get("mean"), values.get("std"))
 
 
 def bbox_transform(
@@ -102,8 +102,11 @@ def bbox_transform(
 
 def corner_coder(mean: Sequence[float] | None, std: Sequence[float] | None) -> CornerCoder:
     """Return a `CornerCoder`; None for an argument means its default."""
-    given = {"mean": mean, "std": std}
-    return CornerCoder(**{name: value for name, value in given.items() if value is not None})
+    default = CornerCoder()
+    return CornerCoder(
+        default.mean if mean is None else _four_numbers("mean", mean),
+        default.std if std is None else _four_numbers("std", std),
+    )
 
 
 def _sides(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,110 +1,136 @@
 """The base of all data sets: samples by index in, batches with training targets out."""
 
+import configparser
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import keras
 import numpy as np
 
 from keras_retinanet.augmentation import crops
 from keras_retinanet.augmentation.transforms import TransformParameters, adjust_transform_for_image
 from keras_retinanet.batches import padding
 from keras_retinanet.batches.grouping import Groups
-from keras_retinanet.batches.reading import ReadingSet
+from keras_retinanet.batches.reading import ImageReader, drop_invalid_boxes, load_annotations
 from keras_retinanet.batches.sample_context import (
-    draw,
-    drawing_with,
-    each,
-    resizing_by,
-    rng_in_hand,
-    scale_in_hand,
+    current_context,
+    make_contexts,
+    map_samples,
+    next_random,
+    use_contexts,
 )
 from keras_retinanet.config import Config
-from keras_retinanet.geometry.anchors import anchors_for_shape, guess_shapes
-from keras_retinanet.geometry.targets import HALF_PRECISION, anchor_targets_compact
+from keras_retinanet.geometry.anchor_index import AnchorIndex
+from keras_retinanet.geometry.anchors import ShapesCallback, anchor_index_for_shape, guess_shapes
+from keras_retinanet.geometry.coders import CornerCoder
+from keras_retinanet.geometry.targets import (
+    DEFAULT_CODER,
+    FULL_PRECISION,
+    HALF_PRECISION,
+    anchor_targets_bbox,
+    anchor_targets_compact,
+)
 from keras_retinanet.images import preprocess_image, resize_image
+from keras_retinanet.system.types import Annotations
+
+Images = Sequence[np.ndarray]
+AnnotationsGroup = Sequence[Annotations]
+Samples = tuple[Images, AnnotationsGroup]
+Batch = tuple[np.ndarray, tuple[np.ndarray, ...]]
 
 _DEFAULT_PREPROCESSING = preprocess_image
 
 
-class Generator(ReadingSet):
-    """A data set for `model.fit`; subclasses say what its images and boxes are.
+class Generator(keras.utils.PyDataset):
+    """A data set for `model.fit`; subclasses provide its images and boxes.
 
     A subclass overrides `size`, `num_classes`, `has_label`, `has_name`, `name_to_label`,
     `label_to_name`, `image_path`, `image_aspect_ratio`, `load_image` and `load_annotations`, and
-    calls this constructor last, since it groups the images. It may override any other method:
-    training goes through all of them.
+    calls this constructor last, since it groups the images. It may override any other method of
+    keras-retinanet 1.0.0: training goes through all of them.
 
     A batch is `(images, (regression, classification))`: images float32 `(B, h, w, 3)`, padded with
     0 at the right and bottom, and the targets of `compute_anchor_targets`. What a batch holds
-    depends on the seed, the epoch and the image alone, not on threads or earlier draws.
+    depends on the seed, the epoch and the image alone, not on threads or earlier batches.
+
+    Attributes:
+        groups: image indices of each batch of the current epoch.
+        epoch: number of the current epoch.
+        skipped: path of each unreadable image that was replaced -> how often.
+        failure: the error that stopped a thread of the pipeline, if one did.
     """
 
     def __init__(
         self,
-        transform_generator=None,
-        visual_effect_generator=None,
-        batch_size=1,
-        group_method="ratio",
-        shuffle_groups=True,
-        image_min_side=800,
-        image_max_side=1333,
-        no_resize=False,
-        transform_parameters=None,
-        compute_anchor_targets=anchor_targets_compact,
-        compute_shapes=guess_shapes,
-        preprocess_image=preprocess_image,
-        config=None,
+        transform_generator: Iterator[np.ndarray] | None = None,
+        visual_effect_generator: Iterator[Callable[[np.ndarray], np.ndarray]] | None = None,
+        batch_size: int = 1,
+        group_method: str = "ratio",
+        shuffle_groups: bool = True,
+        image_min_side: int = 800,
+        image_max_side: int = 1333,
+        no_resize: bool = False,
+        transform_parameters: TransformParameters | None = None,
+        compute_anchor_targets: Callable[..., Sequence[np.ndarray]] = anchor_targets_compact,
+        compute_shapes: ShapesCallback = guess_shapes,
+        preprocess_image: Callable[[np.ndarray], np.ndarray] = preprocess_image,
+        config: Config | configparser.ConfigParser | None = None,
         *,
-        random_crop=None,
-        scale_range=None,
-        seed=0,
-        strict=False,
-        normalise_on_device=False,
-        pad_to_buckets=False,
-        cache="none",
-        workers=1,
-        use_multiprocessing=False,
-        max_queue_size=10,
-    ):
+        coder: CornerCoder = DEFAULT_CODER,
+        random_crop: crops.RandomCrop | None = None,
+        scale_range: tuple[float, float] | None = None,
+        seed: int = 0,
+        strict: bool = False,
+        normalise_on_device: bool = False,
+        pad_to_buckets: bool = False,
+        cache: str = "none",
+        workers: int = 1,
+        use_multiprocessing: bool = False,
+        max_queue_size: int = 10,
+    ) -> None:
         """Group the images into batches.
 
         Args:
             transform_generator: iterator of transforms, such as `random_transform_generator`
                 returns; None for no transforms.
             visual_effect_generator: iterator of colour effects; None for none.
-            batch_size: images a batch; the last batch is filled up from the first images.
-            group_method: which images share a batch: "ratio" those of like aspect ratio, "random",
-                or "none" for those that follow each other.
-            shuffle_groups: whether each epoch has the batches in another order.
-            image_min_side: pixels of the shortest side after resizing.
-            image_max_side: most pixels of the longest side; it wins.
+            batch_size: images per batch; the last batch is filled up from the first images.
+            group_method: which images share a batch: "ratio" for images of similar aspect ratio,
+                "random", or "none" for consecutive images.
+            shuffle_groups: whether the batches come in another order in each epoch.
+            image_min_side: pixels of the shorter side after resizing.
+            image_max_side: maximum pixels of the longer side; it takes precedence.
             no_resize: whether images keep their size.
-            transform_parameters: a `TransformParameters`.
+            transform_parameters: how pixels are filled in; None for the defaults.
             compute_anchor_targets: `anchor_targets_compact`, `anchor_targets_bbox` or a function
-                with their arguments.
+                with their first four arguments.
             compute_shapes: function of image shape and levels that returns each level's shape.
-            preprocess_image: function that normalises a BGR image; where it is not given, a
+            preprocess_image: function that normalises a BGR image; the default gives way to a
                 subclass's method of that name.
-            config: a `Config` or what `read_config_file` returns, for anchors and levels.
-            random_crop: a `RandomCrop`; None for none.
-            scale_range: least and greatest factor on both sides of the resized images, drawn for
-                each batch, since images of several scales in one batch would be mostly padding;
-                None for 1.
-            seed: what all random draws start from.
+            config: anchors and pyramid levels: a `Config`, or what `read_config_file` returns.
+            coder: how boxes are coded in the targets, if one of our two functions computes them.
+            random_crop: None for no crops.
+            scale_range: minimum and maximum factor on both sides of the resized images, sampled
+                for each batch, since images of several scales in one batch would be mostly
+                padding; None for 1.
+            seed: seed of all random numbers.
             strict: whether an unreadable image raises an error; else it is named in a warning,
-                counted in `skipped`, and another image takes its place.
+                counted in `skipped`, and replaced by another image.
             normalise_on_device: whether images stay uint8, for a model that normalises them itself;
                 `preprocess_image` is not called then, and compact targets are float16 and int16.
             pad_to_buckets: whether batches are padded to one of a few shapes, as
                 `padding.bucket_shapes` lists them; else to the largest image.
-            cache: where decoded images are kept for later epochs: "ram", "disk" (and for later
+            cache: where decoded images are kept for later epochs: "ram", "disk" (also for later
                 runs) or "none".
             workers: threads that make batches in `model.fit`.
             use_multiprocessing: processes instead of threads, in a `fit` that is Keras's own.
-            max_queue_size: most batches made ahead in `model.fit`.
+            max_queue_size: maximum number of prefetched batches in `model.fit`.
 
         Raises:
             ValueError: for a batch size below 1, an unknown group method or cache, an empty data
                 set, or a range of scales without resizing.
         """
-        super().__init__(strict, cache, workers, use_multiprocessing, max_queue_size)
+        super().__init__(workers, use_multiprocessing, max_queue_size)
         self.transform_generator = transform_generator
         self.visual_effect_generator = visual_effect_generator
         self.batch_size = int(batch_size)
@@ -116,23 +142,79 @@ class Generator(ReadingSet):
         self.transform_parameters = transform_parameters or TransformParameters()
         self.compute_anchor_targets = compute_anchor_targets
         self.compute_shapes = compute_shapes
-        if preprocess_image is not _DEFAULT_PREPROCESSING or not hasattr(
-            type(self), "preprocess_image"
-        ):
+        has_own_method = hasattr(type(self), "preprocess_image")
+        if preprocess_image is not _DEFAULT_PREPROCESSING or not has_own_method:
             self.preprocess_image = preprocess_image
         self.config = Config.of(config)
+        self.coder = coder
         self.random_crop = random_crop
         self.scale_range = scale_range
         self.seed = seed
+        self.strict = strict
         self.normalise_on_device = normalise_on_device
         self.pad_to_buckets = pad_to_buckets
         self.epoch = 0
-        self.failure: Exception | None = None  # what stopped a thread of the pipeline
+        self.failure: Exception | None = None
+        self._reader = ImageReader(cache)
+        self.skipped = self._reader.skipped
         if no_resize and scale_range is not None:
             raise ValueError("a range of scales needs images that are resized")
-        self._drawn = None  # `groups`, unless somebody changed them
+        self._made_groups: list[list[int]] | None = None  # `groups`, unless somebody changed them
         self.group_images()
         self.start_epoch(0)
+
+    # What a data set says of itself; `DetectionDataset` lists these methods too.
+
+    def size(self) -> int:
+        """Return the number of images."""
+        raise NotImplementedError("size method not implemented")
+
+    def num_classes(self) -> int:
+        """Return the number of classes: the maximum label + 1."""
+        raise NotImplementedError("num_classes method not implemented")
+
+    def has_label(self, label: int) -> bool:
+        """Return whether a label is in use."""
+        raise NotImplementedError("has_label method not implemented")
+
+    def has_name(self, name: str) -> bool:
+        """Return whether a class name is known."""
+        raise NotImplementedError("has_name method not implemented")
+
+    def name_to_label(self, name: str) -> int:
+        """Return the label of a class name."""
+        raise NotImplementedError("name_to_label method not implemented")
+
+    def label_to_name(self, label: int) -> str:
+        """Return the class name of a label."""
+        raise NotImplementedError("label_to_name method not implemented")
+
+    def image_aspect_ratio(self, image_index: int) -> float:
+        """Return the width of an image divided by its height."""
+        raise NotImplementedError("image_aspect_ratio method not implemented")
+
+    def image_path(self, image_index: int) -> str:
+        """Return the file of an image, or a name for it in messages."""
+        raise NotImplementedError("image_path method not implemented")
+
+    def load_image(self, image_index: int) -> np.ndarray:
+        """Return an image as BGR uint8 `(h, w, 3)`."""
+        raise NotImplementedError("load_image method not implemented")
+
+    def load_annotations(self, image_index: int) -> Annotations:
+        """Return `{"labels": (n,), "bboxes": (n, 4)}` of an image."""
+        raise NotImplementedError("load_annotations method not implemented")
+
+    def dropped_boxes(self, image_index: int) -> int:
+        """Return how many invalid boxes of an image the reader left out, if it counts them."""
+        return 0
+
+    def class_names(self) -> list[str | None]:
+        """Return the name of each label from 0; None for a label not in use."""
+        labels = range(self.num_classes())
+        return [self.label_to_name(label) if self.has_label(label) else None for label in labels]
+
+    # Which images share a batch.
 
     def group_images(self) -> None:
         """Make `groups`, the image indices of each batch of this epoch."""
@@ -140,97 +222,135 @@ class Generator(ReadingSet):
         self._groups = Groups(
             self.size(), self.batch_size, self.group_method, self.shuffle_groups, self.seed, ratios
         )
-        self._draw_groups()
+        self._take_groups()
 
-    def _aspect_ratios(self):
+    def _aspect_ratios(self) -> Sequence[float] | np.ndarray:
         """Return the aspect ratio of every image."""
         return [self.image_aspect_ratio(image_index) for image_index in range(self.size())]
 
-    def epoch_groups(self, epoch) -> list[list[int]]:
+    def epoch_groups(self, epoch: int) -> list[list[int]]:
         """Return the image indices of each batch of an epoch."""
-        return self._groups.of(epoch)
+        return self._groups.for_epoch(epoch)
 
-    def start_epoch(self, epoch) -> None:
-        """Take up the draws and groups of an epoch; groups that were set by hand are shuffled."""
+    def start_epoch(self, epoch: int) -> None:
+        """Make an epoch the current one; groups that were set by hand are shuffled."""
         self.epoch = epoch
-        if [list(group) for group in self.groups] == self._drawn:
-            self._draw_groups()
+        if [list(group) for group in self.groups] == self._made_groups:
+            self._take_groups()
         elif self.shuffle_groups:
             np.random.default_rng([self.seed, epoch]).shuffle(self.groups)
 
-    def _draw_groups(self):
-        self._drawn = self.epoch_groups(self.epoch)
-        self.groups = list(self._drawn)
+    def _take_groups(self) -> None:
+        self._made_groups = self.epoch_groups(self.epoch)
+        self.groups = list(self._made_groups)
 
     def on_epoch_end(self) -> None:
-        """Go on to the next epoch: other draws, and other groups if they are shuffled."""
+        """Start the next epoch: other random numbers, and other groups if they are shuffled."""
         self.start_epoch(self.epoch + 1)
 
-    def __len__(self):
+    # Batches and samples.
+
+    def __len__(self) -> int:
         """Return the number of batches in an epoch."""
         return len(self.groups)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> Batch:
         """Return batch `index` of this epoch."""
         return self.compute_input_output(self.groups[index])
 
-    def batch(self, epoch, index):
-        """Return batch `index` of an epoch, whichever comes before it."""
+    def batch(self, epoch: int, index: int) -> Batch:
+        """Return batch `index` of an epoch, whatever the current epoch is."""
         return self.compute_input_output(self.epoch_groups(epoch)[index], epoch=epoch)
 
-    def compute_input_output(self, group, *, epoch=None):
-        """Return the batch of the images `group`, drawn as in an epoch (None: this one)."""
+    def compute_input_output(self, group: Sequence[int], *, epoch: int | None = None) -> Batch:
+        """Return the batch of the images `group`, as in an epoch (None: the current one)."""
         images, annotations = self.samples(group, self.epoch if epoch is None else epoch)
         return self.compute_inputs(images), self.compute_targets(images, annotations)
 
-    def sample(self, image_index, epoch):
+    def sample(self, image_index: int, epoch: int) -> tuple[np.ndarray, Annotations]:
         """Return the one image and annotations of `samples([image_index], epoch)`."""
         (image,), (annotations,) = self.samples([image_index], epoch)
         return image, annotations
 
-    def samples(self, group, epoch):
-        """Return normalised images and their annotations, changed at random as drawn for an epoch.
+    def samples(self, group: Sequence[int], epoch: int) -> Samples:
+        """Return normalised images and their annotations, with the random changes of an epoch.
 
         An unreadable image is replaced by the next readable one, unless `strict`.
         """
         scale = self.sample_scale(group[0], epoch)
-        group, images, annotations = self._load(group)
+        group, images, annotations = self._reader.read_group(self, group, self.strict)
         images, annotations = self.filter_annotations(images, annotations, group)
-        images, annotations = self.augment_group(images, annotations, group, epoch)
-        with resizing_by(scale):
+        with use_contexts(make_contexts(self.seed, epoch, group, scale)):
+            images, annotations = self.random_visual_effect_group(images, annotations)
+            images, annotations = self.random_transform_group(images, annotations)
             return self.preprocess_group(images, annotations)
 
-    def sample_scale(self, image_index, epoch) -> float:
-        """Return the factor on the image sides in the batch that an image begins."""
-        if self.scale_range is None:
-            return 1.0
-        # The 1 keeps this draw apart from those of the sample.
-        rng = np.random.default_rng([self.seed, epoch, image_index, 1])
-        return float(rng.uniform(*self.scale_range))
+    def augment_group(
+        self,
+        image_group: Images,
+        annotations_group: AnnotationsGroup,
+        group: Sequence[int],
+        epoch: int,
+    ) -> Samples:
+        """Return images and annotations with the random changes that `samples` makes in an epoch.
 
-    def augment_group(self, image_group, annotations_group, group, epoch):
-        """Return images and annotations changed at random, each as drawn for an epoch."""
-        rngs = [np.random.default_rng([self.seed, epoch, index]) for index in group]
-        with drawing_with(rngs):
+        They are not resized or normalised.
+        """
+        with use_contexts(make_contexts(self.seed, epoch, group)):
             return self.random_transform_group(
                 *self.random_visual_effect_group(image_group, annotations_group)
             )
 
-    def random_visual_effect_group(self, image_group, annotations_group):
+    def sample_scale(self, image_index: int, epoch: int) -> float:
+        """Return the factor on the image sides in the batch whose first image this is."""
+        if self.scale_range is None:
+            return 1.0
+        # The 1 keeps this random number independent of those of the sample.
+        rng = np.random.default_rng([self.seed, epoch, image_index, 1])
+        return float(rng.uniform(*self.scale_range))
+
+    # The steps from files to network inputs, in their order.
+
+    def load_image_group(self, group: Sequence[int]) -> Images:
+        """Return the images of some indices, from the cache where there is one."""
+        return self._reader.load_images(self, group)
+
+    def load_annotations_group(self, group: Sequence[int]) -> AnnotationsGroup:
+        """Return the annotations of some indices."""
+        return load_annotations(self, group)
+
+    def filter_annotations(
+        self, image_group: Images, annotations_group: AnnotationsGroup, group: Sequence[int]
+    ) -> Samples:
+        """Return annotations without boxes that are empty or leave the image, with a warning."""
+        samples = zip(group, image_group, annotations_group, strict=True)
+        return image_group, [drop_invalid_boxes(self, *sample) for sample in samples]
+
+    def random_visual_effect_group(
+        self, image_group: Images, annotations_group: AnnotationsGroup
+    ) -> Samples:
         """Return `random_visual_effect_group_entry` of each image, if there are effects."""
         if self.visual_effect_generator is None:
             return image_group, annotations_group
-        return each(self.random_visual_effect_group_entry, image_group, annotations_group)
+        return map_samples(self.random_visual_effect_group_entry, image_group, annotations_group)
 
-    def random_visual_effect_group_entry(self, image, annotations):
+    def random_visual_effect_group_entry(
+        self, image: np.ndarray, annotations: Annotations
+    ) -> tuple[np.ndarray, Annotations]:
         """Return an image with random colours, and its annotations."""
-        return draw(self.visual_effect_generator)(image), annotations
+        if self.visual_effect_generator is not None:
+            image = next_random(self.visual_effect_generator)(image)
+        return image, annotations
 
-    def random_transform_group(self, image_group, annotations_group):
+    def random_transform_group(
+        self, image_group: Images, annotations_group: AnnotationsGroup
+    ) -> Samples:
         """Return `random_transform_group_entry` of each image."""
-        return each(self.random_transform_group_entry, image_group, annotations_group)
+        return map_samples(self.random_transform_group_entry, image_group, annotations_group)
 
-    def random_transform_group_entry(self, image, annotations, transform=None):
+    def random_transform_group_entry(
+        self, image: np.ndarray, annotations: Annotations, transform: np.ndarray | None = None
+    ) -> tuple[np.ndarray, Annotations]:
         """Return an image and its boxes, moved by one transform and cropped.
 
         Args:
@@ -246,69 +366,83 @@ class Generator(ReadingSet):
             transform = np.eye(3)
             if self.transform_generator is not None:
                 transform = adjust_transform_for_image(
-                    draw(self.transform_generator), image, parameters.relative_translation
+                    next_random(self.transform_generator), image, parameters.relative_translation
                 )
             if self.random_crop is not None:
-                window = self.random_crop.sample(rng_in_hand(), image.shape)
+                window = self.random_crop.sample(current_context().rng, image.shape)
         return crops.warp_and_crop(image, annotations, transform, parameters, window)
 
-    def resize_image(self, image):
-        """Return an image resized as this data set, and the batch in hand, is, and the factor."""
-        if self.no_resize:
-            return image, 1.0
-        scale = scale_in_hand()
-        return resize_image(image, self.image_min_side * scale, self.image_max_side * scale)
-
-    def preprocess_group(self, image_group, annotations_group):
+    def preprocess_group(self, image_group: Images, annotations_group: AnnotationsGroup) -> Samples:
         """Return `preprocess_group_entry` of each image."""
-        return each(self.preprocess_group_entry, image_group, annotations_group)
+        return map_samples(self.preprocess_group_entry, image_group, annotations_group)
 
-    def preprocess_group_entry(self, image, annotations):
+    def preprocess_group_entry(
+        self, image: np.ndarray, annotations: Annotations
+    ) -> tuple[np.ndarray, Annotations]:
         """Return an image resized and, unless the model does it, normalised; and its boxes."""
         image, scale = self.resize_image(image)
         if not self.normalise_on_device:
             image = np.asarray(self.preprocess_image(image), "float32")
         return image, {**annotations, "bboxes": annotations["bboxes"] * scale}
 
-    def padded_shape(self, image_group):
-        """Return height, width and channels of the batch of some images."""
-        *size, channels = padding.largest(image_group)
-        if self.pad_to_buckets:
-            size = padding.bucket_of(*size, self._bucket_shapes())
-        return (*size, channels)
-
-    def _bucket_shapes(self):
+    def resize_image(self, image: np.ndarray) -> tuple[np.ndarray, float]:
+        """Return an image at the size of its batch, and the factor on its sides."""
         if self.no_resize:
-            return ()
-        low, high = self.scale_range or (1.0, 1.0)
-        return padding.bucket_shapes(
-            self.image_min_side, self.image_max_side, ((low + high) / 2, high)
-        )
+            return image, 1.0
+        scale = current_context().scale
+        return resize_image(image, self.image_min_side * scale, self.image_max_side * scale)
 
-    def compute_inputs(self, image_group):
+    def padded_shape(self, image_group: Images) -> tuple[int, ...]:
+        """Return height, width and channels of the batch of some images."""
+        shape = padding.largest_shape(image_group)
+        if not self.pad_to_buckets:
+            return shape
+        buckets = padding.bucket_shapes(
+            self.image_min_side, self.image_max_side, self.scale_range or (1.0, 1.0)
+        )
+        height, width, channels = shape
+        return *padding.smallest_bucket(height, width, () if self.no_resize else buckets), channels
+
+    def compute_inputs(self, image_group: Images) -> np.ndarray:
         """Return images as one array, padded at the right and bottom to `padded_shape`."""
         dtype = "uint8" if self.normalise_on_device else "float32"
         return padding.pad(image_group, self.padded_shape(image_group), dtype)
 
-    def generate_anchors(self, image_shape):
+    def generate_anchors(self, image_shape: Sequence[int]) -> np.ndarray:
         """Return the anchors `(N, 4)` of a padded image shape."""
-        return anchors_for_shape(
-            image_shape,
-            pyramid_levels=self.config.pyramid_levels,
-            anchor_params=self.config.anchor_params,
-            shapes_callback=self.compute_shapes,
+        return self._own_anchors(image_shape).anchors
+
+    def anchor_index(self, image_shape: Sequence[int]) -> AnchorIndex | None:
+        """Return the index of the anchors of a padded image shape.
+
+        None if a subclass or a user replaced `generate_anchors`: its anchors can be anywhere.
+        """
+        if getattr(self.generate_anchors, "__func__", None) is Generator.generate_anchors:
+            return self._own_anchors(image_shape)
+        return None
+
+    def _own_anchors(self, image_shape: Sequence[int]) -> AnchorIndex:
+        return anchor_index_for_shape(
+            image_shape, self.config.pyramid_levels, self.config.anchor_params, self.compute_shapes
         )
 
-    def compute_targets(self, image_group, annotations_group):
+    def compute_targets(
+        self, image_group: Images, annotations_group: AnnotationsGroup
+    ) -> tuple[np.ndarray, ...]:
         """Return the targets of a batch: `(regression, classification)`."""
-        anchors = self.generate_anchors(self.padded_shape(image_group))
-        small = self.normalise_on_device and self.compute_anchor_targets is anchor_targets_compact
+        shape = self.padded_shape(image_group)
+        options: dict[str, Any] = {}
+        if self.compute_anchor_targets is anchor_targets_compact:
+            dtypes = HALF_PRECISION if self.normalise_on_device else FULL_PRECISION
+            options = {"index": self.anchor_index(shape), "coder": self.coder, "dtypes": dtypes}
+        elif self.compute_anchor_targets is anchor_targets_bbox:
+            options = {"coder": self.coder}
         return tuple(
             self.compute_anchor_targets(
-                anchors,
+                self.generate_anchors(shape),
                 image_group,
                 annotations_group,
                 self.num_classes(),
-                **({"dtypes": HALF_PRECISION} if small else {}),
+                **options,
             )
         )

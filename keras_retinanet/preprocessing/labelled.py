@@ -3,7 +3,8 @@
 import os
 import warnings
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -12,9 +13,10 @@ from keras_retinanet.annotations.image_sizes import read_sizes
 from keras_retinanet.images import read_image_bgr
 from keras_retinanet.preprocessing.generator import Generator
 from keras_retinanet.system.machine import gc_paused
+from keras_retinanet.system.types import Annotations, StrPath
 
-# From so many images on in one folder it is listed, instead of looking for each by itself.
-_MANY = 100
+# With this many images in one folder, listing it is faster than looking for each file.
+MIN_IMAGES_TO_LIST = 100
 
 
 class LabelledGenerator(Generator):
@@ -26,30 +28,31 @@ class LabelledGenerator(Generator):
         classes: class name -> label.
         labels: label -> class name; of several names for a label the last.
         paths: the file of each image.
-        annotations: for each image rows `x1, y1, x2, y2, label` in pixels, as a `BoxTable`.
+        annotations: for each image rows `x1, y1, x2, y2, label` in pixels; empty if a subclass has
+            a `load_annotations` of its own.
         dropped: for each image the number of boxes left out as invalid; None if there are none.
     """
 
     def __init__(
         self,
-        classes,
-        paths,
-        annotations,
+        classes: Mapping[str, int],
+        paths: Sequence[str],
+        annotations: Iterable | None,
         *,
-        source=None,
-        missing_ok=False,
-        dropped=None,
-        sizes=None,
-        **kwargs,
-    ):
+        source: StrPath | None = None,
+        missing_ok: bool = False,
+        dropped: np.ndarray | None = None,
+        sizes: np.ndarray | None = None,
+        **kwargs: Any,
+    ) -> None:
         """Keep what a reader has read.
 
         Args:
             classes: class name -> label.
             paths: the file of each image.
-            annotations: for each image rows `x1, y1, x2, y2, label` in pixels; None if the reader
-                has a `load_annotations` of its own.
-            source: the file or folder that lists the images, for messages; None if they are no
+            annotations: for each image rows `x1, y1, x2, y2, label` in pixels, such as a
+                `BoxTable`; None if the reader has a `load_annotations` of its own.
+            source: the file or folder that lists the images, for messages; None if they are not
                 files.
             missing_ok: whether image files may be missing; reading them is then an error.
             dropped: for each image the number of boxes left out as invalid; None for none at all.
@@ -68,74 +71,74 @@ class LabelledGenerator(Generator):
         self.classes = dict(classes)
         self.labels = {label: name for name, label in self.classes.items()}
         self.paths = list(paths)
-        self.annotations = None if annotations is None else BoxTable.of(annotations)
+        self.annotations = BoxTable.of(() if annotations is None else annotations)
         self.dropped = dropped
         self._source = source
         self._sizes = sizes
         with gc_paused():
             super().__init__(**kwargs)
 
-    def _aspect_ratios(self):
-        """Return the aspect ratio of every image; sizes that are not known are read together."""
-        own = type(self).image_aspect_ratio is not LabelledGenerator.image_aspect_ratio
-        if own or self._source is None:
+    def _aspect_ratios(self) -> Sequence[float] | np.ndarray:
+        """Return the aspect ratio of every image; unknown sizes are read all at once."""
+        overridden = type(self).image_aspect_ratio is not LabelledGenerator.image_aspect_ratio
+        if overridden or self._source is None:
             return super()._aspect_ratios()
         if self._sizes is None:
             self._sizes = read_sizes(self.paths, self._source)
         width, height = self._sizes.T
         return np.divide(width, height, out=np.ones(len(height)), where=height > 0)
 
-    def size(self):
+    def size(self) -> int:
         """Return the number of images."""
         return len(self.paths)
 
-    def num_classes(self):
-        """Return the greatest label + 1."""
+    def num_classes(self) -> int:
+        """Return the maximum label + 1."""
         return max(self.labels) + 1
 
-    def has_label(self, label):
+    def has_label(self, label: int) -> bool:
         """Return whether a label is in use."""
         return label in self.labels
 
-    def has_name(self, name):
+    def has_name(self, name: str) -> bool:
         """Return whether a class name is known."""
         return name in self.classes
 
-    def name_to_label(self, name):
+    def name_to_label(self, name: str) -> int:
         """Return the label of a class name."""
         return self.classes[name]
 
-    def label_to_name(self, label):
+    def label_to_name(self, label: int) -> str:
         """Return the class name of a label."""
         return self.labels[label]
 
-    def image_path(self, image_index):
+    def image_path(self, image_index: int) -> str:
         """Return the path of an image."""
         return self.paths[image_index]
 
-    def image_aspect_ratio(self, image_index):
-        """Return width over height; 1 for an image that cannot be read (loading it says why)."""
+    def image_aspect_ratio(self, image_index: int) -> float:
+        """Return width divided by height; 1 for an unreadable image (loading it says why)."""
         if self._sizes is None:
-            (width, height), *_ = read_sizes([self.paths[image_index]], self._source)
+            (width, height), *_ = read_sizes([self.paths[image_index]], self._source or "")
         else:
             width, height = self._sizes[image_index].tolist()
         return width / height if height else 1.0
 
-    def load_image(self, image_index):
+    def load_image(self, image_index: int) -> np.ndarray:
         """Return an image as BGR uint8."""
         return read_image_bgr(self.paths[image_index])
 
-    def load_annotations(self, image_index):
+    def load_annotations(self, image_index: int) -> Annotations:
         """Return labels `(n,)` and boxes `(n, 4)` of an image, in new arrays."""
         rows = self.annotations[image_index]
         return {"labels": rows[:, 4].astype(int), "bboxes": rows[:, :4].copy()}
 
-    def dropped_boxes(self, image_index):
+    def dropped_boxes(self, image_index: int) -> int:
         """Return how many invalid boxes of an image were left out."""
         return 0 if self.dropped is None else int(self.dropped[image_index])
 
 
-def check_files(source, paths) -> None:
+def check_files(source: StrPath, paths: Sequence[str]) -> None:
     """Raise ValueError if `source` lists no images, or, naming the first, if files do not exist."""
     if not paths:
         raise ValueError(f"{source}: expected at least one image, got none")
@@ -148,20 +151,20 @@ def check_files(source, paths) -> None:
         )
 
 
-def _list_folders(paths) -> set[str]:
+def _list_folders(paths: Iterable[str]) -> set[str]:
     """Return those of some paths that a listing of their folder shows to be files."""
-    wanted = defaultdict(set)
+    wanted: dict[str, set[str]] = defaultdict(set)
     for path in paths:
         wanted[path.rpartition(os.sep)[0]].add(path)
-    found = set()
+    found: set[str] = set()
     for folder, inside in wanted.items():
-        if len(inside) >= _MANY:
+        if len(inside) >= MIN_IMAGES_TO_LIST:
             found |= inside & _files_in(folder)
     return found
 
 
-def _files_in(folder) -> set[str]:
-    """Return the files in a folder that are no links; none if it cannot be listed."""
+def _files_in(folder: str) -> set[str]:
+    """Return the files in a folder, except links; none if it cannot be listed."""
     try:
         with os.scandir(folder) as entries:
             return {entry.path for entry in entries if entry.is_file(follow_symlinks=False)}
@@ -176,19 +179,19 @@ def drop_empty_boxes(
 
     Args:
         annotations: for each image rows `x1, y1, x2, y2, label`.
-        place_of: where the rows of an image come from, for the warning.
+        place_of: function of an image's index that says where its rows come from, for the warning.
 
     Returns:
-        The annotations that are left, and for each image the number of boxes that are not.
+        The annotations that are left, and the number of boxes left out of each image.
     """
     rows = annotations.rows
-    good = (rows[:, 2] > rows[:, 0]) & (rows[:, 3] > rows[:, 1])
-    kept = annotations if good.all() else annotations.select(good)
-    losses = annotations.counts() - kept.counts()
-    if losses.any():
-        first = place_of(int(np.flatnonzero(losses)[0]))
+    has_area = (rows[:, 2] > rows[:, 0]) & (rows[:, 3] > rows[:, 1])
+    kept = annotations if has_area.all() else annotations.select(has_area)
+    dropped = annotations.counts() - kept.counts()
+    if dropped.any():
+        first = place_of(int(np.flatnonzero(dropped)[0]))
         warnings.warn(
-            f"left out {losses.sum()} boxes without area, the first of them in {first}",
+            f"left out {dropped.sum()} boxes without area, the first of them in {first}",
             stacklevel=3,
         )
-    return kept, losses
+    return kept, dropped

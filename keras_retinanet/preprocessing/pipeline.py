@@ -1,9 +1,10 @@
-"""Batches of a generator, made by threads ahead of the model."""
+"""Batches of a generator, prefetched by threads while the model trains."""
 
 import contextlib
 import threading
 import warnings
 from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 import keras
 import numpy as np
@@ -12,21 +13,33 @@ import tensorflow as tf
 from keras_retinanet.preprocessing.generator import Generator
 from keras_retinanet.system.machine import cores
 
+T = TypeVar("T")
 
-def batches(generator, *, first_step=0, steps=None, workers=None, queue_size=10) -> tf.data.Dataset:
+# A function of the first index of some batches, and the end, that returns a dataset of them.
+MakeDataset = Callable[[int | tf.Tensor, int | tf.Tensor], tf.data.Dataset]
+
+
+def batches(
+    generator: Generator,
+    *,
+    first_step: int = 0,
+    steps: int | None = None,
+    workers: int | None = None,
+    queue_size: int = 10,
+) -> tf.data.Dataset:
     """Return the batches of a generator, epoch after epoch, for `fit(steps_per_epoch=...)`.
 
     Batch `step` is batch `step % len(generator)` of epoch `step // len(generator)`, so a run that
-    starts at a later step sees what an uninterrupted one would see. After the last batch of an
+    starts at a later step gets the same batches as an uninterrupted one. After the last batch of an
     epoch is made, and before one of the next is, `generator.on_epoch_end` is called.
 
     Args:
-        generator: a `Generator`.
+        generator: the data set.
         first_step: the step to begin with.
         steps: number of batches; None for no end.
-        workers: threads that make batches; None means the number of cores, and there are never
-            more than `queue_size`.
-        queue_size: most batches made ahead.
+        workers: threads that make batches; None means the number of cores. There are never more
+            than `queue_size`.
+        queue_size: maximum number of prefetched batches.
 
     Returns:
         Dataset of `(images, (regression, classification))` whose sizes may differ from batch to
@@ -34,19 +47,21 @@ def batches(generator, *, first_step=0, steps=None, workers=None, queue_size=10)
     """
     threads = _threads(workers, queue_size)
     dataset = _Epochs(generator, first_step).dataset(threads)
-    return _ahead(dataset if steps is None else dataset.take(steps), threads, queue_size)
+    return _prefetched(dataset if steps is None else dataset.take(steps), threads, queue_size)
 
 
-def one_epoch(generator, *, workers=None, queue_size=10) -> tf.data.Dataset:
-    """Return the batches of a generator's present epoch, once; for validation."""
+def one_epoch(
+    generator: Generator, *, workers: int | None = None, queue_size: int = 10
+) -> tf.data.Dataset:
+    """Return the batches of a generator's current epoch, once; for validation."""
     threads = _threads(workers, queue_size)
-    made = _make(generator, generator.__getitem__, threads)
-    return _ahead(made(0, len(generator)), threads, queue_size)
+    make_dataset = _dataset_maker(generator, generator.__getitem__, threads)
+    return _prefetched(make_dataset(0, len(generator)), threads, queue_size)
 
 
 @contextlib.contextmanager
-def unwrap_errors(generator) -> Iterator[None]:
-    """Raise what stopped the generator in a thread as it was, not as TensorFlow wraps it."""
+def unwrap_errors(generator: Generator) -> Iterator[None]:
+    """Raise the error that stopped the generator in a thread, not TensorFlow's wrapper of it."""
     generator.failure = None
     try:
         yield
@@ -56,17 +71,21 @@ def unwrap_errors(generator) -> Iterator[None]:
         raise
 
 
-def fit(keras_fit: Callable, generator: Generator, arguments: dict) -> keras.callbacks.History:
+def fit(
+    keras_fit: Callable[..., keras.callbacks.History],
+    generator: Generator,
+    arguments: dict[str, Any],
+) -> keras.callbacks.History:
     """Call `fit` of a model on the batches of a generator, whatever their shapes.
 
-    The generator goes on where an earlier `fit` left it: the first epoch is its present one, or
+    The generator continues where an earlier `fit` left it: the first epoch is its current one, or
     `initial_epoch` if that is later.
 
     Args:
         keras_fit: the method `fit` of a `keras.Model`.
-        generator: what to train on; its `workers` threads make at most `max_queue_size` batches
-            ahead.
-        arguments: for `fit`, but `x` and `shuffle`; `validation_data` may be a `Generator` too.
+        generator: what to train on; its `workers` threads prefetch at most `max_queue_size`
+            batches.
+        arguments: for `fit`, without `x` and `shuffle`; `validation_data` may be a `Generator` too.
     """
     steps = arguments.get("steps_per_epoch") or len(generator)
     initial = arguments.get("initial_epoch", 0)
@@ -86,27 +105,29 @@ def fit(keras_fit: Callable, generator: Generator, arguments: dict) -> keras.cal
         return keras_fit(**arguments)
 
 
-def evaluate(keras_evaluate: Callable, generator: Generator, arguments: dict):
+def evaluate(
+    keras_evaluate: Callable[..., T], generator: Generator, arguments: dict[str, Any]
+) -> T:
     """Call `evaluate` of a model on the batches of a generator, whatever their shapes."""
     with unwrap_errors(generator):
         return keras_evaluate(**{**arguments, "x": one_epoch(generator, **_queue(generator))})
 
 
-def _queue(generator) -> dict:
+def _queue(generator: Generator) -> dict[str, int]:
     if generator.use_multiprocessing:
         warnings.warn("use_multiprocessing has no effect: threads make the batches", stacklevel=4)
     return {"workers": max(1, generator.workers), "queue_size": generator.max_queue_size}
 
 
-def _threads(workers, queue_size) -> int:
-    """Return how many threads make batches: each makes one ahead."""
+def _threads(workers: int | None, queue_size: int) -> int:
+    """Return how many threads make batches: each holds one batch of the queue."""
     return max(1, min(workers or cores(), queue_size))
 
 
-def _ahead(dataset, threads, queue_size) -> tf.data.Dataset:
-    """Return a dataset that threads of its own make, as far ahead as the queue goes."""
+def _prefetched(dataset: tf.data.Dataset, threads: int, queue_size: int) -> tf.data.Dataset:
+    """Return a dataset whose elements a queue of a certain size holds, made by its own threads."""
     options = tf.data.Options()
-    # There is nothing to tune, and the end of `fit` would wait up to a minute for the tuner's nap.
+    # There is nothing to tune, and at the end of `fit` the tuner could sleep for up to a minute.
     options.autotune.enabled = False
     # The usual threads are for operations of the model, which would wait for batches.
     options.threading.private_threadpool_size = threads
@@ -116,24 +137,24 @@ def _ahead(dataset, threads, queue_size) -> tf.data.Dataset:
 class _Epochs:
     """The epochs of a generator; each begins when all batches of the one before are made."""
 
-    def __init__(self, generator, first_step):
+    def __init__(self, generator: Generator, first_step: int) -> None:
         self._generator, self._first_step = generator, first_step
-        self._epoch = self._left = 0  # the epoch that goes on, and its batches not yet made
+        self._epoch = self._left = 0  # the current epoch, and how many of its batches are not made
         self._lock = threading.Lock()
 
-    def dataset(self, threads) -> tf.data.Dataset:
+    def dataset(self, threads: int) -> tf.data.Dataset:
         """Return the batches of all epochs from a step on, `threads` of them made at a time."""
-        made = _make(self._generator, self._batch, threads)
+        make_dataset = _dataset_maker(self._generator, self._batch, threads)
         begin = _record_failure(self._generator, self._begin)
 
         @tf.autograph.experimental.do_not_convert
-        def epoch(number):
+        def epoch(number: tf.Tensor) -> tf.data.Dataset:
             first, end = tf.numpy_function(begin, [number], [tf.int64, tf.int64])
-            return made(first, end)
+            return make_dataset(first, end)
 
         return tf.data.Dataset.counter().flat_map(epoch)
 
-    def _begin(self, number):
+    def _begin(self, number: int) -> tuple[np.int64, np.int64]:
         """Begin the next epoch, or for number 0 the first; return its first index, and its end."""
         first, end = 0, len(self._generator)
         if number == 0:
@@ -142,61 +163,71 @@ class _Epochs:
         self._left = end - first
         return np.int64(first), np.int64(end)
 
-    def _batch(self, index):
+    def _batch(self, index: int) -> Any:
         batch = self._generator[index]
         with self._lock:
             self._left -= 1
             if not self._left:
                 self._epoch += 1
                 self._generator.on_epoch_end()
-                # A subclass's own `on_epoch_end` may not count: draws would come again.
+                # A subclass's own `on_epoch_end` may not count epochs: then each epoch would have
+                # the same random numbers.
                 self._generator.epoch = max(self._generator.epoch, self._epoch)
         return batch
 
 
-def _make(generator, make, threads) -> Callable:
-    """Return a function of first index and end: a dataset of `make(index)` for those between."""
+def _dataset_maker(
+    generator: Generator, make_batch: Callable[[int], Any], threads: int
+) -> MakeDataset:
+    """Return a function that makes a dataset of the batches of some indices.
+
+    Args:
+        generator: its first batch shows what batches look like; it is told of errors.
+        make_batch: function of an index that returns a batch: arrays in nested lists, tuples or
+            dictionaries.
+        threads: number of batches made at a time.
+    """
     structure = tf.nest.map_structure(_spec, keras.tree.lists_to_tuples(generator[0]))
     specs = tf.nest.flatten(structure)
 
-    def arrays(index):
-        found = tf.nest.flatten(keras.tree.lists_to_tuples(make(int(index))))
+    def make_arrays(index: np.int64) -> list[np.ndarray]:
+        batch = tf.nest.flatten(keras.tree.lists_to_tuples(make_batch(int(index))))
         return [
             np.asarray(array, spec.dtype.as_numpy_dtype)
-            for array, spec in zip(found, specs, strict=True)
+            for array, spec in zip(batch, specs, strict=True)
         ]
 
-    arrays = _record_failure(generator, arrays)
+    make_arrays = _record_failure(generator, make_arrays)
 
     @tf.autograph.experimental.do_not_convert
-    def tensors(index):
-        found = tf.numpy_function(arrays, [index], [spec.dtype for spec in specs])
-        for tensor, spec in zip(found, specs, strict=True):
+    def make_tensors(index: tf.Tensor) -> Any:
+        tensors = tf.numpy_function(make_arrays, [index], [spec.dtype for spec in specs])
+        for tensor, spec in zip(tensors, specs, strict=True):
             tensor.set_shape(spec.shape)
-        return tf.nest.pack_sequence_as(structure, found)
+        return tf.nest.pack_sequence_as(structure, tensors)
 
-    def dataset(first, end):
+    def make_dataset(first: int | tf.Tensor, end: int | tf.Tensor) -> tf.data.Dataset:
         indices = tf.data.Dataset.range(first, end)
-        return indices.map(tensors, num_parallel_calls=threads, deterministic=True)
+        return indices.map(make_tensors, num_parallel_calls=threads, deterministic=True)
 
-    return dataset
+    return make_dataset
 
 
-def _record_failure(generator, function) -> Callable:
-    """Return a function that does the same, and lets the generator know what stops it."""
+def _record_failure(generator: Generator, function: Callable[..., T]) -> Callable[..., T]:
+    """Return a function that does the same, and keeps its first error as `generator.failure`."""
 
-    def noting(*arguments):
+    def recording(*arguments: Any) -> T:
         try:
             return function(*arguments)
         except Exception as error:
             generator.failure = generator.failure or error
             raise
 
-    return noting
+    return recording
 
 
-def _spec(array):
-    """Return a spec for arrays that vary in the batch, the image's sides, the number of anchors."""
+def _spec(array: np.ndarray) -> tf.TensorSpec:
+    """Return a spec for arrays of any batch size, image sides and number of anchors."""
     sizes = [None] * array.ndim
     if array.ndim > 1:
         sizes[-1] = array.shape[-1]  # channels, offsets or classes do not vary

@@ -103,5 +103,7 @@ def test_draws_lie_in_the_ranges_and_depend_on_the_generator_alone():
 
 @pytest.mark.parametrize("limits", [(1.1, 0.9), (-0.1, 1)])
 def test_bad_ranges_are_refused(limits):
-    with pytest.raises(ValueError, match="expected contrast_range to be two rising numbers"):
+    with pytest.raises(
+        ValueError, match="expected contrast_range to be two numbers, the smaller first, in"
+    ):
         colours.random_visual_effect_generator(contrast_range=limits)

@@ -14,7 +14,7 @@ from keras_retinanet.augmentation.settings import (
 from keras_retinanet.augmentation.transforms import random_transform
 
 
-def draws(settings, seed=3):
+def sampled(settings, seed=3):
     """A transform and an effect (None if there is none) of a seed."""
     arguments = settings.generator_arguments()
     effects = arguments["visual_effect_generator"]
@@ -28,7 +28,7 @@ def test_there_is_a_knob_for_every_setting():
 
 def test_defaults_change_nothing():
     neutral = AugmentationSettings().generator_arguments()
-    np.testing.assert_array_equal(draws(AugmentationSettings())[0], np.eye(3))
+    np.testing.assert_array_equal(sampled(AugmentationSettings())[0], np.eye(3))
     neutral.pop("transform_generator")
     assert set(neutral.values()) == {None}
 
@@ -48,27 +48,27 @@ def test_strong_is_random_transform_of_old():
         flip_y_chance=0.5,
         prng=rng,
     )
-    found, effect = draws(RANDOM_TRANSFORM)
+    found, effect = sampled(RANDOM_TRANSFORM)
     np.testing.assert_array_equal(found, transform)
     assert effect == random_visual_effect_generator().sample(rng)
 
 
 def test_without_it_half_the_images_are_flipped():
-    flips = [draws(FLIP_ONLY, seed)[0] for seed in range(200)]
+    flips = [sampled(FLIP_ONLY, seed)[0] for seed in range(200)]
     assert all(np.array_equal(np.abs(flip), np.eye(3)) for flip in flips)
     assert 70 < sum(flip[0, 0] == -1 for flip in flips) < 130
     assert all(flip[1, 1] == 1 for flip in flips)
-    assert draws(FLIP_ONLY)[1] is None
+    assert sampled(FLIP_ONLY)[1] is None
 
 
 def test_each_setting_reaches_its_place():
-    assert draws(AugmentationSettings(translation_x=(0.2, 0.2)))[0][0, 2] == 0.2
-    assert draws(AugmentationSettings(translation_y=(0.3, 0.3)))[0][1, 2] == 0.3
-    assert draws(AugmentationSettings(scaling_x=(2, 2)))[0][0, 0] == 2
-    assert draws(AugmentationSettings(scaling_y=(3, 3)))[0][1, 1] == 3
-    assert draws(AugmentationSettings(flip_y_chance=1))[0][1, 1] == -1
-    assert draws(AugmentationSettings(rotation=(0.3, 0.3)))[0][1, 0] == np.sin(0.3)
-    assert draws(AugmentationSettings(shear=(0.3, 0.3)))[0][0, 1] == -np.sin(0.3)
+    assert sampled(AugmentationSettings(translation_x=(0.2, 0.2)))[0][0, 2] == 0.2
+    assert sampled(AugmentationSettings(translation_y=(0.3, 0.3)))[0][1, 2] == 0.3
+    assert sampled(AugmentationSettings(scaling_x=(2, 2)))[0][0, 0] == 2
+    assert sampled(AugmentationSettings(scaling_y=(3, 3)))[0][1, 1] == 3
+    assert sampled(AugmentationSettings(flip_y_chance=1))[0][1, 1] == -1
+    assert sampled(AugmentationSettings(rotation=(0.3, 0.3)))[0][1, 0] == np.sin(0.3)
+    assert sampled(AugmentationSettings(shear=(0.3, 0.3)))[0][0, 1] == -np.sin(0.3)
     # 0 is "leave alone" for an effect.
     for name, field in {
         "contrast": "contrast_factor",
@@ -76,7 +76,7 @@ def test_each_setting_reaches_its_place():
         "hue": "hue_delta",
         "saturation": "saturation_factor",
     }.items():
-        effect = draws(AugmentationSettings(**{name: (0.4, 0.4)}))[1]
+        effect = sampled(AugmentationSettings(**{name: (0.4, 0.4)}))[1]
         assert {key for key, value in vars(effect).items() if value} == {field}
         assert getattr(effect, field) == 0.4
     arguments = AugmentationSettings(
@@ -90,7 +90,7 @@ def test_each_setting_reaches_its_place():
     ("values", "message"),
     [
         ({"flip_x_chance": 1.5}, r"flip_x_chance: expected a number in 0\.\.1, got 1.5"),
-        ({"rotation": (10, -10)}, r"rotation: expected two numbers, the least first, in -3\.142"),
+        ({"rotation": (10, -10)}, r"rotation: expected two numbers, the smaller first, in -3\.142"),
         ({"rotation": 0.1}, "rotation: expected two numbers, .* got 0.1"),
         ({"scaling_y": (0, 1)}, r"scaling_y: expected .* in 0\.1\.\.10, got 0 1"),
         ({"hue": (0.2, 0.1)}, "hue: expected .* got 0.2 0.1"),

@@ -4,14 +4,14 @@ from keras_retinanet.batches.grouping import Groups
 
 
 def test_the_last_batch_is_filled_from_the_first_images():
-    assert Groups(5, 2, "none", False, 0).of(0) == [[0, 1], [2, 3], [4, 0]]
-    assert Groups(2, 5, "none", False, 0).of(3) == [[0, 1, 0, 1, 0]]
+    assert Groups(5, 2, "none", False, 0).for_epoch(0) == [[0, 1], [2, 3], [4, 0]]
+    assert Groups(2, 5, "none", False, 0).for_epoch(3) == [[0, 1, 0, 1, 0]]
 
 
 def test_like_ratios_meet_and_those_that_are_equal_change_partners():
     ratios = [1, 2] * 10
     groups = Groups(20, 2, "ratio", True, 0, ratios)
-    epochs = [groups.of(epoch) for epoch in range(3)]
+    epochs = [groups.for_epoch(epoch) for epoch in range(3)]
     for epoch in epochs:
         assert sorted(sum(epoch, [])) == list(range(20))
         assert all(ratios[one] == ratios[other] for one, other in epoch)
@@ -22,9 +22,9 @@ def test_like_ratios_meet_and_those_that_are_equal_change_partners():
 def test_an_epoch_is_the_same_whatever_was_asked_before():
     one, other = (Groups(9, 2, "random", True, 7) for _ in range(2))
     for epoch in range(5):
-        one.of(epoch)
-    assert one.of(2) == other.of(2)
-    assert one.of(2) != Groups(9, 2, "random", True, 8).of(2)
+        one.for_epoch(epoch)
+    assert one.for_epoch(2) == other.for_epoch(2)
+    assert one.for_epoch(2) != Groups(9, 2, "random", True, 8).for_epoch(2)
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ def test_the_fixed_set_by_hand():
 
 
 def test_every_range_of_scales_has_a_set_for_its_middle_and_its_end():
-    shapes = padding.bucket_shapes(800, 1333, (1.0, 1.2))
+    shapes = padding.bucket_shapes(800, 1333, (0.8, 1.2))
     assert set(shapes) == USUAL | set(padding.bucket_shapes(960, 1333 * 1.2))
     assert padding.bucket_shapes(800, 1333, (1.0, 1.0)) == padding.bucket_shapes(800, 1333)
 
@@ -38,7 +38,7 @@ def test_every_resized_image_fits_into_the_smallest_that_holds_it(sides):
     assert len(shapes) <= 7
     found = set()
     for height, width in resized_sizes(300, *sides):
-        chosen = padding.bucket_of(height, width, shapes)
+        chosen = padding.smallest_bucket(height, width, shapes)
         fitting = [shape for shape in shapes if shape[0] >= height and shape[1] >= width]
         assert chosen[0] * chosen[1] == min(a * b for a, b in fitting)
         found.add(chosen)
@@ -46,13 +46,13 @@ def test_every_resized_image_fits_into_the_smallest_that_holds_it(sides):
 
 
 def test_what_fits_into_none_is_rounded_up_coarsely():
-    assert padding.bucket_of(129, 640, ()) == (256, 640)
-    assert padding.bucket_of(801, 100, padding.bucket_shapes(64, 64)) == (896, 128)
+    assert padding.smallest_bucket(129, 640, ()) == (256, 640)
+    assert padding.smallest_bucket(801, 100, padding.bucket_shapes(64, 64)) == (896, 128)
 
 
 def test_pads_with_zeros_at_the_right_and_bottom():
     images = [np.ones((5, 6, 3), "uint8"), np.full((7, 2, 3), 2, "float64")]
-    assert padding.largest(images) == (7, 6, 3)
+    assert padding.largest_shape(images) == (7, 6, 3)
     batch = padding.pad(images, (8, 9, 3))
     expected = np.zeros((2, 8, 9, 3), "float32")
     expected[0, :5, :6], expected[1, :7, :2] = 1, 2

@@ -1,3 +1,6 @@
+import gc
+import weakref
+
 import numpy as np
 import pytest
 
@@ -21,6 +24,7 @@ def test_an_unreadable_image_is_named_counted_and_replaced():
     assert len(images) == 5
     generator.batch(1, 0)
     assert generator.skipped == {"block2": 2}
+    assert not generator.strict
     with pytest.raises(ValueError, match="block2: cut off"):
         Blocks(broken=[2], strict=True).sample(2, 0)
 
@@ -31,11 +35,31 @@ def test_no_readable_image_at_all():
         Blocks(broken=range(5)).sample(0, 0)
 
 
-def test_groups_are_made_of_single_images():
-    shapes = [image.shape for image in Blocks().load_image_group([3, 0])]
-    assert shapes == [(64, 128, 3), (64, 64, 3)]
-
-
 def test_an_unknown_cache_is_refused():
     with pytest.raises(ValueError, match="expected cache 'none', 'ram' or 'disk', got 'gpu'"):
         Blocks(cache="gpu")
+
+
+@pytest.mark.filterwarnings("ignore:skipped")
+def test_methods_of_a_subclass_load_what_replaces_an_image():
+    class Bright(Blocks):
+        """Overrides a method of keras-retinanet 1.0.0."""
+
+        def load_image_group(self, group):
+            return [image // 2 for image in super().load_image_group(group)]
+
+    image, annotations = Bright(broken=[2]).sample(2, 0)
+    assert image.max() == 127
+    assert annotations["labels"].tolist() == [1]  # of image 3
+
+
+def test_the_reader_keeps_no_reference_to_its_data_set():
+    generator = Blocks(cache="ram")
+    generator.load_image_group([0])
+    gone = weakref.ref(generator)
+    gc.disable()
+    try:
+        del generator
+        assert gone() is None
+    finally:
+        gc.enable()

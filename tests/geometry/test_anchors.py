@@ -38,6 +38,14 @@ def test_every_level_needs_a_size():
         anchors.anchors_for_shape((64, 64), pyramid_levels=[2, 3, 4, 5, 6, 7])
 
 
+def test_an_index_holds_the_anchors_of_a_shape():
+    index = anchors.anchor_index_for_shape((75, 130, 3))
+    assert index.anchors is anchors.anchors_for_shape((75, 130, 3))
+    assert index is anchors.anchor_index_for_shape((80, 136), range(3, 8))  # the same cells
+    other = AnchorParameters([16] * 5, [8] * 5, [1], [1])
+    assert index is not anchors.anchor_index_for_shape((75, 130, 3), anchor_params=other)
+
+
 def test_anchors_are_computed_once_and_cannot_be_changed():
     first = anchors.anchors_for_shape((64, 96))
     assert anchors.anchors_for_shape((64, 96)) is first

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from keras_retinanet.geometry import targets
-from keras_retinanet.geometry.anchors import anchors_for_shape
+from keras_retinanet.geometry.anchors import anchor_index_for_shape
 from keras_retinanet.geometry.coders import CornerCoder
 from tests.goldens import GOLDENS, LABELS, targets_input
 
@@ -52,9 +52,22 @@ def test_targets_decode_to_the_boxes():
     regression, classification = targets.anchor_targets_compact(*INPUT, num_classes=3)
     positive = regression[0, :, 4] == 1
     decoded = CornerCoder().decode(anchors[positive], regression[0, positive, :4])
-    owners = {int(label): box for label, box in zip(LABELS, annotations[0]["bboxes"], strict=True)}
-    expected = [owners[label - 1] for label in classification[0, positive, 0]]
+    by_label = dict(zip(LABELS.astype(int), annotations[0]["bboxes"], strict=True))
+    expected = [by_label[label - 1] for label in classification[0, positive, 0]]
     np.testing.assert_allclose(decoded, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("make", [targets.anchor_targets_compact, targets.anchor_targets_bbox])
+def test_another_coder_gives_other_offsets_and_the_same_states(make):
+    coder = CornerCoder((0.1, 0, 0, -0.3), (1, 2, 0.1, 3))
+    usual, classes = make(*INPUT, num_classes=3)
+    found, same_classes = make(*INPUT, num_classes=3, coder=coder)
+    np.testing.assert_array_equal(same_classes, classes)
+    np.testing.assert_array_equal(found[..., 4], usual[..., 4])
+    positive = usual[0, :, 4] == 1
+    anchors = INPUT[0][positive]
+    wanted = CornerCoder().decode(anchors, usual[0, positive, :4])
+    np.testing.assert_allclose(coder.decode(anchors, found[0, positive, :4]), wanted, atol=1e-4)
 
 
 def test_arguments_stay_as_they_are():
@@ -78,12 +91,21 @@ def test_positive_anchors_are_those_of_a_full_comparison(count):
     corners = rng.uniform(0, 250, (count, 2))
     found = np.concatenate([corners, corners + rng.uniform(10, 200, (count, 2))], axis=1)
     found = np.concatenate([found, np.full((count, 4), 30.0)])  # and boxes without area
-    anchors = anchors_for_shape((300, 320))
-    state, assigned = targets.match_all(anchors, found)
-    positive, learned = targets.positive_anchors(anchors, found)
-    np.testing.assert_array_equal(positive, np.flatnonzero(state == 1))
-    np.testing.assert_array_equal(learned, assigned[state == 1])
-    assert bool(len(positive)) == bool(count)
+    index = anchor_index_for_shape((300, 320))
+    state, assigned = targets.match_all(index.anchors, found)
+    for given in (index, None):
+        positive, box_indices = targets.positive_anchors(index.anchors, found, index=given)
+        np.testing.assert_array_equal(positive, np.flatnonzero(state == 1))
+        np.testing.assert_array_equal(box_indices, assigned[state == 1])
+        assert bool(len(positive)) == bool(count)
+
+
+def test_of_equal_overlaps_the_first_box_counts():
+    index = anchor_index_for_shape((300, 320))
+    found = np.array([[30.0, 30, 90, 90], [100, 100, 180, 170]])[[1, 0, 0, 1, 0]]
+    matches = targets.match_near(index, found)
+    assert set(matches.box_indices) == {0, 1}
+    assert not set(matches.ignored) & set(matches.positive)
 
 
 def test_an_overlap_of_exactly_a_half_is_positive():

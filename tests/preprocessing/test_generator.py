@@ -1,3 +1,4 @@
+import inspect
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,7 @@ from keras_retinanet.augmentation.transforms import random_transform_generator
 from keras_retinanet.config import Config
 from keras_retinanet.geometry import targets
 from keras_retinanet.geometry.anchors import AnchorParameters
+from keras_retinanet.geometry.coders import CornerCoder
 from keras_retinanet.images import preprocess_image
 from keras_retinanet.preprocessing.generator import Generator
 
@@ -57,6 +59,37 @@ class Blocks(Generator):
         return {"labels": np.array([image_index % 2]), "bboxes": np.array([[8.0, 10, 44, 40]])}
 
 
+ABSTRACT = (
+    *("size", "num_classes", "has_label", "has_name", "name_to_label", "label_to_name"),
+    *("image_aspect_ratio", "image_path", "load_image", "load_annotations"),
+)
+
+
+@pytest.mark.parametrize("name", ABSTRACT)
+def test_what_a_subclass_lacks_is_named(name):
+    method = getattr(Generator.__new__(Generator), name)
+    arguments = [0] * len(inspect.signature(method).parameters)
+    with pytest.raises(NotImplementedError, match=f"^{name} method not implemented$"):
+        method(*arguments)
+
+
+def test_groups_are_made_of_single_images():
+    labels = [a["labels"].tolist() for a in Blocks().load_annotations_group([1, 2])]
+    assert labels == [[1], [0]]
+    shapes = [image.shape for image in Blocks().load_image_group([3, 0])]
+    assert shapes == [(64, 128, 3), (64, 64, 3)]
+
+
+def test_a_label_not_in_use_has_no_name():
+    class Gap(Blocks):
+        """Label 0 is missing."""
+
+        def has_label(self, label):
+            return label == 1
+
+    assert Gap().class_names() == [None, "odd"]
+
+
 def test_a_batch_is_padded_to_its_largest_image():
     generator = Blocks(batch_size=5, group_method="none", shuffle_groups=False)
     images, (regression, classification) = generator[0]
@@ -70,7 +103,7 @@ def test_a_batch_is_padded_to_its_largest_image():
     assert set(np.unique(classification[2])) <= {-1, 0, 1}
 
 
-def test_images_stay_bytes_if_the_network_normalises():
+def test_images_stay_uint8_if_the_network_normalises():
     settings = {"batch_size": 5, "group_method": "none", "shuffle_groups": False}
     plain, whole = Blocks(**settings, preprocess_image=preprocess_image)[0]
     images, halves = Blocks(**settings, normalise_on_device=True)[0]
@@ -171,7 +204,7 @@ def test_a_crop_fills_the_image_sides():
     assert min(sizes) < 36  # cut
 
 
-def test_the_scale_is_drawn_for_a_batch_of_any_length():
+def test_the_scale_is_that_of_a_batch_of_any_length():
     options = {"no_resize": False, "image_min_side": 64, "image_max_side": 128}
     generator = Blocks(
         batch_size=5, group_method="none", scale_range=(0.5, 1.5), shuffle_groups=False, **options
@@ -251,6 +284,54 @@ def test_anchors_come_from_the_config():
 def test_dense_targets_on_request():
     generator = Blocks(compute_anchor_targets=targets.anchor_targets_bbox)
     assert generator[0][1][1].shape[-1] == 3
+
+
+@pytest.mark.parametrize("compute", [targets.anchor_targets_compact, targets.anchor_targets_bbox])
+def test_boxes_are_coded_by_the_coder(compute):
+    coder = CornerCoder((0.1, 0, 0, 0), (1, 1, 1, 1))
+    usual, other = (
+        Blocks(group_method="none", shuffle_groups=False, compute_anchor_targets=compute, **options)
+        for options in ({}, {"coder": coder})
+    )
+    assert usual.coder == CornerCoder()
+    (image, (offsets, classes)), (_, (others, same)) = usual[0], other[0]
+    np.testing.assert_array_equal(same, classes)
+    positive = offsets[0, :, 4] == 1
+    anchors = usual.generate_anchors(image.shape[1:])[positive]
+    for given, regression in ((CornerCoder(), offsets), (coder, others)):
+        boxes = given.decode(anchors, regression[0, positive, :4])
+        np.testing.assert_allclose(boxes, np.tile([8, 10, 44, 40], (len(anchors), 1)), atol=1e-4)
+
+
+def test_a_function_for_targets_gets_the_four_arguments_of_old():
+    def compute(*args):
+        anchors, images, annotations, num_classes = args
+        assert num_classes == 2
+        return targets.anchor_targets_bbox(anchors, images, annotations, num_classes)
+
+    generator = Blocks(compute_anchor_targets=compute, coder=CornerCoder(std=(1, 1, 1, 1)))
+    expected = Blocks(compute_anchor_targets=targets.anchor_targets_bbox)[0][1]
+    for found, values in zip(generator[0][1], expected, strict=True):
+        np.testing.assert_array_equal(found, values)
+
+
+def test_anchors_of_a_subclass_are_compared_with_all_boxes():
+    class Few(Blocks):
+        """Two anchors: one on the block, one beside it."""
+
+        def generate_anchors(self, image_shape):
+            return np.array([[8.0, 10, 44, 40], [45, 41, 60, 60]])
+
+    generator = Few(group_method="none", shuffle_groups=False)
+    _, (regression, classification) = generator[0]
+    assert regression.tolist() == [[[0, 0, 0, 0, 1], [0, 0, 0, 0, 0]]]
+    assert classification.tolist() == [[[1], [0]]]
+    assert generator.anchor_index((64, 64, 3)) is None
+    plain = Blocks()
+    index = plain.anchor_index((64, 64, 3))
+    assert index.anchors is plain.generate_anchors((64, 64, 3))
+    plain.generate_anchors = generator.generate_anchors
+    assert plain.anchor_index((64, 64, 3)) is None
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ def test_shapes_may_differ_from_batch_to_batch():
     assert classification.shape.as_list() == [None, None, 1]
 
 
-def test_no_more_batches_are_made_ahead_than_the_queue_holds():
+def test_no_more_batches_are_prefetched_than_the_queue_holds():
     made = []
 
     class Counted(Blocks):
