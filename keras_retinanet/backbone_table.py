@@ -1,6 +1,6 @@
-"""The table of backbones: name -> who builds it, how it is fed, where its ImageNet weights are.
+"""The table of backbones: name -> module, normalisation of its images, ImageNet weights.
 
-No TensorFlow here, so that a command can print the table at once.
+This module imports no TensorFlow, so that a command can print the table at once.
 """
 
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ class Entry:
     """One backbone.
 
     Attributes:
-        module: has `features(name, inputs, *, freeze_bn)`, which returns a model with the outputs
-            C2 (stride 4) to C5 (stride 32), and perhaps `translate(stored, model)` for files of
-            weights in another layout.
+        module: name of the module that builds it. It has `features(name, inputs, *, freeze_bn)`,
+            which returns a model with the outputs C2 (stride 4) to C5 (stride 32), and, where
+            published weight files have another layout, `translate(stored, model)`.
         parameters: number of weights up to C5.
         normalisation: the mode of `images.preprocess_image` that the ImageNet weights expect.
         url: of the ImageNet weights; None if none are published for Keras.
-        file_hash: their MD5 or SHA-256 sum; None where no sum is published.
+        file_hash: MD5 or SHA-256 hash of that file; None where none is published.
     """
 
     module: str
@@ -33,13 +33,15 @@ _NO_TOP = "_weights_tf_dim_ordering_tf_kernels_notop.h5"
 _SE = "https://github.com/qubvel/classification_models/releases/download/0.0.1"
 
 
-def _resnet(depth, parameters, md5):
-    """Return the weights that keras-retinanet has always used for a ResNet."""
+def _resnet(depth: int, parameters: int, md5: str) -> Entry:
+    """Return a ResNet, with the weights that keras-retinanet has always used."""
     url = f"https://github.com/fizyr/keras-models/releases/download/v0.0.1/ResNet-{depth}-model.keras.h5"
     return Entry(f"{_MODELS}.resnet", parameters, "caffe", url, md5)
 
 
-def _applications(folder, file, parameters, normalisation, file_hash=None):
+def _applications(
+    folder: str, file: str, parameters: int, normalisation: str, file_hash: str | None = None
+) -> Entry:
     """Return a network of `keras.applications`, with Keras's weights."""
     module = f"{_MODELS}.applications"
     return Entry(module, parameters, normalisation, f"{_KERAS}/{folder}/{file}", file_hash)
@@ -62,48 +64,48 @@ def _mobilenets() -> dict[str, Entry]:
     }
 
 
-def _efficientnet(number, parameters, md5):
+def _efficientnet(number: int, parameters: int, md5: str) -> Entry:
     url = f"https://storage.googleapis.com/keras-applications/efficientnetb{number}_notop.h5"
     return Entry(f"{_MODELS}.applications", parameters, "torch_rgb", url, md5)
 
 
-def _efficientnet_v2(size, parameters, md5):
+def _efficientnet_v2(size: str, parameters: int, md5: str) -> Entry:
     file = f"efficientnetv2-{size}_notop.h5"
     return _applications("efficientnet_v2", file, parameters, "rgb", md5)
 
 
-def _mobilenet_v3(size, parameters, md5):
+def _mobilenet_v3(size: str, parameters: int, md5: str) -> Entry:
     file = f"weights_mobilenet_v3_{size}_224_1.0_float_no_top_v2.h5"
     return _applications("mobilenet_v3", file, parameters, "rgb", md5)
 
 
-def _convnext(size, parameters, sha256):
+def _convnext(size: str, parameters: int, sha256: str) -> Entry:
     return _applications("convnext", f"convnext_{size}_notop.h5", parameters, "rgb", sha256)
 
 
-def _resnet_v2(depth, parameters, md5):
+def _resnet_v2(depth: int, parameters: int, md5: str) -> Entry:
     return _applications("resnet", f"resnet{depth}v2{_NO_TOP}", parameters, "tf_rgb", md5)
 
 
-def _densenet(depth, parameters, md5):
+def _densenet(depth: int, parameters: int, md5: str) -> Entry:
     return _applications("densenet", f"densenet{depth}{_NO_TOP}", parameters, "torch_rgb", md5)
 
 
-def _vgg(depth, parameters, md5):
+def _vgg(depth: int, parameters: int, md5: str) -> Entry:
     return _applications(f"vgg{depth}", f"vgg{depth}{_NO_TOP}", parameters, "caffe", md5)
 
 
-def _preactivated(name, parameters, md5):
+def _preactivated(name: str, parameters: int, md5: str) -> Entry:
     url = f"{_SE}/{name}_imagenet_1000_no_top.h5"
     return Entry(f"{_MODELS}.preactivated_resnet", parameters, "rgb", url, md5)
 
 
-def _senet(name, parameters, md5):
+def _senet(name: str, parameters: int, md5: str) -> Entry:
     url = f"{_SE}/{name}_imagenet_1000_no_top.h5"
     return Entry(f"{_MODELS}.senet", parameters, "torch_rgb", url, md5)
 
 
-def _resnext(name, parameters, md5):
+def _resnext(name: str, parameters: int, md5: str | None) -> Entry:
     url = f"{_KERAS}/resnet/{name}{_NO_TOP}" if md5 else None
     return Entry(f"{_MODELS}.resnext", parameters, "torch_rgb", url, md5)
 

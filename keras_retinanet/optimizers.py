@@ -6,15 +6,20 @@ import tensorflow as tf
 
 @keras.saving.register_keras_serializable(package="keras_retinanet")
 class Adam(keras.optimizers.Adam):
-    """Keras's Adam, with few operations of TensorFlow for each tensor of weights.
+    """Keras's Adam, with fewer TensorFlow operations per weight tensor.
 
-    Keras has a dozen, and more to clip gradients, each of which reads and writes the whole tensor,
-    in time that a CPU spends waiting for memory. Numbers, arguments and state are Keras's
+    Keras uses a dozen, and more to clip gradients. Each one reads and writes the full tensor, and
+    on a CPU that is time spent waiting for memory. Numbers, arguments and state are Keras's
     (Kingma and Ba 2014, https://arxiv.org/abs/1412.6980, with epsilon as in their section 2).
     """
 
-    def update_step(self, gradient, variable, learning_rate):
-        """Move a weight tensor along its gradient, and keep what that changes in the state."""
+    def update_step(
+        self,
+        gradient: tf.Tensor | tf.IndexedSlices,
+        variable: keras.Variable,
+        learning_rate: tf.Tensor,
+    ) -> None:
+        """Update a weight tensor, and its moments in the state, by its gradient."""
         if self.amsgrad or isinstance(gradient, tf.IndexedSlices):
             super().update_step(gradient, variable, learning_rate)
             return
@@ -34,8 +39,10 @@ class Adam(keras.optimizers.Adam):
             grad=tf.cast(gradient, variable.dtype),
         )
 
-    def _clip_by_norm(self, values, axes=None):
-        """Return a gradient shortened to `clipnorm` if it is longer."""
+    def _clip_by_norm(
+        self, values: tf.Tensor | tf.IndexedSlices, axes: int | None = None
+    ) -> tf.Tensor | tf.IndexedSlices:
+        """Return a gradient scaled down to the norm `clipnorm` if its norm is larger."""
         if axes is not None or isinstance(values, tf.IndexedSlices):
             return super()._clip_by_norm(values, axes)
         norm = tf.sqrt(2 * tf.nn.l2_loss(values))

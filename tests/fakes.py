@@ -99,23 +99,23 @@ class FindRectangle(keras.layers.Layer):
 
 
 def rectangle_finder():
-    """The network as a Keras model, as one without details would be loaded."""
+    """The network as a Keras model without an info."""
     inputs = keras.Input((None, None, 3))
     return keras.Model(inputs, FindRectangle()(inputs))
 
 
-def detailed_finder(**details):
-    """The network as an inference model of the package, which knows its details."""
+def detailed_finder(**info):
+    """The network as an inference model of the package, with an info."""
     inputs = keras.Input((None, None, 3))
     mean = keras.layers.Rescaling(1.0, offset=BGR_MEAN.tolist())
     model = models.RetinaNetBBox(inputs, FindRectangle()(mean(inputs)))
-    details = {"num_classes": 2, "class_names": ("cat", "dog"), "no_resize": True, **details}
-    models.set_info(model, models.ModelInfo("resnet50", **details))
+    info = {"num_classes": 2, "class_names": ("cat", "dog"), "no_resize": True, **info}
+    models.set_info(model, models.ModelInfo("resnet50", **info))
     return model
 
 
 def tiny_retinanet(num_classes=2, seed=1):
-    """A training model of a few thousand weights, with its details."""
+    """A training model of a few thousand weights, with an info."""
     keras.utils.set_random_seed(seed)
     inputs = keras.Input((None, None, 3))
     features, x = {}, inputs
@@ -137,6 +137,6 @@ def tiny_retinanet(num_classes=2, seed=1):
             ),
         ],
     )
-    details = models.ModelInfo("resnet50", num_classes, image_min_side=64, image_max_side=96)
-    models.set_info(model, details)
+    info = models.ModelInfo("resnet50", num_classes, image_min_side=64, image_max_side=96)
+    models.set_info(model, info)
     return model

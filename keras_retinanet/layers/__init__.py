@@ -1,6 +1,9 @@
 """The Keras layers of RetinaNet that Keras itself does not have."""
 
+from typing import NoReturn
+
 from keras_retinanet.layers.filter_detections import FilterDetections, filter_detections
+from keras_retinanet.layers.filter_settings import FilterSettings
 from keras_retinanet.layers.geometry import Anchors, ClipBoxes, RegressBoxes, UpsampleLike
 from keras_retinanet.layers.normalise import Normalise
 from keras_retinanet.layers.slices import SliceChannels
@@ -9,9 +12,19 @@ __all__ = [
     "Anchors",
     "ClipBoxes",
     "FilterDetections",
+    "FilterSettings",
     "Normalise",
     "RegressBoxes",
     "SliceChannels",
     "UpsampleLike",
     "filter_detections",
 ]
+
+
+def __getattr__(name: str) -> NoReturn:
+    if name == "NonMaximumSuppression":
+        raise ImportError(
+            "keras_retinanet.layers.NonMaximumSuppression was removed before 1.0.0: use "
+            "keras_retinanet.layers.FilterDetections"
+        )
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,18 +1,21 @@
 """Normalisation of images inside the network."""
 
+from typing import Any
+
 import keras
+import tensorflow as tf
 
 from keras_retinanet.images import NORMALISATIONS
 
 
 @keras.saving.register_keras_serializable(package="keras_retinanet")
 class Normalise(keras.layers.Layer):
-    """Images of bytes made to what the network behind expects, as `images.preprocess_image` does.
+    """Images normalised for the network behind, same as `images.preprocess_image`.
 
-    Images are BGR, `(B, h, w, 3)` with values 0..255, uint8 or another type; float32 comes out.
+    Takes BGR images `(B, h, w, 3)` with values 0..255, uint8 or another type; returns float32.
     """
 
-    def __init__(self, mode, **kwargs):
+    def __init__(self, mode: str, **kwargs: Any) -> None:
         """Keep the mode of `images.preprocess_image`; `**kwargs` are for `keras.layers.Layer`.
 
         Raises:
@@ -23,15 +26,15 @@ class Normalise(keras.layers.Layer):
             raise ValueError(f"expected a mode of {sorted(NORMALISATIONS)}, got {mode!r}")
         self.mode = mode
 
-    def call(self, images):
+    def call(self, images: tf.Tensor) -> tf.Tensor:
         """Return normalised images."""
         reverse, normalise = NORMALISATIONS[self.mode]
         return normalise(keras.ops.cast(images[..., ::-1] if reverse else images, "float32"))
 
-    def compute_output_spec(self, images):
+    def compute_output_spec(self, images: keras.KerasTensor) -> keras.KerasTensor:
         """Return the specification of the output."""
         return keras.KerasTensor(images.shape, dtype="float32")
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Return the arguments of the layer."""
         return {**super().get_config(), "mode": self.mode}

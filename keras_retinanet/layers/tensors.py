@@ -1,21 +1,29 @@
-"""Tensor functions under their names of keras-retinanet 1.0.0."""
+"""Tensor functions under their names in keras-retinanet 1.0.0 and earlier."""
+
+from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 
 from keras_retinanet.geometry.boxes import shift
 from keras_retinanet.geometry.coders import corner_coder
 
-__all__ = ["bbox_transform_inv", "map_fn", "resize_images", "shift"]
+__all__ = ["bbox_transform_inv", "map_fn", "meshgrid", "resize_images", "shift"]
 
 
-def bbox_transform_inv(boxes, deltas, mean=None, std=None):
+def bbox_transform_inv(
+    boxes: tf.Tensor,
+    deltas: tf.Tensor,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+) -> tf.Tensor:
     """Return boxes `(B, N, 4)` moved by predicted offsets; see `CornerCoder.decode`."""
     coder = corner_coder(mean, std)
     return coder.decode(tf.convert_to_tensor(boxes), tf.convert_to_tensor(deltas))
 
 
-def map_fn(*args, **kwargs):
-    """Do as `tf.map_fn`; `shapes` and `dtype` may describe the outputs, as lists."""
+def map_fn(*args: Any, **kwargs: Any) -> Any:
+    """Return the same as `tf.map_fn`; `shapes` and `dtype` may describe the outputs, as lists."""
     if "shapes" in kwargs:
         shapes, dtypes = kwargs.pop("shapes"), kwargs.pop("dtype")
         kwargs["fn_output_signature"] = [
@@ -24,8 +32,18 @@ def map_fn(*args, **kwargs):
     return tf.map_fn(*args, **kwargs)
 
 
-def resize_images(images, size, method="bilinear", align_corners=False):
-    """Return images `(B, h, w, C)` resized as TensorFlow 1 did.
+def meshgrid(*args: Any, **kwargs: Any) -> list[tf.Tensor]:
+    """Return the same as `tf.meshgrid`; early releases had this name."""
+    return tf.meshgrid(*args, **kwargs)
+
+
+def resize_images(
+    images: tf.Tensor,
+    size: Sequence[int] | tf.Tensor,
+    method: str = "bilinear",
+    align_corners: bool = False,
+) -> tf.Tensor:
+    """Return images `(B, h, w, C)` resized in the way of TensorFlow 1.
 
     Args:
         images: tensor.

@@ -1,5 +1,10 @@
 """RetinaNet models: build, save, load, convert."""
 
+from typing import Any
+
+import keras
+
+from keras_retinanet.geometry.anchors import AnchorParameters
 from keras_retinanet.models.backbones import BACKBONES, Backbone, backbone
 from keras_retinanet.models.classes import (
     RetinaNet,
@@ -33,18 +38,25 @@ __all__ = [
 ]
 
 
-def convert_model(model, nms=True, class_specific_filter=True, anchor_params=None, **kwargs):
+def convert_model(
+    model: keras.Model,
+    nms: bool = True,
+    class_specific_filter: bool = True,
+    anchor_params: AnchorParameters | None = None,
+    **kwargs: Any,
+) -> RetinaNetBBox:
     """Return the inference model of a training model, whose weights it shares.
 
     Args:
         model: a training model.
-        nms: whether to leave out boxes that overlap better ones.
-        class_specific_filter: whether to filter each class by itself, or only the best of a box.
-        anchor_params: an `AnchorParameters`; None means those the model knows, or the paper's.
+        nms: see `layers.FilterSettings`.
+        class_specific_filter: see `layers.FilterSettings`.
+        anchor_params: the anchors; None means those in the model's info, or the paper's.
         **kwargs: for `models.retinanet.retinanet_bbox`, such as `score_threshold`.
 
     Raises:
-        ValueError: if the model is no training model, or the anchors do not fit it.
+        ValueError: if the model is not a training model, the anchors do not fit it, or a setting is
+            out of range.
     """
     return retinanet_bbox(
         model=model,

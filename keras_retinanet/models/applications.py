@@ -1,12 +1,16 @@
-"""Backbones from `keras.applications`, made to round strides up for images of any size.
+"""Backbones from `keras.applications`, changed to round up where a stride does not divide a side.
 
-Keras pads before a strided convolution by amounts that follow from the parity of a known image
-size, and for unknown sizes rounds down; "same" padding gives its numbers for known sizes, and
-rounds up always, as the anchors of `anchors.guess_shapes` do.
+Before a strided convolution, Keras pads by amounts that depend on the parity of a known image size;
+for an unknown size it rounds down. "same" padding gives the same numbers for known sizes, and
+always rounds up, as `geometry.anchors.guess_shapes` does for the anchors.
 """
+
+from collections.abc import Callable
+from typing import Any
 
 import keras
 
+from keras_retinanet.models.hdf5 import StoredWeights
 from keras_retinanet.models.normalization import MOMENTUM
 
 _CLASSES = {
@@ -25,10 +29,10 @@ _CLASSES = {
 }
 
 STRIDES = (4, 8, 16, 32)
-_SIZE = 64  # of the image that shows the stride of each layer
+_SIZE = 64  # of the images for which a network is built to find the stride of each layer
 
 
-def features(name, inputs, *, freeze_bn=True):
+def features(name: str, inputs: keras.KerasTensor, *, freeze_bn: bool = True) -> keras.Model:
     """Return a network of `keras.applications` without its classifier.
 
     Args:
@@ -38,21 +42,24 @@ def features(name, inputs, *, freeze_bn=True):
 
     Returns:
         Model with the outputs C2 (stride 4) to C5 (stride 32), each the last tensor of its stride;
-        with VGG the last pooled one, with DenseNet the last concatenation, as they were in
-        keras-retinanet 1.0.0.
+        for VGG the last pooled one, for DenseNet the last concatenation, as in keras-retinanet
+        1.0.0.
     """
-    whole = _build(name)
-    stages = _stages(whole, name)
+    original = _build(name)
+    stages = _stages(original, name)
     clone = keras.models.clone_model(
-        whole,
-        input_tensors=keras.tree.map_structure(lambda _: inputs, whole.input),
-        clone_function=_adapter(whole, freeze_bn, own_scale=not name.startswith("EfficientNet")),
+        original,
+        input_tensors=keras.tree.map_structure(lambda _: inputs, original.input),
+        clone_function=_layer_copier(
+            original, freeze_bn, keep_scaling=not name.startswith("EfficientNet")
+        ),
     )
-    return keras.Model(inputs, [clone.get_layer(stage).output for stage in stages], name=whole.name)
+    outputs = [clone.get_layer(stage).output for stage in stages]
+    return keras.Model(inputs, outputs, name=original.name)
 
 
-def translate(stored, model) -> dict:
-    """Return Keras's weights under the names that its layers have today.
+def translate(stored: StoredWeights, model: keras.Model) -> StoredWeights:
+    """Return Keras's weights under today's names of its layers.
 
     Args:
         stored: what `hdf5.stored_weights` returned.
@@ -67,39 +74,47 @@ def translate(stored, model) -> dict:
     }
 
 
-def _build(name):
-    """Return the network as Keras makes it, for images of a known size."""
+def _build(name: str) -> keras.Model:
+    """Return the network as Keras builds it, for images of a known size."""
     image = keras.Input((3, _SIZE, _SIZE) if _channels_first() else (_SIZE, _SIZE, 3))
-    options = {"include_top": False, "weights": None, "input_tensor": image}
+    options: dict[str, Any] = {"include_top": False, "weights": None, "input_tensor": image}
     if name in _CLASSES:
         return getattr(keras.applications, _CLASSES[name])(**options)
     width = name.rpartition("_")[2]  # mobilenet224_0.5
     return keras.applications.MobileNet(alpha=float(width), **options)
 
 
-def _stages(model, name) -> list[str]:
+def _stages(model: keras.Model, name: str) -> list[str]:
     """Return the names of the layers whose outputs are C2 to C5."""
-    kinds = {"vgg": keras.layers.MaxPooling2D, "densenet": keras.layers.Concatenate}
-    kind = kinds.get(name.rstrip("0123456789"), keras.layers.Layer)
+    layer_classes = {"vgg": keras.layers.MaxPooling2D, "densenet": keras.layers.Concatenate}
+    layer_class = layer_classes.get(name.rstrip("0123456789"), keras.layers.Layer)
     last = {}
     for layer in model.layers:
-        # A pad belongs to what follows; ConvNeXt normalises its end for the classifier alone.
+        # Padding belongs to the layer after it; ConvNeXt's last normalisation to the classifier.
         other = isinstance(layer, keras.layers.ZeroPadding2D | keras.layers.LayerNormalization)
-        if isinstance(layer, kind) and len(layer.output.shape) == 4 and not other:
+        if isinstance(layer, layer_class) and len(layer.output.shape) == 4 and not other:
             last[_SIZE / layer.output.shape[-2]] = layer.name
     return [last[stride] for stride in STRIDES]
 
 
-def _adapter(model, freeze_bn, own_scale):
-    """Return the function that makes the layers of the clone of a model."""
+def _layer_copier(
+    model: keras.Model, freeze_bn: bool, keep_scaling: bool
+) -> Callable[[keras.layers.Layer], keras.layers.Layer]:
+    """Return the function that makes the layers of a model's clone.
+
+    Args:
+        model: the network as Keras builds it.
+        freeze_bn: whether batch normalisation keeps its statistics.
+        keep_scaling: whether to keep layers that scale or normalise pixels.
+    """
     uneven = {layer.name for layer in model.layers if _pads_unevenly(layer)}
 
-    def adapt(layer):
+    def copy(layer: keras.layers.Layer) -> keras.layers.Layer:
         if isinstance(layer, keras.Sequential):  # without its input of a known size
-            return keras.Sequential([adapt(part) for part in layer.layers], name=layer.name)
+            return keras.Sequential([copy(part) for part in layer.layers], name=layer.name)
         config = layer.get_config()
         scales = isinstance(layer, keras.layers.Rescaling | keras.layers.Normalization)
-        if layer.name in uneven or (scales and not own_scale):
+        if layer.name in uneven or (scales and not keep_scaling):
             return keras.layers.Identity(name=layer.name)
         if isinstance(layer, keras.layers.BatchNormalization):
             config.update(momentum=MOMENTUM, trainable=not freeze_bn)
@@ -107,27 +122,27 @@ def _adapter(model, freeze_bn, own_scale):
             config["padding"] = "same"
         return type(layer).from_config(config)
 
-    return adapt
+    return copy
 
 
-def _pads_unevenly(layer) -> bool:
-    """Return whether a layer adds more to one side of an image than to the other."""
+def _pads_unevenly(layer: keras.layers.Layer) -> bool:
+    """Return whether a layer pads one side of an image by more than the other."""
     return isinstance(layer, keras.layers.ZeroPadding2D) and any(
         before != after for before, after in layer.padding
     )
 
 
-def _rounds_down(config, padded) -> bool:
-    """Return whether a convolution or pooling drops what its stride does not divide.
+def _rounds_down(config: dict[str, Any], padded: bool) -> bool:
+    """Return whether a layer with a stride drops the pixels that the stride leaves over.
 
     Args:
-        config: of the layer.
-        padded: whether the network has a padding layer before such ones.
+        config: configuration of the layer, which may be of any class.
+        padded: whether the network has padding layers before its strided layers.
     """
-    size, strides = config.get("kernel_size", config.get("pool_size")), config.get("strides")
-    if config.get("padding") != "valid" or tuple(strides) == (1, 1):
+    if config.get("padding") != "valid" or tuple(config["strides"]) == (1, 1):
         return False
-    return padded or tuple(size) == tuple(strides)
+    size = config["kernel_size"] if "kernel_size" in config else config["pool_size"]
+    return padded or tuple(size) == tuple(config["strides"])
 
 
 def _channels_first() -> bool:

@@ -1,9 +1,12 @@
-"""Backbones by name: what to build RetinaNet on, how to feed it, where its weights are."""
+"""Backbones by name: how to build RetinaNet on one, feed it, and get its ImageNet weights."""
 
 import difflib
+from collections.abc import Callable, Collection
 from importlib import import_module
+from typing import Any
 
 import keras
+import numpy as np
 
 from keras_retinanet import initializers, layers, losses
 from keras_retinanet.backbone_table import BACKBONES, Entry
@@ -16,17 +19,17 @@ from keras_retinanet.models.retinanet import retinanet
 
 
 class Backbone:
-    """A backbone by name: how to build on it, feed it and get its ImageNet weights.
+    """A backbone of the table.
 
     Attributes:
         backbone: its name.
-        names: the names that the class takes; None for all of the table.
-        custom_objects: name -> class or function, for Keras to load models with.
+        names: the names that the class accepts; None means all of the table.
+        custom_objects: name -> class or function, with which Keras loads models.
     """
 
     names: tuple[str, ...] | None = None
 
-    def __init__(self, backbone):
+    def __init__(self, backbone: str) -> None:
         """Keep the name.
 
         Raises:
@@ -46,16 +49,16 @@ class Backbone:
         """The mode of `images.preprocess_image` that its ImageNet weights expect."""
         return self.entry.normalisation
 
-    def retinanet(self, *args, **kwargs):
+    def retinanet(self, *args: Any, **kwargs: Any) -> RetinaNet:
         """Return a training model on this backbone, without ImageNet weights.
 
         Args:
-            *args: number of classes; input; modifier: as in `build_retinanet`.
+            *args: number of classes, inputs, modifier; see `build_retinanet`.
             **kwargs: see `build_retinanet`.
         """
         return build_retinanet(self.backbone, *args, **kwargs)
 
-    def download_imagenet(self):
+    def download_imagenet(self) -> str:
         """Return the path of a file of ImageNet weights, downloaded on first use.
 
         Raises:
@@ -68,35 +71,35 @@ class Backbone:
             )
         return fetch(self.entry.url, self.entry.file_hash)
 
-    def validate(self):
+    def validate(self) -> None:
         """Raise ValueError if there is no backbone of this name."""
         validate_name(self.backbone, BACKBONES if self.names is None else self.names)
 
-    def preprocess_image(self, inputs):
+    def preprocess_image(self, inputs: np.ndarray) -> np.ndarray:
         """Return BGR images `(..., 3)` of values 0..255 normalised for the ImageNet weights."""
         return preprocess_image(inputs, mode=self.normalisation)
 
 
-def backbone(backbone_name) -> Backbone:
+def backbone(backbone_name: str) -> Backbone:
     """Return the backbone of a name such as "resnet50".
 
     Raises:
-        ValueError: if there is none; with the names that are close, and all others.
+        ValueError: if there is none; the error suggests similar names and lists all.
     """
     return Backbone(backbone_name)
 
 
 def build_retinanet(
-    backbone_name,
-    num_classes,
-    inputs=None,
-    modifier=None,
+    backbone_name: str,
+    num_classes: int,
+    inputs: keras.KerasTensor | None = None,
+    modifier: Callable[[keras.Model], keras.Model] | None = None,
     *,
-    freeze_bn=None,
-    normalise_on_device=False,
-    **kwargs,
-):
-    """Return a training model on a backbone of the table, with its first details set.
+    freeze_bn: bool | None = None,
+    normalise_on_device: bool = False,
+    **kwargs: Any,
+) -> RetinaNet:
+    """Return a training model on a backbone of the table, with its `initial_info`.
 
     Args:
         backbone_name: name of the backbone.
@@ -104,10 +107,9 @@ def build_retinanet(
         inputs: a `keras.Input` of images; None means images of any size.
         modifier: function that gets the model of features, with the outputs C2 to C5, and returns
             the one to use, such as `utils.model.freeze`.
-        freeze_bn: whether batch normalisation of the backbone keeps its statistics; None means
-            where there are ImageNet weights to take them from.
-        normalise_on_device: whether the model takes BGR images of uint8, as they are, and
-            normalises them itself.
+        freeze_bn: whether batch normalisation of the backbone keeps its statistics; None means yes
+            if there are ImageNet weights to take them from.
+        normalise_on_device: whether the model takes uint8 BGR images and normalises them itself.
         **kwargs: for `models.retinanet.retinanet`.
     """
     entry = BACKBONES[backbone_name]
@@ -126,10 +128,12 @@ def build_retinanet(
     return device_normalisation.normalise_on_device(model) if normalise_on_device else model
 
 
-def builder(backbone_name, module):
-    """Return the function of a module that builds on one backbone, as keras-retinanet had them."""
+def builder(backbone_name: str, module: str) -> Callable[..., RetinaNet]:
+    """Return a module's function for one backbone, such as `resnet50_retinanet` of 1.0.0."""
 
-    def build(num_classes, inputs=None, **kwargs):
+    def build(
+        num_classes: int, inputs: keras.KerasTensor | None = None, **kwargs: Any
+    ) -> RetinaNet:
         return build_retinanet(backbone_name, num_classes, inputs, **kwargs)
 
     build.__name__ = build.__qualname__ = f"{backbone_name}_retinanet"
@@ -138,7 +142,7 @@ def builder(backbone_name, module):
     return build
 
 
-def validate_name(name, allowed) -> None:
+def validate_name(name: str, allowed: Collection[str]) -> None:
     """Raise ValueError if a backbone's name is not among the allowed ones."""
     if name not in allowed:
         close = difflib.get_close_matches(str(name), allowed)
@@ -148,8 +152,8 @@ def validate_name(name, allowed) -> None:
         )
 
 
-def custom_objects() -> dict:
-    """Return the classes and losses by the names under which files of models mention them."""
+def custom_objects() -> dict[str, Any]:
+    """Return the classes and losses by the names that model files have for them."""
     return {
         "RetinaNet": RetinaNet,
         "RetinaNetBBox": RetinaNetBBox,
@@ -165,18 +169,20 @@ def custom_objects() -> dict:
 
 
 def image_input() -> keras.KerasTensor:
-    """Return the symbolic input for images of any size."""
+    """Return a symbolic input for images of any size."""
     first = keras.config.image_data_format() == "channels_first"
     return keras.Input((3, None, None) if first else (None, None, 3))
 
 
-def retinanet_on(features, *, name, normalisation, num_classes, **kwargs):
-    """Return a training model on a model of features, with its first details set.
+def retinanet_on(
+    features: keras.Model, *, name: str, normalisation: str, num_classes: int, **kwargs: Any
+) -> RetinaNet:
+    """Return a training model on a model of features, with its `initial_info`.
 
     Args:
         features: model with the outputs C3, C4, C5, or C2 to C5.
         name: name of the backbone.
-        normalisation: the mode of `images.preprocess_image` it expects.
+        normalisation: the mode of `images.preprocess_image` that the features expect.
         num_classes: number of classes.
         **kwargs: for `models.retinanet.retinanet`.
     """

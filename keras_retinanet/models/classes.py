@@ -1,43 +1,53 @@
-"""The two kinds of model: for training, and for detection."""
+"""The two model classes: for training and for detection."""
 
 import inspect
 import warnings
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import keras
 
+from keras_retinanet.layers import FilterDetections, FilterSettings
 from keras_retinanet.models.info import ModelInfo
+from keras_retinanet.system.types import StrPath
+
+# The key of the info in a model's configuration, and so in every file of it.
+_INFO_KEY = "details"
 
 
 class _SelfDescribingModel(keras.Model):
-    """A functional model whose configuration holds its `ModelInfo`, so that a file of it does too.
+    """A functional model whose configuration, and so every file of it, holds its `ModelInfo`.
 
-    There is no `__init__` on purpose: Keras restores a subclass as a functional model only if it
-    is made with the arguments of a functional model.
+    It has no `__init__` on purpose: Keras restores a subclass as a functional model only if it is
+    created with the arguments of a functional model.
     """
 
     _info: ModelInfo | None = None
 
     @property
     def info(self) -> ModelInfo | None:
-        """What the model knows about itself; None if nobody said (see `set_info`)."""
+        """What using the model takes besides its weights; None until `set_info` is called."""
         return self._info
 
-    def load_weights(self, filepath, skip_mismatch=False, by_name=False, **kwargs):
-        """Read weights as Keras does; with `by_name` as `models.load_weights` does.
+    def load_weights(
+        self, filepath: StrPath, skip_mismatch: bool = False, by_name: bool = False, **kwargs: Any
+    ) -> None:
+        """Read weights as Keras does, or with `by_name` as `models.load_weights` does.
 
-        Keras 3 itself pairs the layers inside the heads by their position, and is silent about what
-        did not fit.
+        Keras 3's own `by_name` pairs the layers inside the heads by position, and is silent about
+        what did not match.
 
         Args:
             filepath: the file.
-            skip_mismatch: whether tensors of another shape stay as they are, with a warning.
+            skip_mismatch: whether tensors of another shape keep their values, with a warning.
             by_name: whether to match layers by name, as for the weights of a backbone alone or a
                 snapshot of keras-retinanet 1.0.0.
             **kwargs: for `keras.Model.load_weights`.
 
         Raises:
             OSError: if there is no such file.
-            ValueError: if nothing fits, or a tensor that is not to be skipped does not.
+            ValueError: if nothing matches, or a shape differs and is not to be skipped.
         """
         if not by_name:
             super().load_weights(filepath, skip_mismatch=skip_mismatch, **kwargs)
@@ -48,35 +58,45 @@ class _SelfDescribingModel(keras.Model):
         if report.mismatched:
             warnings.warn(f"{filepath}: {report.summary()}", stacklevel=2)
 
-    def get_config(self):
-        """Return the configuration of the layers and the details."""
-        details = self._info.to_dict() if self._info else None
-        return {**super().get_config(), "details": details}
+    def get_config(self) -> dict[str, Any]:
+        """Return the configuration of the layers and the info."""
+        return {**super().get_config(), _INFO_KEY: self._info.to_dict() if self._info else None}
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
-        """Return a model with new weights, made from what `get_config` returned."""
-        layers = {name: value for name, value in config.items() if name != "details"}
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
+    ) -> keras.Model:
+        """Return a model with new weights from what `get_config` returned."""
+        layers = {name: value for name, value in config.items() if name != _INFO_KEY}
         model = super().from_config(layers, custom_objects=custom_objects)
-        if config.get("details"):
-            set_info(model, ModelInfo.from_dict(config["details"]))
+        if config.get(_INFO_KEY):
+            set_info(model, ModelInfo.from_dict(config[_INFO_KEY]))
         return model
 
 
 @keras.saving.register_keras_serializable(package="keras_retinanet")
 class RetinaNet(_SelfDescribingModel):
-    """A training model: images in, `regression` and `classification` of every anchor out."""
+    """A training model: images in; `regression` and `classification` of every anchor out."""
 
-    def fit(self, x=None, *args, workers=None, use_multiprocessing=None, max_queue_size=None, **kw):
+    def fit(
+        self,
+        x: Any = None,
+        *args: Any,
+        workers: int | None = None,
+        use_multiprocessing: bool | None = None,
+        max_queue_size: int | None = None,
+        **kw: Any,
+    ) -> keras.callbacks.History:
         """Train as `keras.Model.fit` does, also on a `Generator` whose batches vary in shape.
 
         Args:
             x: a `Generator`, or what Keras takes.
             *args: for `keras.Model.fit`.
-            workers: threads that make the batches of a `Generator`, as Keras 2 had it; None means
-                what the generator says. The next two likewise; other data they do not concern.
-            use_multiprocessing: no effect on a `Generator`, which is warned of.
-            max_queue_size: most batches made ahead.
+            workers: number of threads that make the batches of a `Generator`, an argument of
+                Keras 2. It and the next two only concern generators; None means the generator's
+                own setting.
+            use_multiprocessing: has no effect on a `Generator`, which warns.
+            max_queue_size: maximum number of prefetched batches.
             **kw: for `keras.Model.fit`.
         """
         if isinstance(x, keras.utils.PyDataset):
@@ -86,20 +106,20 @@ class RetinaNet(_SelfDescribingModel):
                 x.use_multiprocessing = use_multiprocessing
         return _with_generator("fit", super().fit, x, args, kw)
 
-    def evaluate(self, x=None, *args, **kwargs):
+    def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Compute the loss as `keras.Model.evaluate` does, also on a `Generator`."""
         return _with_generator("evaluate", super().evaluate, x, args, kwargs)
 
     def fit_generator(
         self,
-        generator,
-        steps_per_epoch=None,
-        epochs=1,
-        verbose=1,
-        callbacks=None,
-        validation_data=None,
-        **kwargs,
-    ):
+        generator: Any,
+        steps_per_epoch: int | None = None,
+        epochs: int = 1,
+        verbose: int | str = 1,
+        callbacks: Any = None,
+        validation_data: Any = None,
+        **kwargs: Any,
+    ) -> keras.callbacks.History:
         """Call `fit`: Keras 2 had this method for generators, with these arguments first."""
         return self.fit(
             generator,
@@ -112,8 +132,10 @@ class RetinaNet(_SelfDescribingModel):
         )
 
 
-def _with_generator(name, method, x, args, kwargs):
-    """Call a method of Keras's, by way of the pipeline for a `Generator`."""
+def _with_generator(
+    name: str, method: Callable[..., Any], x: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """Call a Keras method, through the pipeline if the data is a `Generator`."""
     from keras_retinanet.preprocessing.generator import Generator
 
     if not isinstance(x, Generator):
@@ -128,18 +150,35 @@ def _with_generator(name, method, x, args, kwargs):
 class RetinaNetBBox(_SelfDescribingModel):
     """An inference model: images in; boxes, scores and labels of the detections out."""
 
+    @classmethod
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
+    ) -> keras.Model:
+        """Return a model with new weights from what `get_config` returned."""
+        model = super().from_config(config, custom_objects=custom_objects)
+        if model.info and "filter_settings" not in config[_INFO_KEY]:
+            # The file is older than this part of the info, but the layer has the settings too.
+            set_info(model, replace(model.info, filter_settings=_filter_settings(model)))
+        return model
 
-def set_info(model, details: ModelInfo) -> None:
-    """Make a model know its details; they go into every file of it.
+
+def _filter_settings(model: keras.Model) -> FilterSettings:
+    """Return the settings of a model's `FilterDetections` layer, or the defaults without one."""
+    settings = (layer.settings for layer in model.layers if isinstance(layer, FilterDetections))
+    return next(settings, FilterSettings())
+
+
+def set_info(model: keras.Model, info: ModelInfo) -> None:
+    """Set the info of a model, which goes into every file of it.
 
     Raises:
         ValueError: if the model is not one of this package.
     """
     if not isinstance(model, _SelfDescribingModel):
         raise ValueError(
-            f"expected a RetinaNet or RetinaNetBBox to set the details of, got {type(model)}"
+            f"expected a RetinaNet or RetinaNetBBox to set the info of, got {type(model)}"
         )
-    model._info = details
+    model._info = info
 
 
 class NotATrainingModelError(ValueError, AssertionError):
@@ -149,32 +188,29 @@ class NotATrainingModelError(ValueError, AssertionError):
     """
 
 
-def is_training_model(model) -> bool:
+def is_training_model(model: keras.Model) -> bool:
     """Return whether a model has the outputs `regression` and `classification`."""
     return {"regression", "classification"} <= set(_output_names(model))
 
 
-def assert_training_model(model) -> None:
-    """Raise NotATrainingModelError, a ValueError, if a model is no training model."""
+def assert_training_model(model: keras.Model) -> None:
+    """Raise NotATrainingModelError, a ValueError, if a model is not a training model."""
     if not is_training_model(model):
+        what = "an inference model" if isinstance(model, RetinaNetBBox) else "a model"
         raise NotATrainingModelError(
             "expected a training model with the outputs 'regression' and 'classification', got "
-            f"{_kind(model)} with the outputs {_output_names(model)}"
+            f"{what} with the outputs {_output_names(model)}"
         )
 
 
-def check_training_model(model) -> None:
-    """Do as `assert_training_model`; keras-retinanet 1.0.0 ended the program here."""
+def check_training_model(model: keras.Model) -> None:
+    """Do the same as `assert_training_model`; in keras-retinanet 1.0.0 it ended the program."""
     assert_training_model(model)
 
 
-def _output_names(model) -> list[str]:
+def _output_names(model: keras.Model) -> list[str]:
     return list(getattr(model, "output_names", None) or [])
 
 
-def _kind(model) -> str:
-    return "an inference model" if isinstance(model, RetinaNetBBox) else "a model"
-
-
-# An .h5 file of Keras 3 names a model by its bare class; `keras.models.load_model` finds it so.
+# A Keras 3 .h5 file names a model by its bare class, so `keras.models.load_model` looks here.
 keras.saving.get_custom_objects().update(RetinaNet=RetinaNet, RetinaNetBBox=RetinaNetBBox)

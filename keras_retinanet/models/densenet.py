@@ -1,7 +1,13 @@
-"""DenseNet (arXiv 1608.06993) by the old names; `applications` builds it."""
+"""DenseNet (arXiv 1608.06993) under its names in 1.0.0; `applications` builds it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
 
 from keras_retinanet.backbone_table import BACKBONES
 from keras_retinanet.models.backbones import Backbone, build_retinanet, validate_name
+from keras_retinanet.models.classes import RetinaNet
 
 
 class DenseNetBackbone(Backbone):
@@ -13,7 +19,13 @@ class DenseNetBackbone(Backbone):
 allowed_backbones = DenseNetBackbone.names
 
 
-def densenet_retinanet(num_classes, backbone="densenet121", inputs=None, modifier=None, **kwargs):
+def densenet_retinanet(
+    num_classes: int,
+    backbone: str = "densenet121",
+    inputs: keras.KerasTensor | None = None,
+    modifier: Callable[[keras.Model], keras.Model] | None = None,
+    **kwargs: Any,
+) -> RetinaNet:
     """Return a training model on DenseNet; see `models.backbones.build_retinanet`."""
     validate_name(backbone, DenseNetBackbone.names)
     return build_retinanet(backbone, num_classes, inputs, modifier, **kwargs)

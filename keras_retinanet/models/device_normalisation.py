@@ -1,6 +1,7 @@
-"""Models that take images of bytes and normalise them themselves."""
+"""Models that take uint8 images and normalise them themselves."""
 
 from dataclasses import replace
+from typing import Any
 
 import keras
 
@@ -9,28 +10,27 @@ from keras_retinanet.layers import Normalise
 from keras_retinanet.models.classes import set_info
 
 
-def normalise_on_device(model):
-    """Return a copy of a model that normalises its images itself, on whatever device it runs.
+def normalise_on_device(model: keras.Model) -> keras.Model:
+    """Return a copy of a model that normalises its images itself, on the device it runs on.
 
-    An image of bytes is a quarter as large as one of floats, on its way to a GPU as well as in
-    memory.
+    A uint8 image is a quarter of the size of a float32 one, in memory and on its way to a GPU.
 
     Args:
-        model: a `RetinaNet` or `RetinaNetBBox` with details and one input.
+        model: a `RetinaNet` or `RetinaNetBBox` with an info and one input.
 
     Returns:
-        Model of the same class, weights and names of layers, whose input is uint8 BGR
-        `(B, h, w, 3)`; its details say so.
+        Model of the same class, weights and layer names, whose input is uint8 BGR `(B, h, w, 3)`
+        and whose info says so.
 
     Raises:
-        ValueError: if the model normalises images already.
+        ValueError: if the model already normalises its images.
     """
     if model.info.normalisation == IN_NETWORK:
         raise ValueError("expected a model that takes normalised images, got one that does not")
     images = keras.Input(batch_shape=model.inputs[0].shape, dtype="uint8", name="images")
     normalised = Normalise(model.info.normalisation, name="normalised")(images)
 
-    def call(layer, *args, **kwargs):
+    def call(layer: keras.layers.Layer, *args: Any, **kwargs: Any) -> Any:
         args, kwargs = keras.tree.map_structure(
             lambda value: normalised if value is images else value, (args, kwargs)
         )

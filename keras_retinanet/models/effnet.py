@@ -1,7 +1,13 @@
-"""EfficientNet (arXiv 1905.11946) by the old names; `applications` builds it."""
+"""EfficientNet (arXiv 1905.11946) under its names in 1.0.0; `applications` builds it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
 
 from keras_retinanet.backbone_table import BACKBONES
 from keras_retinanet.models.backbones import Backbone, build_retinanet, builder, validate_name
+from keras_retinanet.models.classes import RetinaNet
 
 
 class EfficientNetBackbone(Backbone):
@@ -10,7 +16,13 @@ class EfficientNetBackbone(Backbone):
     names = tuple(name for name in BACKBONES if name.startswith("EfficientNet"))
 
 
-def effnet_retinanet(num_classes, backbone="EfficientNetB0", inputs=None, modifier=None, **kwargs):
+def effnet_retinanet(
+    num_classes: int,
+    backbone: str = "EfficientNetB0",
+    inputs: keras.KerasTensor | None = None,
+    modifier: Callable[[keras.Model], keras.Model] | None = None,
+    **kwargs: Any,
+) -> RetinaNet:
     """Return a training model on EfficientNet; see `models.backbones.build_retinanet`."""
     validate_name(backbone, EfficientNetBackbone.names)
     return build_retinanet(backbone, num_classes, inputs, modifier, **kwargs)

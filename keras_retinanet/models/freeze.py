@@ -1,10 +1,12 @@
-"""Keeping layers as they are in training."""
+"""Layers that training does not change."""
+
+import keras
 
 
-def freeze(model):
+def freeze(model: keras.Model) -> keras.Model:
     """Make every layer of a model non-trainable, and return the model.
 
-    It changes the model, as `keras.Model.trainable` does.
+    The model itself is changed, as by `keras.Model.trainable`.
     """
     for layer in model.layers:
         layer.trainable = False

@@ -1,4 +1,4 @@
-"""Reading Keras's HDF5 files without trusting them: groups, names, and the weights of layers."""
+"""Keras's HDF5 files, read without trusting them: groups, names, and the weights of layers."""
 
 import io
 import json
@@ -7,25 +7,28 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import h5py
 
-# The weights of each layer by the layer's name: (name of the weight, or None where the format has
-# only its position; the dataset that holds it).
-StoredWeights = dict[str, list[tuple[str | None, h5py.Dataset]]]
+from keras_retinanet.system.types import StrPath
+
+# The weights of each layer by the layer's name: (name of the weight, or None where the format
+# stores only its position; the dataset that holds it, or an array where `translate` made it).
+StoredWeights: TypeAlias = dict[str, list[tuple[str | None, h5py.Dataset]]]
 
 
 @contextmanager
-def open_hdf5(source) -> Iterator[h5py.File]:
-    """Give an HDF5 file opened for reading, after `refuse_links`.
+def open_hdf5(source: StrPath | h5py.File) -> Iterator[h5py.File]:
+    """Open an HDF5 file for reading, after `refuse_links`.
 
     Args:
-        source: path of an HDF5 file, of a `.keras` archive (its weights are opened), or an open
+        source: path of an HDF5 file or of a `.keras` archive, whose weights are opened, or an open
             `h5py.File`, which stays open.
 
     Raises:
         OSError: if there is no such file.
-        ValueError: if it is no HDF5 file, is damaged, or holds links or external storage.
+        ValueError: if it is not an HDF5 file, is damaged, or holds links or external storage.
     """
     if isinstance(source, h5py.File):
         refuse_links(source)
@@ -36,9 +39,9 @@ def open_hdf5(source) -> Iterator[h5py.File]:
         yield file
 
 
-def _open(path) -> h5py.File:
+def _open(path: StrPath) -> h5py.File:
     path = Path(path)
-    with open(path, "rb") as stream:  # a missing file or a folder has Python's own clear error
+    with open(path, "rb") as stream:  # Python's own error for a missing file or a folder is clear
         start = stream.read(8)
     try:
         if start.startswith(b"PK"):
@@ -54,41 +57,38 @@ def _open(path) -> h5py.File:
 
 
 def refuse_links(file: h5py.File) -> None:
-    """Look at everything in a file before any of it is used.
+    """Check everything in a file before any of it is used.
 
-    A link or external storage could make any file of this machine appear as weights; Keras writes
+    Links and external storage could make any file on this machine appear as weights. Keras writes
     neither.
 
     Raises:
         ValueError: naming the place of a link, external or virtual storage, or damage.
     """
-    _guarded(file, lambda: _refuse_links(file))
+    with _reporting_damage(file):
+        groups, seen = [file], set()
+        while groups:
+            group = groups.pop()
+            address = h5py.h5o.get_info(group.id).addr
+            if address in seen:  # hard links may form a circle
+                continue
+            seen.add(address)
+            for name in group:
+                place = f"{file.filename}: {group.name.rstrip('/')}/{name}"
+                if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                    raise ValueError(f"{place} is a link to elsewhere, which no snapshot needs")
+                item = group[name]
+                if isinstance(item, h5py.Group):
+                    groups.append(item)
+                elif isinstance(item, h5py.Dataset) and (item.external or item.is_virtual):
+                    raise ValueError(f"{place} keeps its values in another file, refused")
 
 
-def _refuse_links(file):
-    waiting, seen = [file], set()
-    while waiting:
-        group = waiting.pop()
-        address = h5py.h5o.get_info(group.id).addr
-        if address in seen:
-            continue
-        seen.add(address)
-        for name in group:
-            place = f"{file.filename}: {group.name.rstrip('/')}/{name}"
-            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-                raise ValueError(f"{place} is a link to elsewhere, which no snapshot needs")
-            item = group[name]
-            if isinstance(item, h5py.Group):
-                waiting.append(item)
-            elif isinstance(item, h5py.Dataset) and (item.external or item.is_virtual):
-                raise ValueError(f"{place} keeps its values in another file, refused")
-
-
-def read_config(file: h5py.File) -> dict | None:
-    """Return the configuration of the model in a file; None if it holds weights only.
+def read_config(file: h5py.File) -> dict[str, Any] | None:
+    """Return the configuration of the model in a file; None if it holds only weights.
 
     Raises:
-        ValueError: if it is no JSON dictionary.
+        ValueError: if it is not a JSON dictionary.
     """
     text = file.attrs.get("model_config")
     if text is None:
@@ -96,14 +96,14 @@ def read_config(file: h5py.File) -> dict | None:
     try:
         config = json.loads(text)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{file.filename}: model_config is no JSON: {error}") from error
+        raise ValueError(f"{file.filename}: model_config is not JSON: {error}") from error
     if not isinstance(config, dict) or not isinstance(config.get("config"), dict):
-        raise ValueError(f"{file.filename}: model_config describes no functional model")
+        raise ValueError(f"{file.filename}: model_config does not describe a functional model")
     return config
 
 
 def is_keras2(file: h5py.File) -> bool:
-    """Return whether Keras 2 or older wrote a file of a whole model."""
+    """Return whether Keras 2 or older wrote the file of a complete model."""
     version = _text(file.attrs.get("keras_version", "")).split(".")[0]
     return not (version.isdigit() and int(version) >= 3)
 
@@ -112,47 +112,46 @@ def stored_weights(file: h5py.File, submodels: dict[str, list[str]]) -> StoredWe
     """Return the weights in a file by layer.
 
     Args:
-        file: a whole model or weights written by Keras 2 or 3.
-        submodels: names of the models that stand as a layer in the model, with the names of the
-            layers with weights inside, in order.
+        file: a complete model, or only weights, written by Keras 2 or 3.
+        submodels: for each model that is used as a layer, its name -> the names of the layers with
+            weights inside it, in order.
 
     Raises:
-        ValueError: if it holds no weights of Keras, or is damaged.
+        ValueError: if it holds no Keras weights, or is damaged.
     """
-    return _guarded(file, lambda: _stored_weights(file, submodels))
+    with _reporting_damage(file):
+        root = file.get("model_weights", file)
+        if "layer_names" in root.attrs or "layer_names0" in root.attrs:
+            return _weights_by_name(root, submodels)
+        stored = dict(_weights_by_position(file))
+        if not stored:
+            raise ValueError(
+                f"{file.filename}: holds no weights of Keras, or none with layer names"
+            )
+        return stored
 
 
-def _stored_weights(file, submodels):
-    root = file.get("model_weights", file)
-    if "layer_names" in root.attrs or "layer_names0" in root.attrs:
-        return _weights_by_group(root, submodels)
-    stored = dict(_weights_by_position(file))
-    if not stored:
-        raise ValueError(f"{file.filename}: holds no weights of Keras, or none with layer names")
-    return stored
-
-
-def _weights_by_group(root, submodels) -> StoredWeights:
-    """Read the format of Keras 2 and of Keras 3's .h5: a group for each layer, weights by name."""
+def _weights_by_name(root: h5py.Group, submodels: dict[str, list[str]]) -> StoredWeights:
+    """Read the format of Keras 2 and of Keras 3's .h5: one group per layer, weights by name."""
     stored: StoredWeights = {}
     for layer in names_in(root, "layer_names"):
         group = root[layer]
         paths = names_in(group, "weight_names")
-        owners = _owners(paths, submodels[layer]) if layer in submodels else {}
+        renamed = _inner_layer_names(paths, submodels[layer]) if layer in submodels else {}
         for path in paths:
             parts = path.split("/")
-            owner = owners.get(parts[-2], parts[-2]) if layer in submodels else layer
+            name = renamed.get(parts[-2], parts[-2]) if layer in submodels else layer
             weight = parts[-1].split(":")[0].removeprefix("depthwise_")
-            # Keras 2 had layers such as "conv1/conv"; Keras 3 allows no slash.
-            stored.setdefault(owner.replace("/", "_"), []).append((weight, group[path]))
+            # Keras 2 had layer names such as "conv1/conv"; Keras 3 allows no slash.
+            stored.setdefault(name.replace("/", "_"), []).append((weight, group[path]))
     return stored
 
 
-def _owners(paths, layers) -> dict[str, str]:
-    """Return the layer that each name in the weights' paths stands for.
+def _inner_layer_names(paths: list[str], layers: list[str]) -> dict[str, str]:
+    """Return the layer of a submodel that each name in its weights' paths stands for.
 
-    TensorFlow 1 appended _1, _2, ... to a name that its session had seen before; the order tells
-    which layer is meant.
+    TensorFlow 1 appended _1, _2, ... to a name that its session had seen before, so
+    "head_0_1/kernel:0" may belong to the layer "head_0". The order tells which layer is meant.
     """
     found = list(dict.fromkeys(path.split("/")[-2] for path in paths if "/" in path))
     if len(found) == len(layers) and all(
@@ -163,8 +162,10 @@ def _owners(paths, layers) -> dict[str, str]:
     return {}
 
 
-def _weights_by_position(group):
-    """Walk Keras 3's own format: `vars` groups that carry the layer's name, weights numbered."""
+def _weights_by_position(
+    group: h5py.Group,
+) -> Iterator[tuple[str, list[tuple[str | None, h5py.Dataset]]]]:
+    """Read Keras 3's own format: `vars` groups with the layer's name and numbered weights."""
     for name, item in group.items():
         if name == "optimizer" or not isinstance(item, h5py.Group):
             continue
@@ -176,8 +177,8 @@ def _weights_by_position(group):
             yield from _weights_by_position(item)
 
 
-def names_in(group, attribute) -> list[str]:
-    """Return the names in an attribute; Keras cuts a list that is too long into numbered ones."""
+def names_in(group: h5py.Group, attribute: str) -> list[str]:
+    """Return the list of names in an attribute; Keras splits a long one into numbered parts."""
     if attribute in group.attrs:
         return [_text(name) for name in group.attrs[attribute]]
     names: list[str] = []
@@ -188,17 +189,18 @@ def names_in(group, attribute) -> list[str]:
     return names
 
 
-def _text(value) -> str:
+def _text(value: Any) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
-def _one_line(error) -> str:
+def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
-def _guarded(file, read):
-    """Return `read()`; what h5py raises for a damaged file becomes a ValueError."""
+@contextmanager
+def _reporting_damage(file: h5py.File) -> Iterator[None]:
+    """Turn what h5py raises for a damaged file into a ValueError that names it."""
     try:
-        return read()
+        yield
     except (OSError, RuntimeError, KeyError, IndexError, TypeError) as error:
         raise ValueError(f"{file.filename}: damaged HDF5 file ({_one_line(error)})") from error

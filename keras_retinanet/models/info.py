@@ -1,30 +1,35 @@
-"""What a snapshot knows about itself."""
+"""The info of a model: what every file of it stores besides its weights and layers."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
 from keras_retinanet.geometry.anchors import DEFAULT_LEVELS, AnchorParameters
+from keras_retinanet.geometry.coders import CornerCoder, coder_from_dict
 from keras_retinanet.images import preprocess_image
+from keras_retinanet.layers.filter_settings import FilterSettings
 
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """All that is needed to use a model besides its weights.
+    """Everything needed to use a model, except its weights.
 
     Attributes:
         backbone: name of the backbone, such as "resnet50".
         num_classes: number of classes.
-        class_names: the name of each label, None for a label without one; None if no name is known
-            (keras-retinanet 1.0.0 did not store them).
+        class_names: the name of each label, None for a label without one. None if no names are
+            known (keras-retinanet 1.0.0 did not store them).
         anchors: the anchors it was trained with; None if unknown (a training snapshot of
-            keras-retinanet 1.0.0 that has not the paper's anchors).
+            keras-retinanet 1.0.0 whose anchors are not the paper's).
         pyramid_levels: the levels in use, in the order of the outputs.
         normalisation: the mode of `images.preprocess_image` it was trained with.
-        image_min_side: pixels of the shortest side of its images.
-        image_max_side: pixels that the longest side may have.
-        no_resize: whether its images were left as large as they were.
+        image_min_side: length in pixels to which the shorter side of an image is resized.
+        image_max_side: maximum length in pixels of the longer side.
+        no_resize: whether images keep their size.
+        coder: how its `regression` output encodes boxes.
+        filter_settings: which boxes an inference model keeps; the defaults for a training model.
     """
 
     backbone: str
@@ -36,8 +41,10 @@ class ModelInfo:
     image_min_side: int = 800
     image_max_side: int = 1333
     no_resize: bool = False
+    coder: CornerCoder = CornerCoder()
+    filter_settings: FilterSettings = FilterSettings()
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         """Raise ValueError if the number of class names is not the number of classes."""
         if self.class_names is not None and len(self.class_names) != self.num_classes:
             raise ValueError(
@@ -45,33 +52,39 @@ class ModelInfo:
                 f"got {len(self.class_names)}: {', '.join(map(str, self.class_names))}"
             )
 
-    def to_dict(self) -> dict:
-        """Return the details as lists, texts and numbers, for JSON."""
-        anchors = self.anchors.to_dict() if self.anchors else None
+    def to_dict(self) -> dict[str, Any]:
+        """Return the info as lists, strings, numbers and dictionaries of these, for JSON."""
         return {
             **{name: _plain(value) for name, value in asdict(self).items()},
-            "anchors": anchors,
+            "anchors": self.anchors.to_dict() if self.anchors else None,
+            "coder": self.coder.to_dict(),
+            "filter_settings": self.filter_settings.to_dict(),
         }
 
     @classmethod
-    def from_dict(cls, values: dict) -> "ModelInfo":
-        """Return the details that `to_dict` described.
+    def from_dict(cls, values: dict[str, Any]) -> "ModelInfo":
+        """Return the info that `to_dict` described; what is missing has its default.
 
         Raises:
-            ValueError: if a required value is missing or one is unknown.
+            ValueError: if a required value is missing, or one is unknown or malformed.
         """
         values = dict(values)
-        if values.get("anchors") is not None:
-            values["anchors"] = AnchorParameters.from_dict(values["anchors"])
-        for name in ("pyramid_levels", "class_names"):
+        readers: dict[str, Callable[[Any], Any]] = {
+            "anchors": AnchorParameters.from_dict,
+            "coder": coder_from_dict,
+            "filter_settings": FilterSettings.from_dict,
+            "pyramid_levels": tuple,
+            "class_names": tuple,
+        }
+        for name, read in readers.items():
             if values.get(name) is not None:
-                values[name] = tuple(values[name])
+                values[name] = read(values[name])
         try:
             return cls(**values)
         except TypeError as error:
-            raise ValueError(f"these are no details of a snapshot: {error}") from None
+            raise ValueError(f"expected the info of a model, got other values: {error}") from None
 
-    def preprocess_image(self, x) -> np.ndarray:
+    def preprocess_image(self, x: np.ndarray) -> np.ndarray:
         """Return BGR images `(..., 3)` of values 0..255 normalised as the model expects."""
         return preprocess_image(x, mode=self.normalisation)
 
@@ -83,9 +96,15 @@ def initial_info(
     num_anchors: int | None = None,
     pyramid_levels: Sequence[int] | None = None,
 ) -> ModelInfo:
-    """Return the details of a model that has just been built, before it meets any data.
+    """Return the info of a new model, before it has seen any data.
 
-    The anchors are unknown (None) where the paper's do not fit their number or the levels.
+    Args:
+        backbone: name of the backbone.
+        normalisation: the mode of `images.preprocess_image` that the backbone expects.
+        num_classes: number of classes.
+        num_anchors: number of anchors per location; None means 9. With another number, or other
+            levels, the anchors are not the paper's but unknown (None).
+        pyramid_levels: levels in use; None means 3 to 7.
     """
     levels = tuple(DEFAULT_LEVELS if pyramid_levels is None else pyramid_levels)
     default = AnchorParameters.default
@@ -99,5 +118,5 @@ def initial_info(
     )
 
 
-def _plain(value):
+def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value

@@ -2,19 +2,21 @@
 
 import keras
 
-# Detectors train on batches of a few images for a few thousand steps: statistics that remember
-# the last hundreds of batches (Keras's 0.99) would still be half their starting values.
+# Detectors train on batches of a few images for a few thousand steps. Statistics that average over
+# hundreds of batches (Keras's 0.99) would still be half their initial values.
 MOMENTUM = 0.9
 
 
-def batch_norm(name, *, epsilon, frozen, scale=True):
+def batch_norm(
+    name: str, *, epsilon: float, frozen: bool, scale: bool = True
+) -> keras.layers.BatchNormalization:
     """Return a batch normalisation over channels.
 
     Args:
         name: name of the layer.
         epsilon: added to the variance.
-        scale: whether it has a factor for each channel.
         frozen: whether it keeps its scale and statistics, in training too.
+        scale: whether it has a factor for each channel.
     """
     axis = 1 if keras.config.image_data_format() == "channels_first" else -1
     return keras.layers.BatchNormalization(

@@ -1,40 +1,45 @@
 """The backbone of an old model: which one it is, and its layers built again.
 
-The layers come from the configuration in the file, so that every release of Keras 2 and of the
-packages that made backbones is met: they differ in paddings, names and features taken. Only known
-kinds of layers are built, from numbers and names; no code in a file is run.
+The layers are built from the configuration in the file, because releases of Keras 2 and of the
+packages that made backbones differ in padding, names and the features they use. Only known layer
+classes are built, from numbers and names; no code in a file is run.
 """
 
 import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import keras
 
 from keras_retinanet.layers import SliceChannels
 from keras_retinanet.models.backbones import image_input
 
+# The configuration of each layer of a model by the layer's name, in the format of Keras 2.
+Layers: TypeAlias = dict[str, dict[str, Any]]
+
 
 @dataclass(frozen=True)
 class _Family:
-    """How to know a backbone of one family.
+    """How to recognise a backbone of one family.
 
     Attributes:
-        name: layers by name -> name of the backbone, None if it is of another family.
+        name: function of the layers that returns the name of the backbone, or None if it is of
+            another family.
         normalisation: the mode of `images.preprocess_image` that keras-retinanet 1.0.0 used.
     """
 
-    name: Callable
+    name: Callable[[Layers], str | None]
     normalisation: str
 
 
-def identify(layers: dict, given: str | None = None) -> tuple[str, str]:
+def identify(layers: Layers, given: str | None = None) -> tuple[str, str]:
     """Return the name and the normalisation of the backbone of an old model.
 
     Args:
-        layers: name -> configuration of each layer of the model.
-        given: name to prefer where the layers leave several.
+        layers: of the model.
+        given: name to prefer where several have these layers.
 
     Raises:
         ValueError: if it is of no known family.
@@ -49,55 +54,57 @@ def identify(layers: dict, given: str | None = None) -> tuple[str, str]:
     )
 
 
-def _preferred(given, name) -> str:
-    """Return the given one of two names if both mean a MobileNet of the same width."""
-    same = re.sub(r"^mobilenet\d+", "mobilenet224", given or "")
-    return given if same == name else name
+def _preferred(given: str | None, name: str) -> str:
+    """Return the given name if both are a MobileNet of the same width, else the other name."""
+    if given and re.sub(r"^mobilenet\d+", "mobilenet224", given) == name:
+        return given
+    return name
 
 
-def _resnet(layers):
-    count = _count(layers, r"res([2-5])(?:[a-z]|b\d+)_branch2c")
-    return {
+def _resnet(layers: Layers) -> str | None:
+    names: dict[tuple[int, ...], str] = {
         (3, 4, 6, 3): "resnet50",
         (3, 4, 23, 3): "resnet101",
         (3, 8, 36, 3): "resnet152",
-    }.get(tuple(count[stage] for stage in "2345"))
+    }
+    return names.get(_count(layers, r"res([2-5])(?:[a-z]|b\d+)_branch2c", "2345"))
 
 
-def _mobilenet(layers):
-    # What size of images its ImageNet weights came from is not known any more.
+def _mobilenet(layers: Layers) -> str | None:
+    # The layers do not show the size of the images its ImageNet weights came from.
     if "conv_pw_13" not in layers:
         return None
     width = layers["conv_pw_13"]["config"]["filters"] / 1024
     return f"mobilenet224_{width}"
 
 
-def _densenet(layers):
-    count = _count(layers, r"conv([2-5])_block\d+_concat")
-    return {
+def _densenet(layers: Layers) -> str | None:
+    names: dict[tuple[int, ...], str] = {
         (6, 12, 24, 16): "densenet121",
         (6, 12, 32, 32): "densenet169",
         (6, 12, 48, 32): "densenet201",
-    }.get(tuple(count[stage] for stage in "2345"))
+    }
+    return names.get(_count(layers, r"conv([2-5])_block\d+_concat", "2345"))
 
 
-def _vgg(layers):
+def _vgg(layers: Layers) -> str | None:
     if "block5_pool" not in layers:
         return None
     return "vgg19" if "block5_conv4" in layers else "vgg16"
 
 
-def _preactivated(layers):
-    count = _count(layers, r"stage([1-4])_unit\d+_conv2")
-    return {(2, 2, 2, 2): "seresnet18", (3, 4, 6, 3): "seresnet34"}.get(
-        tuple(count[stage] for stage in "1234")
-    )
+def _preactivated(layers: Layers) -> str | None:
+    names: dict[tuple[int, ...], str] = {
+        (2, 2, 2, 2): "seresnet18",
+        (3, 4, 6, 3): "seresnet34",
+    }
+    return names.get(_count(layers, r"stage([1-4])_unit\d+_conv2", "1234"))
 
 
-def _senet(layers):
-    kinds = Counter(layer["class_name"] for layer in layers.values())
+def _senet(layers: Layers) -> str | None:
+    # Every block scales its channels once (Multiply) and slices its input once per group (Lambda).
+    blocks = sum(layer["class_name"] == "Multiply" for layer in layers.values())
     slices = sum("start" in layer["config"].get("arguments", ()) for layer in layers.values())
-    depth = kinds["Multiply"]
     return {
         (16, 0): "seresnet50",
         (33, 0): "seresnet101",
@@ -105,13 +112,13 @@ def _senet(layers):
         (16, 32): "seresnext50",
         (33, 32): "seresnext101",
         (50, 64): "senet154",
-    }.get((depth, slices // max(1, depth)))
+    }.get((blocks, slices // max(1, blocks)))
 
 
-def _efficientnet(layers):
+def _efficientnet(layers: Layers) -> str | None:
     if "top_conv" not in layers:
         return None
-    depth = _count(layers, r"block(7)[a-z]_project_conv")["7"]
+    (blocks,) = _count(layers, r"block(7)[a-z]_project_conv", "7")
     return {
         (1280, 1): "EfficientNetB0",
         (1280, 2): "EfficientNetB1",
@@ -121,7 +128,7 @@ def _efficientnet(layers):
         (2048, 3): "EfficientNetB5",
         (2304, 3): "EfficientNetB6",
         (2560, 4): "EfficientNetB7",
-    }.get((layers["top_conv"]["config"]["filters"], depth))
+    }.get((layers["top_conv"]["config"]["filters"], blocks))
 
 
 _FAMILIES = (
@@ -135,94 +142,107 @@ _FAMILIES = (
 )
 
 
-def _count(layers, pattern) -> Counter:
-    """Return how many layers match a pattern for each text that its group matched."""
+def _count(layers: Layers, pattern: str, groups: str) -> tuple[int, ...]:
+    """Return how many layer names match a pattern, for each of these characters as its group."""
     matches = (re.fullmatch(pattern, name) for name in layers)
-    return Counter(match[1] for match in matches if match)
+    counts = Counter(match[1] for match in matches if match)
+    return tuple(counts[group] for group in groups)
 
 
-def build_features(layers: dict) -> keras.Model:
+def build_features(layers: Layers) -> keras.Model:
     """Return the backbone of an old model, with new weights.
 
     Args:
-        layers: name -> configuration of each layer of the model, in the format of Keras 2.
+        layers: of the model.
 
     Returns:
         Model with the outputs that the pyramid starts from, C2 or C3 to C5.
 
     Raises:
-        ValueError: if there is a kind of layer that no backbone of keras-retinanet had.
+        ValueError: if there is a layer class that no backbone of keras-retinanet had.
     """
     stages = [name for name in (f"C{level}_reduced" for level in (2, 3, 4, 5)) if name in layers]
-    ends = [sources_of(layers[name])[0] for name in stages]
+    ends = [_source_names(layers[name])[0] for name in stages]
     inputs = image_input()
-    tensors, waiting = {}, list(reversed(ends))
-    while waiting:  # the layers are a graph of hundreds: no recursion
-        name = waiting[-1]
-        layer = layers[name]
-        missing = [source for source in sources_of(layer) if source not in tensors]
+    outputs: dict[str, keras.KerasTensor] = {}
+    pending = list(reversed(ends))
+    while pending:  # hundreds of layers are too deep for recursion
+        name = pending[-1]
+        sources = _source_names(layers[name])
+        missing = [source for source in sources if source not in outputs]
         if missing:
-            waiting += missing
+            pending += missing
             continue
-        waiting.pop()
-        if name not in tensors:
-            tensors[name] = _call(layer, [tensors[source] for source in sources_of(layer)], inputs)
-    return keras.Model(inputs, [tensors[end] for end in ends], name="backbone")
+        pending.pop()
+        if name in outputs:
+            continue
+        if layers[name]["class_name"] == "InputLayer":
+            outputs[name] = inputs
+        else:
+            tensors = [outputs[source] for source in sources]
+            layer = _build_layer(layers[name]["class_name"], layers[name]["config"])
+            outputs[name] = layer(tensors if len(tensors) > 1 else tensors[0])
+    return keras.Model(inputs, [outputs[end] for end in ends], name="backbone")
 
 
-def sources_of(layer: dict) -> list[str]:
+def _source_names(layer: dict[str, Any]) -> list[str]:
     """Return the names of the layers that feed the first use of a layer."""
     nodes = layer["inbound_nodes"]
     return [source[0] for source in nodes[0]] if nodes else []
 
 
-def _call(layer, sources, inputs):
-    """Return the output of a layer made again."""
-    kind, config = layer["class_name"], layer["config"]
-    if kind == "InputLayer":
-        return inputs
-    if kind not in _KINDS:
+def _build_layer(class_name: str, config: dict[str, Any]) -> keras.layers.Layer:
+    """Return a new layer from the class name and configuration of an old one.
+
+    Raises:
+        ValueError: if the class is unknown, or the configuration holds code.
+    """
+    if class_name not in _ARGUMENTS:
         raise ValueError(
-            f"layer {config['name']}: expected one of {', '.join(_KINDS)}, got a {kind}"
+            f"layer {config['name']}: expected one of {', '.join(_ARGUMENTS)}, got a {class_name}"
         )
     _check_data_format(config)
-    options = _KINDS[kind](config)
-    if not isinstance(options.get("activation", ""), str):
+    arguments = _ARGUMENTS[class_name](config)
+    if not isinstance(arguments.get("activation", ""), str):
         raise ValueError(
             f"layer {config['name']}: expected the name of an activation, got code or an object"
         )
-    made = options.pop("layer", None) or getattr(keras.layers, kind)
-    instance = made(name=config["name"].replace("/", "_"), **options)
-    instance.trainable = config.get("trainable", True) and not config.get("freeze", False)
-    return instance(sources if len(sources) > 1 else sources[0])
+    layer_class = arguments.pop("layer", None) or getattr(keras.layers, class_name)
+    layer = layer_class(name=config["name"].replace("/", "_"), **arguments)
+    layer.trainable = config.get("trainable", True) and not config.get("freeze", False)
+    return layer
 
 
-def _check_data_format(config):
+def _check_data_format(config: dict[str, Any]) -> None:
     found = config.get("data_format") or keras.config.image_data_format()
     if found != keras.config.image_data_format():
         raise ValueError(
             f"layer {config['name']}: expected {keras.config.image_data_format()}, got {found} "
-            "(keras.config.set_image_data_format sets the other)"
+            "(keras.config.set_image_data_format changes what is expected)"
         )
 
 
-def _pick(*names):
-    """Return a function from a configuration of Keras 2 to the arguments of these names."""
+def _pick(*names: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """Return a function from a Keras 2 configuration to the layer arguments of these names."""
     return lambda config: {name: config[name] for name in names if name in config}
 
 
-def _dropout(config):
+def _dropout(config: dict[str, Any]) -> dict[str, Any]:
     return {"layer": keras.layers.Dropout, **_pick("rate", "noise_shape")(config)}
 
 
-def _batch_norm(config):
+def _batch_norm(config: dict[str, Any]) -> dict[str, Any]:
     axis = config["axis"]
-    options = _pick("momentum", "epsilon", "center", "scale")(config)
-    return {"axis": axis[0] if isinstance(axis, list) else axis, **options}
+    arguments = _pick("momentum", "epsilon", "center", "scale")(config)
+    return {"axis": axis[0] if isinstance(axis, list) else axis, **arguments}
 
 
-def _lambda(config):
-    """Return what stands for the two functions of image-classifiers, known by their arguments."""
+def _lambda(config: dict[str, Any]) -> dict[str, Any]:
+    """Return what replaces the two functions of image-classifiers, told apart by their arguments.
+
+    Raises:
+        ValueError: for any other function.
+    """
     arguments = config.get("arguments") or {}
     if {"start", "stop"} <= set(arguments):
         return {"layer": SliceChannels, "start": arguments["start"], "stop": arguments["stop"]}
@@ -237,7 +257,10 @@ def _lambda(config):
 
 _CONVOLUTION = ("strides", "padding", "dilation_rate", "use_bias", "activation", "kernel_size")
 _POOL = _pick("pool_size", "strides", "padding")
-_KINDS = {
+
+# Layer class of Keras 2 -> function from its configuration to the arguments of the layer today, and
+# under "layer" its class where that has another name.
+_ARGUMENTS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "Activation": _pick("activation"),
     "Add": _pick(),
     "AveragePooling2D": _POOL,

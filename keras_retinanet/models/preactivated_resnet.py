@@ -1,25 +1,28 @@
 """ResNet-18 and -34 that normalise before each convolution, plain or with squeeze and excitation.
 
-See arXiv 1603.05027 and 1709.01507; layers, names and ImageNet weights are those of the package
-image-classifiers, the only weights of these depths that are published for Keras.
+See arXiv 1603.05027 and 1709.01507. Layers, names and ImageNet weights are those of the package
+image-classifiers, which has the only published Keras weights for these depths.
 """
+
+from typing import Any
 
 import keras
 
 from keras_retinanet.models import blocks
+from keras_retinanet.models.hdf5 import StoredWeights
 from keras_retinanet.models.normalization import batch_norm
 
 _BLOCKS = {"18": (2, 2, 2, 2), "34": (3, 4, 6, 3)}
 
 
-def features(name, inputs, *, freeze_bn=True):
+def features(name: str, inputs: keras.KerasTensor, *, freeze_bn: bool = True) -> keras.Model:
     """Return the network of a name without its classifier; see `applications.features`.
 
     Returns:
         Model with the outputs C2 (stride 4) to C5 (stride 32), normalised and rectified.
     """
 
-    def norm(x, name, **options):
+    def norm(x: keras.KerasTensor, name: str, **options: Any) -> keras.KerasTensor:
         return batch_norm(name, epsilon=2e-5, frozen=freeze_bn, **options)(x)
 
     x = blocks.convolution(norm(inputs, "bn_data", scale=False), 64, 7, "conv0", strides=2)
@@ -44,7 +47,7 @@ def features(name, inputs, *, freeze_bn=True):
     return keras.Model(inputs, outputs, name=name)
 
 
-def translate(stored, model) -> dict:
+def translate(stored: StoredWeights, model: keras.Model) -> StoredWeights:
     """Return weights of image-classifiers under our names.
 
     Args:
@@ -53,4 +56,4 @@ def translate(stored, model) -> dict:
     """
     names = [layer.name for layer in model.layers]
     order = [name for name in names if name.endswith(("_se_reduce", "_se_expand"))]
-    return blocks.in_order(stored, {"conv2d": order})
+    return blocks.rename_numbered_layers(stored, {"conv2d": order})

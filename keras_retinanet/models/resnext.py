@@ -1,17 +1,22 @@
-"""ResNeXt-50 and -101 (arXiv 1611.05431), with the layer names of Keras's files of weights.
+"""ResNeXt-50 and -101 (arXiv 1611.05431), with the layer names of Keras's weight files.
 
-Keras publishes ImageNet weights for 32 groups of 4 channels; there the grouped convolution is a
-depthwise one of which sums are taken. For 32x8d, the best backbone of the focal loss paper, it has
-none.
+Keras publishes ImageNet weights for 32 groups of 4 channels, in which a depthwise convolution and
+sums stand for the grouped convolution. It has none for 32x8d, the best backbone of the focal loss
+paper.
 """
 
+from typing import Any
+
+import h5py
 import keras
+import numpy as np
 
 from keras_retinanet.models import blocks
+from keras_retinanet.models.hdf5 import StoredWeights
 from keras_retinanet.models.normalization import batch_norm
 
 GROUPS = 32
-# Blocks of each stage, and channels of a group in the first one.
+# Number of blocks of each stage, and channels per group in the first stage.
 _DESIGNS = {
     "resnext50": ((3, 4, 6, 3), 4),
     "resnext101": ((3, 4, 23, 3), 4),
@@ -19,7 +24,7 @@ _DESIGNS = {
 }
 
 
-def features(name, inputs, *, freeze_bn=True):
+def features(name: str, inputs: keras.KerasTensor, *, freeze_bn: bool = True) -> keras.Model:
     """Return the network of a name without its classifier; see `applications.features`.
 
     Returns:
@@ -27,7 +32,14 @@ def features(name, inputs, *, freeze_bn=True):
     """
     counts, width = _DESIGNS[name]
 
-    def unit(x, filters, size, name, relu=True, **options):
+    def unit(
+        x: keras.KerasTensor,
+        filters: int,
+        size: int,
+        name: str,
+        relu: bool = True,
+        **options: Any,
+    ) -> keras.KerasTensor:
         x = blocks.convolution(x, filters, size, f"{name}_conv", **options)
         x = batch_norm(f"{name}_bn", epsilon=1.001e-5, frozen=freeze_bn)(x)
         return blocks.relu(x, f"{name}_relu") if relu else x
@@ -48,8 +60,8 @@ def features(name, inputs, *, freeze_bn=True):
     return keras.Model(inputs, outputs, name=name)
 
 
-def translate(stored, model) -> dict:
-    """Return Keras's weights with the depthwise kernels as kernels of grouped convolutions.
+def translate(stored: StoredWeights, model: keras.Model) -> StoredWeights:
+    """Return Keras's weights with depthwise kernels turned into kernels of grouped convolutions.
 
     Args:
         stored: what `hdf5.stored_weights` returned.
@@ -63,14 +75,15 @@ def translate(stored, model) -> dict:
     }
 
 
-def _grouped(kernel):
-    """Return a kernel `(h, w, c, groups * c)` of one `(h, w, groups * c, c)`; else the same.
+def _grouped(kernel: h5py.Dataset | np.ndarray) -> h5py.Dataset | np.ndarray:
+    """Return a grouped kernel `(h, w, c, groups * c)` from a depthwise one.
 
-    A row of the depthwise kernel belongs to one input channel; its columns are added to the
-    outputs of the group.
+    Args:
+        kernel: depthwise, `(h, w, groups * c, c)`: each input channel has one value for each of the
+            outputs of its group. A kernel of another shape is returned unchanged.
     """
-    height, size, channels, each = kernel.shape
-    if channels != GROUPS * each:
+    height, width, channels, per_group = kernel.shape
+    if channels != GROUPS * per_group:
         return kernel
-    kernel = kernel[()].reshape(height, size, GROUPS, each, each)
-    return kernel.transpose(0, 1, 3, 2, 4).reshape(height, size, each, channels)
+    kernel = kernel[()].reshape(height, width, GROUPS, per_group, per_group)
+    return kernel.transpose(0, 1, 3, 2, 4).reshape(height, width, per_group, channels)

@@ -1,12 +1,15 @@
 """RetinaNet on top of a backbone: pyramid, heads, and the detections (arXiv 1708.02002)."""
 
 import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import keras
 
-from keras_retinanet import layers
+from keras_retinanet import initializers, layers
 from keras_retinanet.geometry.anchors import DEFAULT_LEVELS, AnchorParameters
+from keras_retinanet.geometry.coders import CornerCoder
 from keras_retinanet.models.classes import (
     RetinaNet,
     RetinaNetBBox,
@@ -19,18 +22,29 @@ from keras_retinanet.models.heads import (
     default_regression_model,
     default_submodels,
 )
+from keras_retinanet.models.info import ModelInfo
 
+# What `from keras_retinanet.models.retinanet import *` gives includes what it gave in 1.0.0.
 __all__ = [
+    "AnchorParameters",
+    "assert_training_model",
     "create_pyramid_features",
     "default_classification_model",
     "default_regression_model",
     "default_submodels",
+    "initializers",
+    "keras",
+    "layers",
     "retinanet",
     "retinanet_bbox",
 ]
 
 
-def create_pyramid_features(backbone_layers, pyramid_levels, feature_size=256):
+def create_pyramid_features(
+    backbone_layers: dict[str, keras.KerasTensor],
+    pyramid_levels: Sequence[int],
+    feature_size: int = 256,
+) -> dict[str, keras.KerasTensor]:
     """Return the feature pyramid (arXiv 1612.03144) on top of a backbone.
 
     Args:
@@ -39,29 +53,30 @@ def create_pyramid_features(backbone_layers, pyramid_levels, feature_size=256):
         feature_size: channels of every level.
 
     Returns:
-        Dictionary of "P3", "P4", "P5" and, where asked for, "P2", "P6", "P7".
+        Dictionary of "P3", "P4", "P5" and, if they are in use, "P2", "P6", "P7".
 
     Raises:
-        ValueError: if level 7 is asked for without level 6, of which it is made.
+        ValueError: if level 7 is in use without level 6, from which it is made.
     """
     if 7 in pyramid_levels and 6 not in pyramid_levels:
         raise ValueError("P6 is required to use P7")
     convolution = keras.layers.Conv2D
-    # The old names, from coarse to fine: every level adds the one above, enlarged.
+    # From coarse to fine: every level adds the upsampled one above. Layer names are the old ones.
     levels = [5, 4, 3, 2] if "C2" in backbone_layers and 2 in pyramid_levels else [5, 4, 3]
-    features, above = {}, None
+    features: dict[str, keras.KerasTensor] = {}
+    above = None
     for level in levels:
         here = backbone_layers[f"C{level}"]
         merged = convolution(feature_size, 1, padding="same", name=f"C{level}_reduced")(here)
         if above is not None:
-            enlarged = layers.UpsampleLike(name=f"P{level + 1}_upsampled")([above, here])
-            merged = keras.layers.Add(name=f"P{level}_merged")([enlarged, merged])
+            upsampled = layers.UpsampleLike(name=f"P{level + 1}_upsampled")([above, here])
+            merged = keras.layers.Add(name=f"P{level}_merged")([upsampled, merged])
         above = merged
         features[f"P{level}"] = convolution(feature_size, 3, padding="same", name=f"P{level}")(
             merged
         )
     # Section 4 of the RetinaNet paper: P6 comes from C5, P7 from P6 after a ReLU.
-    options = {"kernel_size": 3, "strides": 2, "padding": "same"}
+    options: dict[str, Any] = {"kernel_size": 3, "strides": 2, "padding": "same"}
     if 6 in pyramid_levels:
         features["P6"] = convolution(feature_size, name="P6", **options)(backbone_layers["C5"])
     if 7 in pyramid_levels:
@@ -70,34 +85,39 @@ def create_pyramid_features(backbone_layers, pyramid_levels, feature_size=256):
     return features
 
 
+# Its name in keras-retinanet 1.0.0.
+__create_pyramid_features = create_pyramid_features
+
+
 def retinanet(
-    inputs,
-    backbone_layers,
-    num_classes,
-    num_anchors=None,
-    create_pyramid_features=create_pyramid_features,
-    pyramid_levels=None,
-    submodels=None,
-    name="retinanet",
+    inputs: keras.KerasTensor | list[keras.KerasTensor],
+    backbone_layers: dict[str, keras.KerasTensor],
+    num_classes: int,
+    num_anchors: int | None = None,
+    create_pyramid_features: Callable[..., dict[str, keras.KerasTensor]] = create_pyramid_features,
+    pyramid_levels: Sequence[int] | None = None,
+    submodels: Sequence[tuple[str, keras.Model]] | None = None,
+    name: str = "retinanet",
     *,
-    feature_size=FEATURE_SIZE,
-):
+    feature_size: int = FEATURE_SIZE,
+) -> RetinaNet:
     """Return the training model on top of a backbone.
 
     Args:
         inputs: a `keras.Input` of images, or a list of inputs.
         backbone_layers: dictionary of the tensors "C3", "C4", "C5" and perhaps "C2".
         num_classes: number of classes.
-        num_anchors: number of anchors at one place; None means 9.
-        create_pyramid_features: function like the one of that name here.
+        num_anchors: number of anchors per location; None means 9.
+        create_pyramid_features: function like the one of that name in this module.
         pyramid_levels: levels in use; None means 3 to 7.
-        submodels: list of (output name, model) run on every level; None means
+        submodels: list of (output name, model); every model runs on every level. None means
             `default_submodels`.
         name: name of the model.
         feature_size: channels of the pyramid and the heads.
 
     Returns:
-        A `RetinaNet` with one float32 output for each submodel: its outputs on all levels, joined.
+        A `RetinaNet` with one float32 output for each submodel: its outputs on all levels,
+        concatenated.
 
     Raises:
         ValueError: if level 3, 4 or 5 is missing, or the backbone has no C2 for level 2.
@@ -110,7 +130,7 @@ def retinanet(
     if 2 in levels and "C2" not in backbone_layers:
         raise ValueError("C2 not provided by backbone model. Cannot create P2 layers.")
     submodels = submodels or default_submodels(num_classes, num_anchors, feature_size=feature_size)
-    # A function of the caller's may know nothing of sizes.
+    # A caller's own function may not take this argument.
     size = {} if feature_size == FEATURE_SIZE else {"feature_size": feature_size}
     pyramid = create_pyramid_features(backbone_layers, levels, **size)
     outputs = [
@@ -123,55 +143,46 @@ def retinanet(
 
 
 def retinanet_bbox(
-    model=None,
-    nms=True,
-    class_specific_filter=True,
-    name="retinanet-bbox",
-    anchor_params=None,
-    pyramid_levels=None,
-    nms_threshold=0.5,
-    score_threshold=0.05,
-    max_detections=300,
-    parallel_iterations=32,
+    model: keras.Model | None = None,
+    nms: bool = True,
+    class_specific_filter: bool = True,
+    name: str = "retinanet-bbox",
+    anchor_params: AnchorParameters | None = None,
+    pyramid_levels: Sequence[int] | None = None,
+    nms_threshold: float = 0.5,
+    score_threshold: float = 0.05,
+    max_detections: int = 300,
+    parallel_iterations: int = 32,
     *,
-    pre_nms_top_k=None,
-    **kwargs,
-):
+    pre_nms_top_k: int | None = None,
+    **kwargs: Any,
+) -> RetinaNetBBox:
     """Return the inference model: a training model, then anchors, decoding, clipping, filtering.
 
     Args:
-        model: a training model, which shares its weights; None means to make one by `retinanet`.
-        nms: whether to leave out boxes that overlap better ones.
-        class_specific_filter: whether to filter each class by itself, or only the best of a box.
+        model: a training model, which shares its weights; None means to build one by `retinanet`.
+        nms: see `FilterSettings`.
+        class_specific_filter: see `FilterSettings`.
         name: name of the model.
-        anchor_params: an `AnchorParameters`; None means those the model knows, or the paper's.
-        pyramid_levels: levels in use; None means those the model knows, or 3 to 7.
-        nms_threshold: intersection over union above which the lesser box is left out.
-        score_threshold: scores must be greater than this.
-        max_detections: number of boxes kept at most.
-        parallel_iterations: number of images filtered at the same time.
-        pre_nms_top_k: number of scores looked at in each pyramid level, the best ones above the
-            threshold (1,000 in the paper, section 4.1); None means all, as keras-retinanet 1.0.0.
-        **kwargs: for `retinanet`, where there is no model.
+        anchor_params: the anchors; None means those in the model's info, or the paper's.
+        pyramid_levels: levels in use; None means those in the model's info, or 3 to 7.
+        nms_threshold: see `FilterSettings`.
+        score_threshold: see `FilterSettings`.
+        max_detections: see `FilterSettings`.
+        parallel_iterations: see `FilterSettings`.
+        pre_nms_top_k: see `FilterSettings`.
+        **kwargs: for `retinanet`, if there is no model.
 
     Returns:
         A `RetinaNetBBox` with the outputs boxes `(B, max_detections, 4)`, scores and labels
-        `(B, max_detections)`, padded with -1, then what further submodels made.
+        `(B, max_detections)`, padded with -1, then the outputs of further submodels. Its info is
+        the training model's, with the anchors, levels and filter settings used.
 
     Raises:
-        ValueError: if the model is no training model, or the anchors do not fit it.
+        ValueError: if the model is not a training model, the anchors do not fit it, or a setting
+            is out of range.
     """
-    if model is None:
-        count = (anchor_params or AnchorParameters.default).num_anchors()
-        model = retinanet(num_anchors=count, pyramid_levels=pyramid_levels, **kwargs)
-    assert_training_model(model)
-    anchor_params, levels = _resolve_anchors(model, anchor_params, pyramid_levels)
-    regression, classification, *other = model.outputs
-    anchors = _build_anchors(model, anchor_params, levels)
-    joined = keras.layers.Concatenate(axis=1, name="anchors", dtype="float32")(anchors)
-    boxes = layers.RegressBoxes(name="boxes", dtype="float32")([joined, regression])
-    boxes = layers.ClipBoxes(name="clipped_boxes", dtype="float32")([model.inputs[0], boxes])
-    detections = layers.FilterDetections(
+    settings = layers.FilterSettings(
         nms=nms,
         class_specific_filter=class_specific_filter,
         nms_threshold=nms_threshold,
@@ -179,27 +190,45 @@ def retinanet_bbox(
         max_detections=max_detections,
         parallel_iterations=parallel_iterations,
         pre_nms_top_k=pre_nms_top_k,
-        dtype="float32",
-        name="filtered_detections",
-    )([boxes, classification, *other], **({"levels": anchors} if pre_nms_top_k else {}))
+    )
+    if model is None:
+        count = (anchor_params or AnchorParameters.default).num_anchors()
+        model = retinanet(num_anchors=count, pyramid_levels=pyramid_levels, **kwargs)
+    assert_training_model(model)
+    info: ModelInfo | None = getattr(model, "info", None)
+    anchor_params, levels = _resolve_anchors(model, info, anchor_params, pyramid_levels)
+    coder = info.coder if info else CornerCoder()
+    regression, classification, *other = model.outputs
+    anchors = _build_anchors(model, anchor_params, levels)
+    joined = keras.layers.Concatenate(axis=1, name="anchors", dtype="float32")(anchors)
+    decode = layers.RegressBoxes(coder.mean, coder.std, name="boxes", dtype="float32")
+    boxes = decode([joined, regression])
+    boxes = layers.ClipBoxes(name="clipped_boxes", dtype="float32")([model.inputs[0], boxes])
+    keep = layers.FilterDetections(
+        **settings.to_dict(), dtype="float32", name="filtered_detections"
+    )
+    level_arguments = {"levels": anchors} if settings.pre_nms_top_k else {}
+    detections = keep([boxes, classification, *other], **level_arguments)
     inputs = model.inputs if len(model.inputs) > 1 else model.inputs[0]
     inference = RetinaNetBBox(inputs=inputs, outputs=detections, name=name)
-    details = getattr(model, "info", None)
-    if details:
-        set_info(inference, replace(details, anchors=anchor_params, pyramid_levels=levels))
+    if info:
+        info = replace(info, anchors=anchor_params, pyramid_levels=levels, filter_settings=settings)
+        set_info(inference, info)
     return inference
 
 
-def extract_training_model(model):
+def extract_training_model(model: RetinaNetBBox) -> RetinaNet:
     """Return the training model inside an inference model; the two share their weights."""
     outputs = [model.get_layer(name).output for name in ("regression", "classification")]
     training = RetinaNet(inputs=model.inputs[0], outputs=outputs, name="retinanet")
     if model.info:
-        set_info(training, model.info)
+        set_info(training, replace(model.info, filter_settings=layers.FilterSettings()))
     return training
 
 
-def _build_anchors(model, anchor_params, levels):
+def _build_anchors(
+    model: keras.Model, anchor_params: AnchorParameters, levels: tuple[int, ...]
+) -> list[keras.KerasTensor]:
     """Return the anchors `(B, n, 4)` of each pyramid level of a training model."""
     return [
         layers.Anchors(
@@ -216,21 +245,32 @@ def _build_anchors(model, anchor_params, levels):
     ]
 
 
-def _resolve_anchors(model, anchor_params, levels):
-    """Return the anchors and levels to use; what is given wins over what the model knows."""
-    details = getattr(model, "info", None)
-    known_levels = details.pyramid_levels if details else DEFAULT_LEVELS
-    known_anchors = details.anchors if details else AnchorParameters.default
-    levels = tuple(known_levels if levels is None else levels)
-    anchors = known_anchors if anchor_params is None else anchor_params
-    if details:
+def _resolve_anchors(
+    model: keras.Model,
+    info: ModelInfo | None,
+    given_anchors: AnchorParameters | None,
+    given_levels: Sequence[int] | None,
+) -> tuple[AnchorParameters, tuple[int, ...]]:
+    """Return the anchors and levels to use: those given, else those of the info, else the paper's.
+
+    Warns where given ones differ from those of the info.
+
+    Raises:
+        ValueError: if they are unknown or do not fit the model.
+    """
+    known_levels = info.pyramid_levels if info else DEFAULT_LEVELS
+    known_anchors = info.anchors if info else AnchorParameters.default
+    levels = known_levels if given_levels is None else tuple(given_levels)
+    anchors = known_anchors if given_anchors is None else given_anchors
+    if info:
         _warn_if_other("pyramid levels", levels, known_levels)
         _warn_if_other("anchors", anchors, known_anchors)
+    predicted = _anchors_per_location(model)
     if anchors is None:
         raise ValueError(
             "the model does not know its anchors: give anchor_params (--config), with "
-            f"{_anchors_at_a_place(model)} anchors at one place and one size and stride for each "
-            f"of the pyramid levels {list(levels)}"
+            f"{predicted} anchors per location and one size and stride for each of the pyramid "
+            f"levels {list(levels)}"
         )
     missing = [p for p in levels if f"P{p}" not in {layer.name for layer in model.layers}]
     if missing:
@@ -240,21 +280,20 @@ def _resolve_anchors(model, anchor_params, levels):
             f"number of pyramid levels {list(levels)} should match number of anchor parameter "
             f"sizes {anchors.sizes} and strides {anchors.strides}"
         )
-    count = _anchors_at_a_place(model)
-    if count not in (None, anchors.num_anchors()):
+    if predicted not in (None, anchors.num_anchors()):
         raise ValueError(
-            f"the model predicts {count} anchors at one place, the anchor parameters have "
+            f"the model predicts {predicted} anchors per location, the anchor parameters have "
             f"{anchors.num_anchors()} (ratios times scales)"
         )
     return anchors, levels
 
 
-def _warn_if_other(what, given, known):
-    if known is not None and given != known:
-        warnings.warn(f"using the {what} {given}; the model was trained with {known}", stacklevel=4)
+def _warn_if_other(what: str, used: Any, known: Any) -> None:
+    if known is not None and used != known:
+        warnings.warn(f"using the {what} {used}; the model was trained with {known}", stacklevel=4)
 
 
-def _anchors_at_a_place(model) -> int | None:
+def _anchors_per_location(model: keras.Model) -> int | None:
     """Return how many anchors the default heads of a model predict for; None for other heads."""
     try:
         return model.get_layer("regression_submodel").get_layer("pyramid_regression").filters // 4

@@ -1,41 +1,44 @@
 """SE-ResNet, SE-ResNeXt and SENet-154 (arXiv 1709.01507), with the weights of image-classifiers."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
 
 from keras_retinanet.models import blocks
 from keras_retinanet.models.backbones import Backbone, build_retinanet, builder, validate_name
+from keras_retinanet.models.classes import RetinaNet
+from keras_retinanet.models.hdf5 import StoredWeights
 from keras_retinanet.models.normalization import batch_norm
 
 
 @dataclass(frozen=True)
 class _Design:
-    """What tells the networks apart.
+    """What differs between the networks.
 
     Attributes:
         counts: number of blocks of each stage.
         groups: groups of the middle convolution of a block.
         widths: channels of the first and the middle convolution in the first stage.
-        early: whether the first convolution of a block has the stride, not the middle one.
-        stem: sizes and channels of the first convolutions.
-        shortcut: size of the kernel of the shortcuts with a stride.
+        stride_first: whether the first convolution of a block has the stride, not the middle one.
+        stem: kernel size and channels of each of the first convolutions.
+        shortcut: kernel size of the shortcuts with a stride.
     """
 
     counts: tuple[int, ...]
     groups: int = 1
     widths: tuple[int, int] = (64, 64)
-    early: bool = False
+    stride_first: bool = False
     stem: tuple[tuple[int, int], ...] = ((7, 64),)
     shortcut: int = 1
 
 
 _DESIGNS = {
-    "seresnet50": _Design((3, 4, 6, 3), early=True),
-    "seresnet101": _Design((3, 4, 23, 3), early=True),
-    "seresnet152": _Design((3, 8, 36, 3), early=True),
+    "seresnet50": _Design((3, 4, 6, 3), stride_first=True),
+    "seresnet101": _Design((3, 4, 23, 3), stride_first=True),
+    "seresnet152": _Design((3, 8, 36, 3), stride_first=True),
     "seresnext50": _Design((3, 4, 6, 3), groups=32, widths=(128, 128)),
     "seresnext101": _Design((3, 4, 23, 3), groups=32, widths=(128, 128)),
     "senet154": _Design(
@@ -50,8 +53,14 @@ class SeBackbone(Backbone):
     names = ("seresnet18", "seresnet34", *_DESIGNS)
 
 
-def senet_retinanet(num_classes, backbone="seresnext50", inputs=None, modifier=None, **kwargs):
-    """Return a training model on such a network; see `models.backbones.build_retinanet`."""
+def senet_retinanet(
+    num_classes: int,
+    backbone: str = "seresnext50",
+    inputs: keras.KerasTensor | None = None,
+    modifier: Callable[[keras.Model], keras.Model] | None = None,
+    **kwargs: Any,
+) -> RetinaNet:
+    """Return a training model on one of them; see `models.backbones.build_retinanet`."""
     validate_name(backbone, SeBackbone.names)
     return build_retinanet(backbone, num_classes, inputs, modifier, **kwargs)
 
@@ -66,7 +75,7 @@ seresnext101_retinanet = builder("seresnext101", __name__)
 senet154_retinanet = builder("senet154", __name__)
 
 
-def features(name, inputs, *, freeze_bn=True):
+def features(name: str, inputs: keras.KerasTensor, *, freeze_bn: bool = True) -> keras.Model:
     """Return the network of a name without its classifier; see `applications.features`.
 
     Returns:
@@ -74,7 +83,14 @@ def features(name, inputs, *, freeze_bn=True):
     """
     design = _DESIGNS[name]
 
-    def unit(x, filters, size, name, relu=True, **options):
+    def unit(
+        x: keras.KerasTensor,
+        filters: int,
+        size: int,
+        name: str,
+        relu: bool = True,
+        **options: Any,
+    ) -> keras.KerasTensor:
         x = blocks.convolution(x, filters, size, f"{name}_conv", **options)
         x = batch_norm(f"{name}_bn", epsilon=1e-5, frozen=freeze_bn)(x)
         return blocks.relu(x, f"{name}_relu") if relu else x
@@ -87,27 +103,42 @@ def features(name, inputs, *, freeze_bn=True):
         for i in range(count):
             strides = 2 if stage and not i else 1
             x = _block(x, design, stage, f"stage{stage + 1}_unit{i + 1}", strides, unit)
-    whole = keras.Model(inputs, x)
-    return keras.Model(
-        inputs, [whole.get_layer(stage).output for stage in _stages(design)], name=name
-    )
+    model = keras.Model(inputs, x)
+    outputs = [model.get_layer(stage).output for stage in _stages(design)]
+    return keras.Model(inputs, outputs, name=name)
 
 
-def _stages(design) -> list[str]:
+def _stages(design: _Design) -> list[str]:
     """Return the names of the layers whose outputs are C2 to C5."""
     ends = [f"stage{i}_unit{count}_relu" for i, count in enumerate(design.counts, 1)]
-    if design.early:
+    if design.stride_first:
         return ends
-    # The next block still convolves once before its stride.
+    # The next block convolves once more before its stride.
     return [*(f"stage{i}_unit1_1_relu" for i in (2, 3, 4)), ends[-1]]
 
 
-def _block(x, design, stage, prefix, strides, unit):
-    """Return the output of a block: 1x1, 3x3 and 1x1 convolutions, weighted, beside a shortcut."""
+def _block(
+    x: keras.KerasTensor,
+    design: _Design,
+    stage: int,
+    prefix: str,
+    strides: int,
+    unit: Callable[..., keras.KerasTensor],
+) -> keras.KerasTensor:
+    """Return the output of a block: 1x1, 3x3 and 1x1 convolutions, weighted, plus a shortcut.
+
+    Args:
+        x: input of the block.
+        design: of the network.
+        stage: index of the stage, from 0.
+        prefix: of the layer names, such as "stage1_unit1".
+        strides: stride of the block.
+        unit: function that adds a convolution, its normalisation and a ReLU.
+    """
     first, middle = (width * 2**stage for width in design.widths)
-    early, late = (strides, 1) if design.early else (1, strides)
-    y = unit(x, first, 1, f"{prefix}_1", strides=early)
-    y = unit(y, middle, 3, f"{prefix}_2", strides=late, groups=design.groups)
+    first_stride, middle_stride = (strides, 1) if design.stride_first else (1, strides)
+    y = unit(x, first, 1, f"{prefix}_1", strides=first_stride)
+    y = unit(y, middle, 3, f"{prefix}_2", strides=middle_stride, groups=design.groups)
     y = unit(y, 256 * 2**stage, 1, f"{prefix}_3", relu=False)
     if prefix.endswith("unit1"):
         size = design.shortcut if stage else 1
@@ -116,8 +147,10 @@ def _block(x, design, stage, prefix, strides, unit):
     return blocks.relu(keras.layers.Add(name=f"{prefix}_add")([y, x]), f"{prefix}_relu")
 
 
-def translate(stored, model) -> dict:
-    """Return weights of image-classifiers under our names, with the groups of layers joined.
+def translate(stored: StoredWeights, model: keras.Model) -> StoredWeights:
+    """Return weights of image-classifiers under our names.
+
+    That package has one convolution per group; their kernels are concatenated.
 
     Args:
         stored: what `hdf5.stored_weights` returned.
@@ -128,7 +161,7 @@ def translate(stored, model) -> dict:
         "conv2d": list(_convolutions(design)),
         "batch_normalization": list(_norms(design)),
     }
-    renamed = blocks.in_order(stored, order)
+    renamed = blocks.rename_numbered_layers(stored, order)
     for name in order["conv2d"]:
         layer, _, group = name.partition("#")
         if group == "0" and name in renamed:
@@ -137,8 +170,8 @@ def translate(stored, model) -> dict:
     return renamed
 
 
-def _convolutions(design) -> Iterator[str]:
-    """Yield the names of the convolutions as image-classifiers makes them, one for each group."""
+def _convolutions(design: _Design) -> Iterator[str]:
+    """Yield our names of the convolutions in image-classifiers' order, "name#i" for group i."""
     yield from (f"stem{i + 1}_conv" for i in range(len(design.stem)))
     for prefix in _prefixes(design):
         yield f"{prefix}_1_conv"
@@ -152,8 +185,8 @@ def _convolutions(design) -> Iterator[str]:
         yield from (f"{prefix}_se_reduce", f"{prefix}_se_expand")
 
 
-def _norms(design) -> Iterator[str]:
-    """Yield the names of the normalisations as image-classifiers makes them."""
+def _norms(design: _Design) -> Iterator[str]:
+    """Yield our names of the normalisations in image-classifiers' order."""
     yield from (f"stem{i + 1}_bn" for i in range(len(design.stem)))
     for prefix in _prefixes(design):
         yield from (f"{prefix}_{i}_bn" for i in (1, 2, 3))
@@ -161,6 +194,6 @@ def _norms(design) -> Iterator[str]:
             yield f"{prefix}_0_bn"
 
 
-def _prefixes(design) -> Iterator[str]:
+def _prefixes(design: _Design) -> Iterator[str]:
     for stage, count in enumerate(design.counts):
         yield from (f"stage{stage + 1}_unit{i + 1}" for i in range(count))

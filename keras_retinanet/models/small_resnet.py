@@ -1,7 +1,7 @@
-"""ResNet-18 (arXiv 1512.03385) with half its channels: for small images and random weights.
+"""ResNet-18 (arXiv 1512.03385) with half the channels, for small images and random weights.
 
-A shallow network learns in hundreds of steps what deeper ones need thousands for, and few wide
-layers suit a CPU better than many narrow ones. No ImageNet weights exist for it.
+A shallow network learns in hundreds of steps what deeper ones take thousands for, and few wide
+layers run faster on a CPU than many narrow ones. There are no ImageNet weights for it.
 """
 
 import keras
@@ -12,14 +12,16 @@ from keras_retinanet.models.normalization import batch_norm
 STAGES = (32, 64, 128, 256)
 
 
-def features(name, inputs, *, freeze_bn=False):
+def features(name: str, inputs: keras.KerasTensor, *, freeze_bn: bool = False) -> keras.Model:
     """Return the network of a name without its classifier; see `applications.features`.
 
     Returns:
         Model with one output for each stage, C2 (stride 4) to C5 (stride 32).
     """
 
-    def unit(x, filters, size, name, strides=1):
+    def unit(
+        x: keras.KerasTensor, filters: int, size: int, name: str, strides: int = 1
+    ) -> keras.KerasTensor:
         x = keras.layers.Conv2D(
             filters,
             size,
@@ -31,7 +33,7 @@ def features(name, inputs, *, freeze_bn=False):
         )(x)
         return batch_norm(f"bn{name}", epsilon=1e-5, frozen=freeze_bn)(x)
 
-    def relu(x, name):
+    def relu(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
         return keras.layers.Activation("relu", name=f"{name}_relu")(x)
 
     x = relu(unit(inputs, STAGES[0], 7, "_conv1", strides=2), "conv1")

@@ -7,17 +7,18 @@ import zipfile
 import h5py
 import keras
 
-from keras_retinanet import optimizers  # noqa: F401 (Keras has to know what snapshots hold)
+from keras_retinanet import optimizers  # noqa: F401 (registers the class that snapshots hold)
 from keras_retinanet.models.backbones import backbone
 from keras_retinanet.models.hdf5 import is_keras2, names_in, open_hdf5
 from keras_retinanet.models.old_snapshots import read_old_model
 from keras_retinanet.system.files import replacing
+from keras_retinanet.system.types import StrPath
 
 FORMATS = (".keras", ".h5", ".hdf5")
 
 
-def save_model(model, path) -> None:
-    """Write a model with its details, weights and, if compiled, optimizer; whole or not at all.
+def save_model(model: keras.Model, path: StrPath) -> None:
+    """Write a model with its info, weights and, if compiled, optimizer, atomically.
 
     Args:
         model: a model.
@@ -32,28 +33,30 @@ def save_model(model, path) -> None:
         model.save(str(temporary))
 
 
-def check_suffix(path) -> None:
-    """Raise ValueError if `save_model` has no format for the name of a file."""
+def check_suffix(path: StrPath) -> None:
+    """Raise ValueError if `save_model` has no format for a file name."""
     if not str(path).endswith(FORMATS):
         raise ValueError(f"{path}: expected a file name that ends in {', '.join(FORMATS)}")
 
 
-def load_model(filepath, backbone_name="resnet50", *, compile=False):
+def load_model(
+    filepath: StrPath | h5py.File, backbone_name: str = "resnet50", *, compile: bool = False
+) -> keras.Model:
     """Return the model in a file.
 
-    A training snapshot of keras-retinanet 1.0.0 (Keras 2) gives a `RetinaNet`, a converted model a
-    `RetinaNetBBox`, as do files of this package; all know their `details`.
+    A training snapshot of keras-retinanet 1.0.0 (Keras 2) becomes a `RetinaNet`, a converted model
+    a `RetinaNetBBox`. Files of this package hold either. All of these have an `info`.
 
     Args:
         filepath: path of a `.keras` or `.h5` file, or an open `h5py.File`.
-        backbone_name: name of the backbone; what the file says counts, and another name here than
-            that or the default is warned of.
+        backbone_name: name of the backbone. The file takes precedence; a name that is neither the
+            file's nor the default gives a warning.
         compile: whether to restore the losses and the optimizer with its state, if the file has
             them.
 
     Raises:
         OSError: if there is no such file.
-        ValueError: if it is no model, is damaged, or holds links or external storage.
+        ValueError: if it is not a model, is damaged, or holds links or external storage.
     """
     if _is_archive(filepath):
         if not zipfile.is_zipfile(filepath):
@@ -67,21 +70,21 @@ def load_model(filepath, backbone_name="resnet50", *, compile=False):
                 model = _load_with_keras(_path_of(file), backbone_name, compile)
                 if compile and model.compiled:
                     _restore_optimizer(model, file)
-    if backbone_name != "resnet50":  # the default of the argument says nothing
+    if backbone_name != "resnet50":  # the default does not mean that the caller expects it
         check_backbone(model, backbone_name)
     return model
 
 
-def check_backbone(model, backbone_name) -> None:
-    """Warn if a model knows that it has another backbone."""
-    details = getattr(model, "info", None)
-    if details and details.backbone != backbone_name:
+def check_backbone(model: keras.Model, backbone_name: str) -> None:
+    """Warn if a model's info names another backbone."""
+    info = getattr(model, "info", None)
+    if info and info.backbone != backbone_name:
         warnings.warn(
-            f"the backbone of this model is {details.backbone}, not {backbone_name}", stacklevel=3
+            f"the backbone of this model is {info.backbone}, not {backbone_name}", stacklevel=3
         )
 
 
-def is_keras2_file(path) -> bool:
+def is_keras2_file(path: StrPath | h5py.File) -> bool:
     """Return whether a model was written with Keras 2."""
     if _is_archive(path):
         return False
@@ -89,7 +92,7 @@ def is_keras2_file(path) -> bool:
         return is_keras2(file)
 
 
-def _is_archive(filepath) -> bool:
+def _is_archive(filepath: StrPath | h5py.File) -> bool:
     if isinstance(filepath, h5py.File):
         return False
     with open(filepath, "rb") as file:
@@ -102,23 +105,23 @@ def _path_of(file: h5py.File) -> str:
     return file.filename
 
 
-def _load_with_keras(path, backbone_name, compile):
+def _load_with_keras(path: StrPath, backbone_name: str, compile: bool) -> keras.Model:
     """Return a model that Keras 3 wrote."""
     if not str(path).endswith(FORMATS):
         raise ValueError(f"{path}: expected a model whose name ends in {', '.join(FORMATS)}")
     custom_objects = backbone(backbone_name).custom_objects
     try:
         return keras.models.load_model(path, custom_objects=custom_objects, compile=compile)
-    except Exception as error:  # a damaged file makes Keras raise nearly anything
+    except Exception as error:  # Keras raises nearly anything for a damaged file
         reason = " ".join(str(error).split())[:500]
         raise ValueError(f"{path}: cannot load this model: {reason}") from error
 
 
-def _restore_optimizer(model, file):
-    """Give the optimizer of a model its state from an .h5 file.
+def _restore_optimizer(model: keras.Model, file: h5py.File) -> None:
+    """Give a model's optimizer its state from an .h5 file.
 
-    Keras 3.15 does not: it builds the optimizer for the model's own variables, of which a model
-    made of layers has none.
+    Keras 3.15 does not: it builds the optimizer for the model's own variables, and a functional
+    model has none.
     """
     group = file.get("optimizer_weights")
     if group is None:

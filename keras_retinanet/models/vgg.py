@@ -1,7 +1,13 @@
-"""VGG (arXiv 1409.1556) by the old names; `applications` builds it."""
+"""VGG (arXiv 1409.1556) under its names in 1.0.0; `applications` builds it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
 
 from keras_retinanet.backbone_table import BACKBONES
 from keras_retinanet.models.backbones import Backbone, build_retinanet, validate_name
+from keras_retinanet.models.classes import RetinaNet
 
 
 class VGGBackbone(Backbone):
@@ -10,7 +16,13 @@ class VGGBackbone(Backbone):
     names = tuple(name for name in BACKBONES if name.startswith("vgg"))
 
 
-def vgg_retinanet(num_classes, backbone="vgg16", inputs=None, modifier=None, **kwargs):
+def vgg_retinanet(
+    num_classes: int,
+    backbone: str = "vgg16",
+    inputs: keras.KerasTensor | None = None,
+    modifier: Callable[[keras.Model], keras.Model] | None = None,
+    **kwargs: Any,
+) -> RetinaNet:
     """Return a training model on VGG; see `models.backbones.build_retinanet`."""
     validate_name(backbone, VGGBackbone.names)
     return build_retinanet(backbone, num_classes, inputs, modifier, **kwargs)

@@ -13,6 +13,12 @@ def test_box_functions():
     np.testing.assert_allclose(shifted, [[4, 4, 6, 6], [14, 4, 16, 6]])
 
 
+def test_meshgrid():
+    columns, rows = backend.meshgrid(tf.range(3), tf.range(2))
+    np.testing.assert_array_equal(columns, [[0, 1, 2], [0, 1, 2]])
+    np.testing.assert_array_equal(rows, [[0, 0, 0], [1, 1, 1]])
+
+
 def test_map_fn_takes_shapes_and_dtypes_as_lists():
     doubled, sums = backend.map_fn(
         lambda row: [2 * row, tf.reduce_sum(row)],

@@ -1,14 +1,15 @@
 import subprocess
 import sys
+from dataclasses import fields
 
 import keras
 import numpy as np
 import pytest
 
 from keras_retinanet import models
-from keras_retinanet.bin.convert_model import main
+from keras_retinanet.bin.convert_model import main, parse_args
 from keras_retinanet.geometry.anchors import AnchorParameters
-from keras_retinanet.models import snapshots
+from keras_retinanet.layers.filter_settings import FilterSettings, given_settings
 from tests.fakes import tiny_retinanet
 
 CONFIG = """
@@ -49,7 +50,8 @@ def test_computes_what_convert_model_does(snapshot, converted):
     training = models.load_model(snapshot)
     expected = models.convert_model(training, score_threshold=0.006, nms_threshold=0.4)
     found = models.load_model(converted)
-    assert found.info == training.info
+    assert found.info == expected.info
+    assert found.info.filter_settings.score_threshold == 0.006
     image = np.random.default_rng(0).uniform(-100, 100, (1, 64, 80, 3)).astype("float32")
     assert (np.asarray(expected(image)[1]) > 0).any()
     for output, value in zip(found(image), expected(image), strict=True):
@@ -83,7 +85,7 @@ def test_defaults_and_flags(snapshot, tmp_path):
 
 
 @pytest.mark.filterwarnings("default:using the anchors")
-def test_config_wins_with_a_warning(snapshot, tmp_path, capsys):
+def test_config_takes_precedence_with_a_warning(snapshot, tmp_path, capsys):
     config = tmp_path / "config.ini"
     config.write_text(CONFIG)
     out = tmp_path / "out.keras"
@@ -110,14 +112,6 @@ def test_an_inference_model_is_refused_on_one_line(converted, tmp_path, capsys):
     assert not (tmp_path / "again.keras").exists()
 
 
-def test_an_old_inference_model_is_written_anew(converted, tmp_path, monkeypatch):
-    # What matters here is who wrote the file; reading such files has its own tests.
-    monkeypatch.setattr(snapshots, "is_keras2_file", lambda path: True)
-    main([str(converted), str(tmp_path / "new.keras"), "--nms-threshold", "0.3"])
-    kept = {"score_threshold": 0.006, "nms_threshold": 0.3, "max_detections": 300}
-    assert kept.items() <= settings(tmp_path / "new.keras").items()
-
-
 def test_bad_files(snapshot, tmp_path, capsys):
     run(tmp_path / "missing.keras", tmp_path / "out.keras")
     assert "missing.keras" in capsys.readouterr().err
@@ -139,6 +133,12 @@ def test_bad_files(snapshot, tmp_path, capsys):
 def test_bad_numbers(flag, value, capsys):
     run("in.keras", "out.keras", flag, value)
     assert flag in capsys.readouterr().err
+
+
+def test_there_is_an_option_for_each_filter_setting():
+    options = vars(parse_args(["in.keras", "out.keras"]))
+    assert {field.name for field in fields(FilterSettings)} <= set(options)
+    assert given_settings(options) == {}
 
 
 def test_help_does_not_import_tensorflow():

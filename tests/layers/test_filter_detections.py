@@ -1,10 +1,13 @@
+from dataclasses import fields
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from keras_retinanet.geometry import boxes as box_arithmetic
-from keras_retinanet.layers import FilterDetections, filter_detections
+from keras_retinanet.layers import FilterDetections, FilterSettings
+from keras_retinanet.layers.filter_detections import filter_detections
 
 
 def plain_filter(boxes, scores, *, specific=True, nms=True, threshold=0.05, count=300, overlap=0.5):
@@ -158,6 +161,19 @@ def test_configuration_gives_every_argument_back():
         "parallel_iterations": 4,
         "pre_nms_top_k": 5,
     }
-    config = FilterDetections(**arguments, name="f").get_config()
+    layer = FilterDetections(**arguments, name="f")
+    config = layer.get_config()
     assert arguments.items() <= config.items()
     assert FilterDetections.from_config(config).get_config() == config
+    assert layer.settings == FilterSettings(**arguments)
+
+
+def test_every_setting_is_an_attribute():
+    layer = FilterDetections(max_detections=3)
+    for field in fields(FilterSettings):
+        assert getattr(layer, field.name) == getattr(layer.settings, field.name)
+    layer.max_detections = 4
+    assert layer.settings == FilterSettings(max_detections=4)
+    assert layer([tf.zeros((1, 2, 4)), tf.ones((1, 2, 1))])[1].shape == (1, 4)
+    with pytest.raises(ValueError, match="nms_threshold: expected 0 to 1"):
+        FilterDetections(nms_threshold=2)

@@ -24,7 +24,7 @@ TINY_INFO = ModelInfo(
 
 
 def build_tiny(levels=(3, 4, 5, 6, 7), num_classes=2):
-    """A RetinaNet of all the usual layer names, with 8 channels and one anchor at a place."""
+    """A RetinaNet of all the usual layer names, with 8 channels and one anchor per location."""
     x = inputs = keras.Input((None, None, 3))
     features = {}
     for level in range(1, 6):
@@ -49,7 +49,7 @@ def build_tiny(levels=(3, 4, 5, 6, 7), num_classes=2):
 
 @pytest.fixture(scope="session")
 def tiny():
-    """A training model with details."""
+    """A training model with an info."""
     model = build_tiny()
     models.set_info(model, TINY_INFO)
     return model

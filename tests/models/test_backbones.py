@@ -117,3 +117,10 @@ def test_the_input_may_be_given():
     assert model.input.name == "photo"
     assert model.output_shape == [(None, 9 * (64 + 16 + 4), 4), (None, 9 * (64 + 16 + 4), 2)]
     assert model.info.pyramid_levels == (3, 4, 5)
+
+
+def test_a_removed_name_says_what_to_use_instead():
+    with pytest.raises(ImportError, match="use mobilenet_retinanet"):
+        from keras_retinanet.models.mobilenet import MobileNetRetinaNet  # noqa: F401
+    with pytest.raises(ImportError, match="cannot import name 'anything'"):
+        from keras_retinanet.models.mobilenet import anything  # noqa: F401

@@ -4,7 +4,7 @@ import pytest
 
 from keras_retinanet import models
 from keras_retinanet.models.classes import NotATrainingModelError
-from tests.models.conftest import build_tiny
+from tests.models.conftest import TINY_INFO, build_tiny
 
 
 def test_training_models_are_told_from_others(tiny):
@@ -19,13 +19,27 @@ def test_training_models_are_told_from_others(tiny):
             check(keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)]))
 
 
-def test_details_go_through_the_configuration(tiny):
+def test_the_info_goes_through_the_configuration(tiny):
     copy = models.RetinaNet.from_config(tiny.get_config())
     assert copy.info == tiny.info
     assert [layer.name for layer in copy.layers] == [layer.name for layer in tiny.layers]
 
 
-def test_details_are_of_our_models_only():
+def test_an_inference_model_without_filter_settings_in_its_info_has_those_of_its_layer(tiny):
+    """Files written before the info had them."""
+    model = models.convert_model(tiny, score_threshold=0.3, nms=False)
+    config = model.get_config()
+    del config["details"]["filter_settings"]
+    assert models.RetinaNetBBox.from_config(config).info == model.info
+
+
+def test_a_model_without_an_info_stays_one():
+    model = models.convert_model(build_tiny(), anchor_params=TINY_INFO.anchors)
+    assert model.info is None
+    assert models.RetinaNetBBox.from_config(model.get_config()).info is None
+
+
+def test_only_our_models_have_an_info():
     with pytest.raises(ValueError, match="expected a RetinaNet"):
         models.set_info(keras.Sequential(), models.ModelInfo("resnet50", 1))
 

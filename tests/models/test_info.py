@@ -1,9 +1,12 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from keras_retinanet.geometry.anchors import AnchorParameters
+from keras_retinanet.geometry.coders import CornerCoder
+from keras_retinanet.layers.filter_settings import FilterSettings
 from keras_retinanet.models.info import ModelInfo, initial_info
 
 FULL = ModelInfo(
@@ -16,23 +19,32 @@ FULL = ModelInfo(
     image_min_side=240,
     image_max_side=320,
     no_resize=True,
+    coder=CornerCoder((0.1, 0, 0, 0), (0.1, 0.1, 0.2, 0.2)),
+    filter_settings=FilterSettings(nms=False, max_detections=7, pre_nms_top_k=1000),
 )
 
 
-@pytest.mark.parametrize(
-    "details", [FULL, ModelInfo("resnet50", 80), ModelInfo("a", 1, anchors=None)]
-)
-def test_round_trip_through_json(details):
-    restored = ModelInfo.from_dict(json.loads(json.dumps(details.to_dict())))
-    assert restored == details
+@pytest.mark.parametrize("info", [FULL, ModelInfo("resnet50", 80), ModelInfo("a", 1, anchors=None)])
+def test_round_trip_through_json(info):
+    restored = ModelInfo.from_dict(json.loads(json.dumps(info.to_dict())))
+    assert restored == info
     assert isinstance(restored.pyramid_levels, tuple)
 
 
+def test_what_a_file_lacks_has_its_default():
+    """Files written before there were coders and filter settings in the info."""
+    values = FULL.to_dict()
+    del values["coder"], values["filter_settings"]
+    restored = ModelInfo.from_dict(values)
+    assert restored == replace(FULL, coder=CornerCoder(), filter_settings=FilterSettings())
+
+
 def test_defaults_are_those_of_keras_retinanet():
-    details = ModelInfo("resnet50", 80)
-    assert details.anchors == AnchorParameters.default
-    assert details.pyramid_levels == (3, 4, 5, 6, 7)
-    assert (details.image_min_side, details.image_max_side) == (800, 1333)
+    info = ModelInfo("resnet50", 80)
+    assert info.anchors == AnchorParameters.default
+    assert info.pyramid_levels == (3, 4, 5, 6, 7)
+    assert (info.image_min_side, info.image_max_side) == (800, 1333)
+    assert info.coder == CornerCoder([0] * 4, [0.2] * 4)
 
 
 def test_normalises_as_it_was_trained():
@@ -45,13 +57,21 @@ def test_refuses_names_that_do_not_fit_the_classes():
         ModelInfo("resnet50", 3, class_names=("a", "b"))
 
 
-@pytest.mark.parametrize("values", [{"backbone": "resnet50"}, {**FULL.to_dict(), "colour": 1}])
-def test_refuses_what_is_no_details(values):
-    with pytest.raises(ValueError, match="no details of a snapshot"):
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ({"backbone": "resnet50"}, "expected the info of a model.*num_classes"),
+        ({**FULL.to_dict(), "colour": 1}, "expected the info of a model.*colour"),
+        ({**FULL.to_dict(), "coder": {"kind": "centre"}}, "box coder.*'centre'"),
+        ({**FULL.to_dict(), "filter_settings": {"iou": 1}}, "expected filter settings.*iou"),
+    ],
+)
+def test_refuses_other_values(values, text):
+    with pytest.raises(ValueError, match=text):
         ModelInfo.from_dict(values)
 
 
-def test_first_details_know_the_anchors_only_where_the_papers_fit():
+def test_initial_info_has_anchors_only_where_the_papers_fit():
     assert initial_info("resnet50", "caffe", 3) == ModelInfo("resnet50", 3)
     assert initial_info("resnet50", "caffe", 3, num_anchors=6).anchors is None
     assert initial_info("resnet50", "caffe", 3, pyramid_levels=[2, 3, 4, 5]).anchors is None

@@ -5,15 +5,21 @@ import sys
 from pathlib import Path
 
 import h5py
+import keras
 import numpy as np
 import pytest
 
 from keras_retinanet import models
 from keras_retinanet.geometry.anchors import AnchorParameters
+from keras_retinanet.geometry.coders import CornerCoder
+from keras_retinanet.layers.filter_settings import FilterSettings
+from keras_retinanet.models.conversion import convert_file
 from keras_retinanet.models.old_snapshots import read_architecture
 from keras_retinanet.models.snapshots import is_keras2_file
 from tests.data import old_snapshots
 
+# Of `old_converted`; see data/old_snapshots.py.
+SETTINGS = FilterSettings(nms_threshold=0.3, score_threshold=0.55, max_detections=25)
 SHARED = Path(__file__).parents[3] / "shared" / "legacy"
 
 
@@ -34,7 +40,7 @@ def test_training_snapshot_computes_what_the_old_package_did(old_training):
     assert numbers["classification"].std() > 0.01
 
 
-def test_training_snapshot_has_details(old_training):
+def test_training_snapshot_has_an_info(old_training):
     assert type(old_training) is models.RetinaNet
     assert old_training.info == models.ModelInfo("resnet50", 3, normalisation="caffe")
 
@@ -50,6 +56,8 @@ def test_converted_model_detects_what_the_old_package_did(old_file):
     sizes, strides = [12, 24, 48, 96, 192, 384], [4, 8, 16, 32, 64, 128]
     assert model.info.anchors == AnchorParameters(sizes, strides, [0.5, 1.5], [1, 2])
     assert model.info.pyramid_levels == (2, 3, 4, 5, 6, 7)
+    assert model.info.coder == CornerCoder()
+    assert model.info.filter_settings == SETTINGS
     assert is_keras2_file(old_file("old_converted"))
 
 
@@ -58,20 +66,14 @@ def test_architecture_of_a_training_snapshot():
     assert (architecture.backbone, architecture.normalisation) == ("resnet50", "caffe")
     assert (architecture.num_classes, architecture.num_anchors) == (3, 9)
     assert architecture.pyramid_levels == (3, 4, 5, 6, 7)
-    assert architecture.anchors is architecture.detection is None
+    assert architecture.anchors is architecture.filter_settings is None
 
 
 def test_architecture_of_a_converted_model():
     architecture = read_architecture(layout_config("old_converted"))
     assert architecture.num_classes == 2
-    assert architecture.detection == {
-        "nms": True,
-        "class_specific_filter": True,
-        "nms_threshold": 0.3,
-        "score_threshold": 0.55,
-        "max_detections": 25,
-        "parallel_iterations": 32,
-    }
+    assert architecture.filter_settings == SETTINGS
+    assert architecture.coder == CornerCoder()
 
 
 def _change(path, target, change):
@@ -82,6 +84,39 @@ def _change(path, target, change):
         change(config["config"]["layers"])
         file.attrs["model_config"] = json.dumps(config)
     return target
+
+
+def test_converted_model_keeps_a_coder_of_its_own(old_file, tmp_path):
+    mean, std = [0.1, 0, -0.1, 0], [0.1, 0.1, 0.3, 0.4]
+
+    def other_coder(layers):
+        (decoding,) = (layer for layer in layers if layer["class_name"] == "RegressBoxes")
+        decoding["config"].update(mean=mean, std=std)
+
+    path = _change(old_file("old_converted"), tmp_path / "changed.h5", other_coder)
+    model = models.load_model(path)
+    coder = CornerCoder(mean, std)
+    assert model.info.coder == model.get_layer("boxes").coder == coder
+    names = ("anchors", "regression", "boxes")
+    probe = keras.Model(model.input, [model.get_layer(name).output for name in names])
+    anchors, offsets, boxes = probe.predict_on_batch(old_snapshots.images())
+    np.testing.assert_allclose(boxes, coder.decode(anchors, offsets), atol=1e-3)
+    assert np.abs(boxes - CornerCoder().decode(anchors, offsets)).max() > 1
+    # It stays with the model, in a file of ours and when it is converted again.
+    models.save_model(model, tmp_path / "new.keras")
+    assert models.load_model(tmp_path / "new.keras").info == model.info
+    convert_file(path, tmp_path / "again.keras")
+    assert models.load_model(tmp_path / "again.keras").info == model.info
+
+
+def test_refuses_a_coder_that_is_none(old_file, tmp_path):
+    def bad_coder(layers):
+        (decoding,) = (layer for layer in layers if layer["class_name"] == "RegressBoxes")
+        decoding["config"]["std"] = [0.2, 0.2]
+
+    path = _change(old_file("old_converted"), tmp_path / "changed.h5", bad_coder)
+    with pytest.raises(ValueError, match="changed.h5: Expected std to hold 4 numbers"):
+        models.load_model(path)
 
 
 def _other_backbone(layers):

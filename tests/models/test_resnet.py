@@ -1,4 +1,5 @@
 import keras
+import numpy as np
 import pytest
 
 from keras_retinanet import models
@@ -73,9 +74,33 @@ def test_batch_normalisation(frozen):
     assert bool(norm.trainable_weights) is not frozen
 
 
-def test_details_of_a_new_model(monkeypatch):
+def test_info_of_a_new_model(monkeypatch):
     monkeypatch.setitem(module.BLOCKS, "resnet50", (1, 1, 1, 1))
     model = module.resnet50_retinanet(num_classes=4)
     assert model.info == models.ModelInfo("resnet50", 4, normalisation="caffe")
     with pytest.raises(ValueError, match="not in allowed backbones"):
         module.resnet_retinanet(4, backbone="resnet18")
+
+
+def test_names_of_early_releases(monkeypatch, tmp_path):
+    monkeypatch.setitem(module.BLOCKS, "resnet50", (1, 1, 1, 1))
+    inputs = keras.Input((None, None, 3), name="photo")
+    model = module.ResNet50RetinaNet(inputs, num_classes=2, weights=None)
+    assert (type(model), model.input.name) == (models.RetinaNet, "photo")
+    models.save_model(model, tmp_path / "m.keras")
+    monkeypatch.setattr(module, "download_imagenet", lambda name: f"{tmp_path}/m.keras")
+    for options in ({"weights": str(tmp_path / "m.keras")}, {}):
+        again = module.ResNet50RetinaNet(inputs, num_classes=5, **options)
+        np.testing.assert_array_equal(
+            again.get_layer("conv1").kernel, model.get_layer("conv1").kernel
+        )
+    assert {"RetinaNet", "FilterDetections", "_focal"} <= set(module.custom_objects)
+    loaded = keras.models.load_model(tmp_path / "m.keras", custom_objects=module.custom_objects)
+    assert loaded.info == model.info
+
+
+def test_download_by_the_name_of_early_releases(monkeypatch):
+    monkeypatch.setattr(models.backbones, "fetch", lambda url, file_hash: url)
+    assert module.download_imagenet("resnet101").endswith("/ResNet-101-model.keras.h5")
+    with pytest.raises(ValueError, match="'vgg16'.* not in allowed backbones"):
+        module.download_imagenet("vgg16")

@@ -1,9 +1,14 @@
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
 
 from keras_retinanet import losses, models
 from keras_retinanet.geometry.anchors import AnchorParameters, anchors_for_shape
+from keras_retinanet.geometry.coders import CornerCoder
+from keras_retinanet.layers import FilterSettings
+from keras_retinanet.models import retinanet as module
 from keras_retinanet.models.retinanet import (
     create_pyramid_features,
     default_regression_model,
@@ -12,7 +17,7 @@ from keras_retinanet.models.retinanet import (
     retinanet,
     retinanet_bbox,
 )
-from tests.models.conftest import build_tiny
+from tests.models.conftest import TINY_INFO, build_tiny
 
 LEVELS_2_7 = [2, 3, 4, 5, 6, 7]
 
@@ -120,6 +125,7 @@ def test_top_k_is_of_each_level_and_saved(tiny, images, tmp_path):
 def test_inference_model_uses_what_the_model_knows(tiny):
     model = models.convert_model(tiny)
     assert model.info == tiny.info
+    assert model.get_layer("boxes").coder == tiny.info.coder
     assert model.get_layer("anchors_1").size == 32
     assert model.get_layer("anchors_1").stride == 16
     assert (
@@ -136,7 +142,31 @@ def test_inference_model_uses_what_the_model_knows(tiny):
     )
 
 
-def test_given_anchors_win_with_a_warning(tiny):
+def test_decodes_with_the_coder_of_the_info(images):
+    coder = CornerCoder((0.1, 0, 0, 0), (0.1, 0.1, 0.3, 0.3))
+    model = build_tiny()
+    models.set_info(model, replace(TINY_INFO, coder=coder))
+    settings = {"nms": False, "score_threshold": 0.0, "max_detections": 500}
+    inference = models.convert_model(model, **settings)
+    boxes, _, labels = (np.asarray(output)[0] for output in inference(images))
+    regression, classification = (np.asarray(output)[0] for output in model(images))
+    anchors = anchors_for_shape((64, 90), anchor_params=TINY_INFO.anchors)
+    decoded = np.clip(coder.decode(anchors, regression), 0, [89, 63, 89, 63])
+    # The first detection of a class is the box with its best score.
+    for label in (0, 1):
+        first = boxes[np.flatnonzero(labels == label)[0]]
+        np.testing.assert_allclose(first, decoded[classification[:, label].argmax()], atol=1e-3)
+    assert inference.info == replace(
+        TINY_INFO, coder=coder, filter_settings=FilterSettings(**settings)
+    )
+
+
+def test_filter_settings_are_checked(tiny):
+    with pytest.raises(ValueError, match="max_detections: expected an integer"):
+        models.convert_model(tiny, max_detections=-1)
+
+
+def test_given_anchors_take_precedence_with_a_warning(tiny):
     given = _one_anchor(5)
     with pytest.warns(UserWarning, match="using the anchors .* the model was trained with"):
         model = models.convert_model(tiny, anchor_params=given)
@@ -156,7 +186,7 @@ def test_level_2_and_custom_anchors(images):
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        ({"anchor_params": AnchorParameters.default}, "1 anchors at one place.* have 9"),
+        ({"anchor_params": AnchorParameters.default}, "1 anchors per location.* have 9"),
         ({"anchor_params": _one_anchor(6)}, "number of pyramid levels"),
         ({"anchor_params": _one_anchor(6), "pyramid_levels": LEVELS_2_7}, r"no level \[2\]"),
     ],
@@ -170,7 +200,7 @@ def test_refuses_anchors_that_do_not_fit(tiny, arguments, text):
 def test_refuses_to_guess_anchors():
     model = build_tiny()
     models.set_info(model, models.ModelInfo("resnet50", 2, anchors=None))
-    with pytest.raises(ValueError, match="does not know its anchors.*1 anchors at one place"):
+    with pytest.raises(ValueError, match="does not know its anchors.*1 anchors per location"):
         models.convert_model(model)
 
 
@@ -204,8 +234,15 @@ def test_further_submodels_are_filtered_too(images):
 
 
 def test_training_part_undoes_the_conversion(tiny, images):
-    training = extract_training_model(models.convert_model(tiny))
+    training = extract_training_model(models.convert_model(tiny, score_threshold=0.3))
     assert training.info == tiny.info
     assert training.output_names == tiny.output_names
     for found, expected in zip(training(images), tiny(images), strict=True):
         np.testing.assert_array_equal(found, expected)
+
+
+def test_old_names_of_the_module():
+    """`from keras_retinanet.models.retinanet import *` in programs for 1.0.0 and before."""
+    assert getattr(module, "__create_pyramid_features") is create_pyramid_features  # noqa: B009
+    assert {"AnchorParameters", "assert_training_model", "keras", "layers"} <= set(module.__all__)
+    assert all(hasattr(module, name) for name in module.__all__)

@@ -1,9 +1,13 @@
+from dataclasses import replace
+
 import h5py
 import keras
 import numpy as np
 import pytest
 
 from keras_retinanet import losses, models
+from keras_retinanet.geometry.coders import CornerCoder
+from keras_retinanet.layers import FilterSettings
 from keras_retinanet.models.snapshots import is_keras2_file
 from keras_retinanet.optimizers import Adam
 from tests.goldens import DATA
@@ -32,16 +36,17 @@ def test_training_model_round_trip(suffix, tiny, tmp_path, images):
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
 def test_inference_model_round_trip(suffix, tiny, tmp_path, images):
     path = str(tmp_path / f"model{suffix}")
-    inference = models.convert_model(tiny, score_threshold=0.2, max_detections=17)
+    settings = {"score_threshold": 0.2, "max_detections": 17}
+    inference = models.convert_model(tiny, **settings)
     models.save_model(inference, path)
     model = models.load_model(path)
     assert type(model) is models.RetinaNetBBox
-    assert model.info == tiny.info
+    assert model.info == replace(tiny.info, filter_settings=FilterSettings(**settings))
     assert_same_outputs(model, inference, images)
 
 
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
-def test_details_survive_what_keras_itself_saves_and_loads(suffix, tiny, tmp_path, images):
+def test_the_info_survives_saving_and_loading_by_keras_itself(suffix, tiny, tmp_path, images):
     path = tmp_path / f"plain{suffix}"
     tiny.save(path)
     model = keras.models.load_model(path, compile=False)
@@ -154,6 +159,7 @@ def test_a_snapshot_from_before_the_rooms_loads():
     model = models.load_model(DATA / "before_rooms.keras", compile=True)
     assert model.info.class_names == ("cat", "dog")
     assert (model.info.image_min_side, model.info.image_max_side) == (64, 96)
+    assert (model.info.coder, model.info.filter_settings) == (CornerCoder(), FilterSettings())
     assert int(model.optimizer.iterations) == expected["iterations"]
     images = np.random.default_rng(0).uniform(-100, 100, (1, 64, 96, 3)).astype("float32")
     for name, found in zip(

@@ -125,7 +125,7 @@ def test_refuses_weights_with_the_normalisation_folded_in(tmp_path):
     models.save_model(fold_batch_norm(model), tmp_path / "m.keras")
     kernel = np.ones((3, 3, 3, 4), "float32")
     model.get_layer("convolution").set_weights([kernel])
-    with pytest.raises(ValueError, match="m.keras: expected a snapshot of training, got a conv"):
+    with pytest.raises(ValueError, match="m.keras: expected a training snapshot, got a conv"):
         load_weights(model, tmp_path / "m.keras")
     np.testing.assert_array_equal(model.get_layer("convolution").kernel, kernel)
 
