@@ -1,18 +1,22 @@
-"""Boxes, captions and sheets of pictures, drawn with OpenCV on BGR images.
+"""Boxes, captions and sheets of pictures, drawn with OpenCV on BGR images; writing a picture.
 
-As in keras-retinanet 1.0.0 the `draw_*` functions paint on the image they are given. Line widths
-and text follow the size of the image, so a thumbnail and a large photo both stay readable.
+As in keras-retinanet 1.0.0, the `draw_*` functions paint on the image they get. Line widths and
+text scale with the image, so both thumbnails and large photos stay readable.
 """
 
 from __future__ import annotations
 
 import colorsys
+import os
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import cv2
 import numpy as np
+
+from keras_retinanet.system.files import atomic_write
+from keras_retinanet.system.types import Annotations, StrPath
 
 GREEN = (0, 255, 0)
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
@@ -22,16 +26,16 @@ _GOLDEN_RATIO = 0.6180339887498949
 
 
 def label_color(label: int) -> list[int]:
-    """Colour of a class, always the same for the same label.
+    """Return the colour of a class, always the same for the same label.
 
-    Hues step by the golden ratio, so neighbouring labels lie far apart; saturation and brightness
-    change from round to round, so that hundreds of labels still differ.
+    Hues step by the golden ratio, so that neighbouring labels differ clearly; saturation and
+    brightness vary too, so that hundreds of labels stay distinct.
 
     Args:
         label: class number from 0.
 
     Returns:
-        [blue, green, red], each 0 to 255; green, with a warning, for a label below 0.
+        [blue, green, red], each 0 to 255; green, with a warning, for a negative label.
     """
     if label < 0:
         warnings.warn(f"label {label} has no colour, using green", stacklevel=2)
@@ -48,31 +52,30 @@ def _color(label: int) -> tuple[int, int, int]:
 
 
 def draw_box(
-    image: np.ndarray, box: Sequence[float], color: Sequence[int], thickness: int = 2
+    image: np.ndarray, box: Sequence[float] | np.ndarray, color: Sequence[int], thickness: int = 2
 ) -> None:
     """Draw one box on the image.
 
     Args:
         image: (h, w, 3) BGR uint8, painted on.
-        box: x1, y1, x2, y2 in pixels; what lies outside is moved onto the border.
+        box: x1, y1, x2, y2 in pixels; edges outside the image are drawn on its border.
         color: blue, green, red.
-        thickness: of the lines, in pixels.
+        thickness: width of the lines in pixels.
     """
     x1, y1, x2, y2 = _inside(image, box)
-    color = tuple(int(part) for part in color)
-    cv2.rectangle(image, (x1, y1), (x2, y2), color, thickness)
+    cv2.rectangle(image, (x1, y1), (x2, y2), [int(part) for part in color], thickness)
 
 
 def draw_boxes(
     image: np.ndarray, boxes: np.ndarray, color: Sequence[int], thickness: int = 2
 ) -> None:
-    """Draw boxes (n, 4) in one colour; see draw_box."""
+    """Draw boxes (n, 4) in one colour, as `draw_box` does."""
     for box in boxes:
         draw_box(image, box, color, thickness)
 
 
-def draw_caption(image: np.ndarray, box: Sequence[float], caption: str) -> None:
-    """Write white text with a dark outline above a box, or inside it where the image ends.
+def draw_caption(image: np.ndarray, box: Sequence[float] | np.ndarray, caption: str) -> None:
+    """Write white text with a dark outline above a box, or inside it if there is no room above.
 
     Args:
         image: (h, w, 3) BGR uint8, painted on.
@@ -86,7 +89,7 @@ def draw_caption(image: np.ndarray, box: Sequence[float], caption: str) -> None:
     top, left = max(0, min(top, rows - height)), max(0, min(x1, columns - width))
     patch = image[top : top + height, left : left + width]
     text, outline = (mask[: len(patch), : patch.shape[1], None] for mask in (text, outline))
-    # The outline darkens what is below it, then the letters are laid over that.
+    # The outline darkens the image, then the letters are drawn over it.
     shaded = patch * (1 - outline) * (1 - text) + 255 * text
     patch[...] = np.rint(shaded).astype(image.dtype)
 
@@ -97,7 +100,7 @@ def draw_detections(
     scores: np.ndarray,
     labels: np.ndarray,
     color: Sequence[int] | None = None,
-    label_to_name: Callable[[int], str] | None = None,
+    label_to_name: Callable[[int], str | None] | None = None,
     score_threshold: float = 0.5,
 ) -> None:
     """Draw the detections above a score, each with its name and score, the best on top.
@@ -107,33 +110,33 @@ def draw_detections(
         boxes: (n, 4) in pixels.
         scores: (n,).
         labels: (n,).
-        color: one colour for all; None takes each label's own.
-        label_to_name: label -> name; None writes the label.
-        score_threshold: draw what scores above this.
+        color: one colour for all; None for the colour of each label.
+        label_to_name: label -> name; None to write the label.
+        score_threshold: scores must be above this.
     """
     scores = np.asarray(scores)
     order = np.argsort(scores, kind="stable")
     chosen = order[scores[order] > score_threshold]
     captions = [f"{_name(labels[i], label_to_name)}: {scores[i]:.2f}" for i in chosen]
-    _draw_labelled(image, [boxes[i] for i in chosen], [labels[i] for i in chosen], captions, color)
+    _draw_labelled(image, np.asarray(boxes)[chosen], np.asarray(labels)[chosen], captions, color)
 
 
 def draw_annotations(
     image: np.ndarray,
-    annotations: Mapping[str, np.ndarray] | np.ndarray,
+    annotations: Annotations | np.ndarray,
     color: Sequence[int] | None = GREEN,
-    label_to_name: Callable[[int], str] | None = None,
+    label_to_name: Callable[[int], str | None] | None = None,
 ) -> None:
     """Draw ground truth boxes, each with its name.
 
     Args:
         image: (h, w, 3) BGR uint8, painted on.
         annotations: {"bboxes": (n, 4), "labels": (n,)}, or an array (n, 5) of box and label.
-        color: one colour for all; None takes each label's own.
-        label_to_name: label -> name; None writes the label.
+        color: one colour for all; None for the colour of each label.
+        label_to_name: label -> name; None to write the label.
 
     Raises:
-        ValueError: if there are not as many labels as boxes.
+        ValueError: if the number of labels is not the number of boxes.
     """
     if isinstance(annotations, np.ndarray):
         annotations = {"bboxes": annotations[:, :4], "labels": annotations[:, 4]}
@@ -151,20 +154,20 @@ def contact_sheet(
     cell: tuple[int, int] | None = None,
     gap: int = 4,
 ) -> np.ndarray:
-    """Lay images out in a grid of equal cells, row by row, without changing their proportions.
+    """Arrange images in a grid of equal cells, row by row, keeping their proportions.
 
     Args:
         panels: images (h, w, 3) BGR uint8 of any sizes, at least one.
         columns: number of cells in a row, at least 1.
-        titles: a line above each panel.
-        cell: (height, width) of a cell; by default the largest height and width among the panels.
+        titles: a line of text above each panel; None for none.
+        cell: (height, width) of a cell; None for the largest height and width among the panels.
         gap: pixels between the cells and around the sheet.
 
     Returns:
         A new BGR uint8 image.
 
     Raises:
-        ValueError: without panels or columns, or with another number of titles than panels.
+        ValueError: without panels or columns, or if the number of titles is not that of panels.
     """
     if not len(panels) or columns < 1:
         raise ValueError(
@@ -187,8 +190,24 @@ def contact_sheet(
     return sheet
 
 
+def write_picture(path: StrPath, picture: np.ndarray) -> None:
+    """Write a picture atomically; its folder is created if needed.
+
+    Args:
+        path: the file; its extension chooses the format.
+        picture: BGR uint8 (h, w, 3).
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    done, data = cv2.imencode(os.path.splitext(path)[1], picture)
+    if not done:
+        raise OSError(f"cannot write {path}: OpenCV does not encode it")
+    atomic_write(path, data.tobytes())
+
+
 def _letterbox(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Fit an image into a black frame of exactly that size, centred."""
+    """Fit an image into a black frame of a given size, centred."""
     rows, columns = image.shape[:2]
     scale = min(height / rows, width / columns)
     size = max(1, round(columns * scale)), max(1, round(rows * scale))
@@ -212,25 +231,25 @@ def _titled(tile: np.ndarray, title: str) -> np.ndarray:
 
 def _draw_labelled(
     image: np.ndarray,
-    boxes: Sequence[Sequence[float]],
-    labels: Sequence[float],
+    boxes: np.ndarray,
+    labels: np.ndarray,
     captions: Sequence[str],
     color: Sequence[int] | None,
 ) -> None:
-    """Draw all boxes, then all captions, so that no line crosses a caption."""
+    """Draw all boxes, then all captions, so that no line is drawn over a caption."""
     thickness = max(1, round(_side(image) / 300))
     for box, label in zip(boxes, labels, strict=True):
-        draw_box(image, box, label_color(label) if color is None else color, thickness)
+        draw_box(image, box, label_color(int(label)) if color is None else color, thickness)
     for box, caption in zip(boxes, captions, strict=True):
         draw_caption(image, box, caption)
 
 
-def _name(label: float, label_to_name: Callable[[int], str] | None) -> str:
+def _name(label: float, label_to_name: Callable[[int], str | None] | None) -> str:
     return str(label_to_name(int(label)) if label_to_name else int(label))
 
 
 def _side(image: np.ndarray) -> float:
-    """Side of the square with the image's area."""
+    """Return the side of the square with the image's area."""
     return float(np.sqrt(image.shape[0] * image.shape[1]))
 
 
@@ -238,8 +257,8 @@ def _letter_height(image: np.ndarray) -> int:
     return max(8, round(_side(image) / 38))
 
 
-def _inside(image: np.ndarray, box: Sequence[float]) -> list[int]:
-    """Round a box to pixels of the image."""
+def _inside(image: np.ndarray, box: Sequence[float] | np.ndarray) -> list[int]:
+    """Return a box rounded to pixels of the image."""
     rows, columns = image.shape[:2]
     limits = [columns - 1, rows - 1] * 2
     return [int(value) for value in np.clip(np.rint(np.asarray(box, "float64")), 0, limits)]
@@ -247,16 +266,16 @@ def _inside(image: np.ndarray, box: Sequence[float]) -> list[int]:
 
 @lru_cache(maxsize=256)
 def _caption_masks(caption: str, letter: int) -> tuple[np.ndarray, np.ndarray]:
-    """Coverage (h, w) in [0, 1] of a line of text and of the outline around it.
+    """Return the coverage (h, w) in [0, 1] of a line of text, and of the text with its outline.
 
-    The outline is the text grown by a pixel or two: OpenCV 5 ignores the stroke width that older
-    versions used to draw one.
+    The outline is the text dilated by a pixel or two: OpenCV 5 ignores the stroke width with which
+    older versions drew one.
     """
     scale, edge = letter / _LETTER, max(1, round(letter / 10))
     stroke = 1 if letter < 12 else 2
     (width, height), below = cv2.getTextSize(caption, _FONT, scale, stroke)
     margin = edge + 1
-    # Letters such as g reach below the line by up to half a capital, whatever the font reports.
+    # Letters such as g reach up to half a capital below the line, whatever the font reports.
     below = max(below, letter // 3)
     canvas = np.zeros((height + below + 2 * margin, width + 2 * margin), "uint8")
     cv2.putText(canvas, caption, (margin, margin + height), _FONT, scale, 255, stroke, cv2.LINE_AA)

@@ -1,3 +1,3 @@
-"""The import path `keras_retinanet.metrics`; the functions are in `evaluation.metrics`."""
+"""The functions of `evaluation.metrics` under a shorter public path."""
 
 from keras_retinanet.evaluation.metrics import *  # noqa: F403

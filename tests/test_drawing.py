@@ -1,5 +1,6 @@
 """drawing: which pixels are painted, and that text stays inside the image."""
 
+import cv2
 import numpy as np
 import pytest
 
@@ -185,3 +186,12 @@ def test_contact_sheet_shrinks_to_the_cell_and_takes_titles():
 def test_contact_sheet_refuses(count, columns, titles):
     with pytest.raises(ValueError, match="expected"):
         drawing.contact_sheet([blank()] * count, columns, titles)
+
+
+def test_a_picture_is_written_to_a_new_folder(tmp_path):
+    path = tmp_path / "new" / "a.png"
+    picture = np.arange(18, dtype="uint8").reshape(2, 3, 3)
+    drawing.write_picture(path, picture)
+    np.testing.assert_array_equal(cv2.imread(str(path)), picture)
+    with pytest.raises(OSError, match=r"a\.png"):
+        drawing.write_picture(path / "x.png", picture)

@@ -1,39 +1,47 @@
-"""What the commands share: clean exits, devices, options that stand before or after a data set."""
+"""What the commands share: clean exits, ranges, options before or after the data set."""
+
+from __future__ import annotations
 
 import argparse
 import functools
 import math
 import sys
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+from typing import ParamSpec, TextIO
 
-# Ranges of options, by the words for them in errors.
-RANGES = {
-    "at least 1": lambda value: value >= 1,
-    "0 to 1": lambda value: 0 <= value <= 1,
-    "a number above 0": lambda value: 0 < value < math.inf,
-    "a number of at least 0": lambda value: value >= 0,
-    "a number between 0 and 1": lambda value: 0 < value < 1,
-}
+Parameters = ParamSpec("Parameters")
+
+# Ranges of options, by their description in errors.
+RANGES: Mapping[str, Callable[[float], bool]] = MappingProxyType(
+    {
+        "at least 1": lambda value: value >= 1,
+        "0 to 1": lambda value: 0 <= value <= 1,
+        "a number above 0": lambda value: 0 < value < math.inf,
+        "a number of at least 0": lambda value: value >= 0,
+        "a number between 0 and 1": lambda value: 0 < value < 1,
+    }
+)
 
 
-def report_errors(main):
-    """Make a `main(args=None)` turn bad input into one line on stderr and exit code 2.
+def report_errors(main: Callable[Parameters, None]) -> Callable[Parameters, None]:
+    """Make a `main` report bad input as one line on stderr and exit with code 2.
 
-    ValueError and OSError are bad input; anything else is a defect and keeps its traceback.
-    Warnings become one line each too.
+    ValueError and OSError are bad input; any other error is a bug and keeps its traceback. A
+    warning becomes one line too.
     """
 
     @functools.wraps(main)
-    def wrapped(args=None):
+    def wrapped(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
         show, warnings.showwarning = warnings.showwarning, _show_warning
         try:
-            return main(args)
+            main(*args, **kwargs)
         except KeyboardInterrupt:
             print("\ninterrupted", file=sys.stderr)
             sys.exit(130)
         except (ValueError, OSError) as error:
-            print(f"error: {_in_words(error)}", file=sys.stderr)
+            print(f"error: {_one_line(error)}", file=sys.stderr)
             sys.exit(2)
         finally:
             warnings.showwarning = show
@@ -41,13 +49,21 @@ def report_errors(main):
     return wrapped
 
 
-def _in_words(error) -> str:
-    """Return an error's text on one line; of an OSError the file and what is wrong with it."""
-    named = isinstance(error, OSError) and error.filename and error.strerror
-    return " ".join((f"{error.filename}: {error.strerror}" if named else str(error)).split())
+def _one_line(error: Exception) -> str:
+    """Return an error's text on one line; for an OSError of the system the file and the reason."""
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return " ".join(str(error).split())
 
 
-def _show_warning(message, category, filename, lineno, file=None, line=None):
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
     if issubclass(category, UserWarning):
         print(f"warning: {message}", file=sys.stderr)
 
@@ -57,25 +73,30 @@ def flag(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-def check_range(options: argparse.Namespace, words: str, names: Iterable[str]) -> None:
-    """Raise ValueError, naming the flag, if an option that was given is out of a range.
+def check_range(options: argparse.Namespace, expected: str, names: Iterable[str]) -> None:
+    """Check that the options that were given are in a range.
 
     Args:
         options: the parsed options.
-        words: a key of `RANGES`.
+        expected: a key of `RANGES`.
         names: names of options; one that is None was not given.
+
+    Raises:
+        ValueError: naming the flag of an option that is out of the range.
     """
     for name in names:
         value = getattr(options, name)
-        if value is not None and not RANGES[words](value):
-            raise ValueError(f"{flag(name)}: expected {words}, got {value}")
+        if value is not None and not RANGES[expected](value):
+            raise ValueError(f"{flag(name)}: expected {expected}, got {value}")
 
 
-def with_options(parser, add_options):
+def with_options(
+    parser: argparse.ArgumentParser, add_options: Callable[[argparse.ArgumentParser], None]
+) -> argparse.ArgumentParser:
     """Add the options of `add_options(parser)` to a parser and return a parent for subparsers.
 
-    With the parent, the same options may stand after the subcommand too: there they have no
-    default, so that they do not undo what stood before it.
+    With the parent, the same options are allowed after the subcommand too. There they have no
+    defaults, which would override what was given before the subcommand.
     """
     add_options(parser)
     parent = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)

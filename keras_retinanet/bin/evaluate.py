@@ -3,44 +3,76 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from keras_retinanet.bin import common, datasets
 from keras_retinanet.system import devices
 
-# What the published metrics leave out of COCO's twelve: recall by size.
-_JSON_KEYS = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100")
-# The defaults of an inference model; a threshold below, or more detections, need another one.
-_MODEL_SCORE_THRESHOLD, _MODEL_DETECTIONS = 0.05, 300
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+
+    from keras_retinanet.preprocessing.generator import Generator
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that may stand before or after the data set's name."""
+    """Add the options that are allowed before and after the data set's name."""
     add = parser.add_argument
-    add("--convert-model", action="store_true", help="convert a training model (done anyway)")
-    add("--backbone", help="the network under the pyramid, where the file does not tell")
+    add(
+        "--convert-model",
+        action="store_true",
+        help="convert a training model (no effect: this is always done)",
+    )
+    add("--backbone", help="the network below the pyramid, if the file does not name it")
     add("--gpu", help="number of the GPU to use, or cpu")
-    add("--score-threshold", type=float, default=0.05, help="leave out scores up to this (0.05)")
-    add("--iou-threshold", type=float, default=0.5, help="overlap of a hit, for mAP (0.5)")
-    add("--max-detections", type=int, default=100, help="most boxes an image, for mAP (100)")
+    add(
+        "--score-threshold",
+        type=float,
+        default=0.05,
+        help="leave out detections with scores up to this (default: 0.05)",
+    )
+    add(
+        "--iou-threshold",
+        type=float,
+        default=0.5,
+        help="minimum IoU of a true positive, for mAP (default: 0.5)",
+    )
+    add(
+        "--max-detections",
+        type=int,
+        default=100,
+        help="maximum number of detections per image, for mAP (default: 100)",
+    )
     add("--save-path", metavar="DIR", help="write pictures of the detections to DIR")
-    add("--image-min-side", type=int, help="shortest side (default: as trained)")
-    add("--image-max-side", type=int, help="longest side (default: as trained)")
-    add("--no-resize", action="store_true", help="leave images as they are")
-    add("--config", help=".ini file with the anchors, where the file of the model lacks them")
+    add("--image-min-side", type=int, help="pixels of the shorter side (default: as trained)")
+    add(
+        "--image-max-side",
+        type=int,
+        help="maximum pixels of the longer side (default: as trained)",
+    )
+    add("--no-resize", action="store_true", help="do not resize images")
+    add("--config", help=".ini file with the anchors, if the model's file lacks them")
     add("--group-method", default="ratio", choices=["none", "random", "ratio"], help="no effect")
-    add("--batch-size", type=int, default=1, help="images at a time; does not change the numbers")
+    add(
+        "--batch-size",
+        type=int,
+        default=1,
+        help="images per batch; does not change the numbers (default: 1)",
+    )
     add("--json", metavar="FILE", help="write the numbers to FILE")
 
 
-def parse_args(args: list[str] | None) -> argparse.Namespace:
-    """Return the options of a list of command line arguments; None for those of the program.
+def parse_args(args: Sequence[str] | None) -> argparse.Namespace:
+    """Return the parsed options.
+
+    Args:
+        args: command line arguments; None for those of the program.
 
     Raises:
-        ValueError: naming an option whose value cannot be.
+        ValueError: naming an option with a wrong value.
     """
     parser = argparse.ArgumentParser(
         prog="retinanet-evaluate", description="Measure how good a model is on a data set."
@@ -58,21 +90,31 @@ def parse_args(args: list[str] | None) -> argparse.Namespace:
 
 
 @common.report_errors
-def main(args: list[str] | None = None) -> None:
-    """Run the command."""
+def main(args: Sequence[str] | None = None, *, own_process: bool = False) -> None:
+    """Run the command.
+
+    Args:
+        args: command line arguments; None for those of the program.
+        own_process: whether the process does nothing else with TensorFlow, so that its convolutions
+            may be tuned for weights that never change.
+    """
     options = parse_args(args)
     if not os.path.exists(options.model):
         raise ValueError(f"model not found: {options.model}")
-    # Who gives the arguments may train in the same process.
-    devices.quiet_tensorflow(weights_stay=args is None)
+    devices.start_tensorflow(weights_are_frozen=own_process)
     devices.setup_gpu(options.gpu)
     model = load_model(options)
     generator = open_data(options, model)
     run(options, model, generator)
 
 
-def load_model(options: argparse.Namespace):
-    """Return the model in the file, with a warning for options that mean nothing to it."""
+def command() -> None:
+    """Run the command in a process of its own."""
+    main(own_process=True)
+
+
+def load_model(options: argparse.Namespace) -> keras.Model:
+    """Return the model in the file, with a warning for options that have no effect on it."""
     from keras_retinanet import models
 
     print("Loading model, this may take a second...")
@@ -87,40 +129,37 @@ def load_model(options: argparse.Namespace):
     return model
 
 
-def open_data(options: argparse.Namespace, model: object):
-    """Return the data set, its images prepared as the model knows them; given options win."""
+def open_data(options: argparse.Namespace, model: keras.Model) -> Generator:
+    """Return the data set, with images prepared as for the model; given sides take precedence."""
     from keras_retinanet import models
+    from keras_retinanet.detection.detector import with_sides
     from keras_retinanet.evaluation import measure
 
-    details = getattr(model, "info", None)
-    if details is None:
+    info = getattr(model, "info", None)
+    if info is None:
         backbone = models.backbone(options.backbone or "resnet50")
-        details = models.ModelInfo(backbone.backbone, 1, normalisation=backbone.normalisation)
-    sides = {}
-    for name in ("image_min_side", "image_max_side"):
-        given, known = getattr(options, name), getattr(details, name)
-        sides[name] = known if given is None else given
-        if given not in (None, known):
-            warnings.warn(f"{common.flag(name)} {given}: trained with {known}", stacklevel=2)
-    if options.no_resize and not details.no_resize:
-        warnings.warn("--no-resize: trained with resized images", stacklevel=2)
-    resizes = not (options.no_resize or (details.no_resize and options.image_min_side is None))
-    sized = argparse.Namespace(**{**vars(options), **sides, "no_resize": not resizes})
-    generator = create_generator(sized, details.preprocess_image)
+        info = models.ModelInfo(backbone.backbone, 1, normalisation=backbone.normalisation)
+    sides = options.image_min_side, options.image_max_side
+    info = with_sides(info, *sides, no_resize=options.no_resize)
+    prepared = {name: getattr(info, name) for name in ("image_min_side", "image_max_side")}
+    sized = argparse.Namespace(**{**vars(options), **prepared, "no_resize": info.no_resize})
+    generator = create_generator(sized, info.preprocess_image)
     measure.check_classes(model, generator)
-    _compare_names(details.class_names, generator.class_names())
+    measure.warn_of_other_names(model, generator)
     return generator
 
 
-def create_generator(args: argparse.Namespace, preprocess_image: Callable):
+def create_generator(
+    args: argparse.Namespace, preprocess_image: Callable[[np.ndarray], np.ndarray]
+) -> Generator:
     """Return the data set that parsed options name, in its own order.
 
     Args:
-        args: the options; for sides that are None, those of `Generator`.
+        args: the options; sides that are None are those of `Generator`.
         preprocess_image: function that normalises a BGR image.
     """
     sides = {name: getattr(args, name) for name in ("image_min_side", "image_max_side")}
-    return datasets.open_validation(
+    generator = datasets.open_validation(
         args,
         **{name: side for name, side in sides.items() if side is not None},
         no_resize=args.no_resize,
@@ -129,94 +168,49 @@ def create_generator(args: argparse.Namespace, preprocess_image: Callable):
         shuffle_groups=False,
         strict=True,
     )
+    assert generator is not None  # only the options of retinanet-train may name none
+    return generator
 
 
-def _compare_names(known: tuple | None, found: list) -> None:
-    if known is not None and list(known) != list(found):
-        warnings.warn(
-            f"the model's classes are {list(known)}, the data set's {list(found)}", stacklevel=2
-        )
-
-
-def run(options: argparse.Namespace, model: object, generator: object) -> None:
-    """Detect, print the numbers, write what was asked for."""
+def run(options: argparse.Namespace, model: keras.Model, generator: Generator) -> None:
+    """Evaluate the model, print the numbers and write the files that the options ask for."""
     from keras_retinanet.evaluation import measure
+    from keras_retinanet.reports import numbers
+    from keras_retinanet.reports.progress import progress_bar
 
     detector = measure.as_detector(model, generator, **convert_options(options))
-    with measure.progress_bar("Running network", generator.size()) as progress:
-        everything, seconds = measure.detect_dataset(
+    with progress_bar("Running network", generator.size()) as progress:
+        detections, seconds = measure.detect_dataset(
             generator,
             detector,
             options.score_threshold,
             batch_size=options.batch_size,
             progress=progress,
         )
-    best = [found.best(options.max_detections) for found in everything]
+    best = [found.best(options.max_detections) for found in detections]
     precisions = measure.pascal_numbers(generator, best, options.iou_threshold)
-    summary = measure.coco_numbers(generator, everything)
-    print_numbers(generator, precisions, summary, seconds)
+    summary = measure.coco_numbers(generator, detections)
+    print(numbers.format_numbers(generator, precisions, summary, seconds))
     if options.json:
-        write_json(options.json, generator, precisions, summary, seconds)
+        numbers.write_json(options.json, generator, precisions, summary, seconds)
     if options.save_path:
         measure.save_pictures(generator, best, options.save_path, options.score_threshold)
 
 
-def convert_options(options: argparse.Namespace) -> dict:
-    """Return what `convert_model` is to be told."""
-    chosen = {
-        "score_threshold": min(_MODEL_SCORE_THRESHOLD, options.score_threshold),
-        "max_detections": max(_MODEL_DETECTIONS, options.max_detections),
-    }
+def convert_options(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the arguments of `convert_model` that follow from the options."""
+    from keras_retinanet.config import load_config
+    from keras_retinanet.detection.detector import filter_for
+
+    arguments = filter_for(options.score_threshold, options.max_detections)
     if options.config:
-        from keras_retinanet.config import load_config
-
         config = load_config(options.config)
-        chosen |= {"anchor_params": config.anchor_params, "pyramid_levels": config.pyramid_levels}
-    return chosen
-
-
-def print_numbers(generator: object, precisions: dict, summary: dict, seconds: float) -> None:
-    """Print the lines that keras-retinanet always printed, then COCO's table."""
-    from keras_retinanet.evaluation import measure, metrics
-
-    print(metrics.format_pascal(precisions, measure.class_names(generator)))
-    if not sum(count for _, count in precisions.values()):
-        print("No test instances found.")
-    else:
-        weighted = metrics.mean_average_precision(precisions, weighted=True)
-        print(f"Inference time for {generator.size()} images: {seconds:.4f}")
-        print(f"mAP using the weighted average of precisions among classes: {weighted:.4f}")
-        print(f"mAP: {metrics.mean_average_precision(precisions):.4f}")
-    print(metrics.format_coco(summary))
-
-
-def write_json(
-    path: str, generator: object, precisions: dict, summary: dict, seconds: float
-) -> None:
-    """Write the numbers to a JSON file, whole or not at all.
-
-    Raises:
-        OSError: if it cannot be written.
-    """
-    from keras_retinanet.evaluation import measure, metrics
-    from keras_retinanet.system import files
-
-    names = measure.class_names(generator)
-    contents = {
-        "coco": {key: summary[key] for key in _JSON_KEYS},
-        "pascal": {
-            "mAP": metrics.mean_average_precision(precisions),
-            "weighted_mAP": metrics.mean_average_precision(precisions, weighted=True),
-            "per_class": {
-                names[label]: {"AP": precision, "instances": count}
-                for label, (precision, count) in precisions.items()
-            },
-        },
-        "images": generator.size(),
-        "seconds_per_image": seconds,
-    }
-    files.atomic_write(path, json.dumps(contents, indent=1) + "\n")
+        arguments |= {
+            "anchor_params": config.anchor_params,
+            "pyramid_levels": config.pyramid_levels,
+        }
+    return arguments
 
 
 if __name__ == "__main__":
-    main()
+    command()

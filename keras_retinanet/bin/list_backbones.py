@@ -1,17 +1,25 @@
-"""`--list-backbones`: print the table of backbones and end."""
+"""`--list-backbones`: print the table of backbones and exit."""
 
 import argparse
+from collections.abc import Sequence
+from typing import Any
 
 
 class ListBackbones(argparse.Action):
-    """An option like `--help`: it prints the table and ends the program."""
+    """An option like `--help`, which prints the table and exits the program."""
 
-    def __init__(self, option_strings, dest, **kwargs):
+    def __init__(self, option_strings: Sequence[str], dest: str, **kwargs: Any) -> None:
         """Take no value."""
         super().__init__(option_strings, dest, nargs=0, **{**kwargs, "default": argparse.SUPPRESS})
 
-    def __call__(self, parser, namespace, values, option_string=None):
-        """Print the table and end."""
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        """Print the table and exit."""
         print_backbones()
         parser.exit()
 
@@ -30,7 +38,7 @@ def print_backbones() -> None:
         source = entry.url or "none published: --weights or --no-weights"
         size = f"{entry.parameters / 1e6:.1f} M"
         table.add_row(name, size, "2-7", entry.normalisation, source)
-    # A redirected table keeps its addresses whole.
+    # Wide enough that the addresses are not cut when the table goes to a file.
     console = Console()
     console.width = max(console.width, 240)
     console.print(table)

@@ -1,4 +1,4 @@
-"""Callbacks: evaluation after each epoch, and running one callback on another model."""
+"""Callbacks: evaluation after each epoch, snapshots, history, and redirection to another model."""
 
 from keras_retinanet.callbacks.common import RedirectModel
 

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+import keras
+
 from keras_retinanet.callbacks.common import Evaluation
 from keras_retinanet.evaluation import measure
 from keras_retinanet.evaluation.metrics import COCO_KEYS
+from keras_retinanet.preprocessing.generator import Generator
+from keras_retinanet.reports.progress import progress_bar
 
 
 class CocoEval(Evaluation):
-    """Prints the COCO numbers and logs them: `AP`, `AP50`, ... (`metrics.COCO_KEYS`), and `mAP`.
+    """A callback that prints and logs the COCO numbers: `mAP`, then `AP`, `AP50`, ...
 
-    `mAP` is `AP`, so that `EarlyStopping("mAP")` and the like fit every data set. A number that the
-    data set cannot tell is -1.
+    The names are those of `metrics.COCO_KEYS`. `mAP` equals `AP`, so that `EarlyStopping("mAP")`
+    works with this callback as with `Evaluate`. A number without ground truth to measure it by
+    is -1.
 
     Args:
-        generator: the data set, of any kind.
+        generator: the data set; any `Generator`, not just a COCO one.
         tensorboard: a `TensorBoard` callback that shows the numbers.
-        threshold: detections up to this score are left out.
+        threshold: detections with scores up to this are left out.
         verbose: 1 to print the table.
     """
 
     def __init__(
         self,
-        generator: object,
-        tensorboard: object | None = None,
+        generator: Generator,
+        tensorboard: keras.callbacks.TensorBoard | None = None,
         threshold: float = 0.05,
         *,
         verbose: int = 1,
@@ -32,11 +37,11 @@ class CocoEval(Evaluation):
         self.threshold = threshold
         self.verbose = verbose
 
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Evaluate; add the numbers to the logs."""
         if self.verbose:
-            print()  # Keras's own line for the epoch is still open.
-        with measure.progress_bar(
+            print()  # Keras's own line for the epoch is not finished yet
+        with progress_bar(
             "COCO evaluation", self.generator.size(), transient=True, shown=self.verbose == 1
         ) as progress:
             stats = measure.evaluate_coco(

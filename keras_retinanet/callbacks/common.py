@@ -1,11 +1,17 @@
-"""What the callbacks share: running another callback on another model, and evaluating a model."""
+"""The base of the evaluating callbacks, and a callback that runs another one on another model."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import keras
+import tensorflow as tf
+
+from keras_retinanet.detection.detector import Detector
+from keras_retinanet.evaluation.measure import as_detector
+from keras_retinanet.preprocessing.generator import Generator
 
 _PHASES = ("train", "test", "predict")
 _HOOKS = (
@@ -16,14 +22,17 @@ _HOOKS = (
 
 
 class RedirectModel(keras.callbacks.Callback):
-    """Runs a callback as if another model were trained, such as the one whose weights are shared.
+    """A callback that runs another callback as if a given model were the one in training.
+
+    Use it where the model to save or evaluate shares its weights with the model in training.
 
     Args:
-        callback: the callback; all its hooks run.
-        model: the model it sees.
+        callback: the callback to run; all its hooks are called.
+        model: the model that it sees.
     """
 
-    # Hooks of a batch must not run beside the training step: the callback may read the weights.
+    # Keras must not run the hooks of a batch while the next training step is under way: the
+    # callback may read the weights.
     async_safe = False
 
     def __init__(self, callback: keras.callbacks.Callback, model: keras.Model) -> None:
@@ -31,70 +40,72 @@ class RedirectModel(keras.callbacks.Callback):
         self.callback = callback
         self.redirect_model = model
 
-    def set_params(self, params: dict) -> None:
-        """Hand the parameters of the run on."""
+    def set_params(self, params: dict[str, Any]) -> None:
+        """Pass the parameters of the run to the callback."""
         super().set_params(params)
         self.callback.set_params(params)
 
     def set_model(self, model: keras.Model) -> None:
-        """Remember the trained model; the callback gets the other one."""
+        """Remember the model in training; the callback gets the other one."""
         super().set_model(model)
         self.callback.set_model(self.redirect_model)
 
-    def on_train_begin(self, logs: dict | None = None) -> None:
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         """Call the callback's on_train_begin, after making sure that it has its model."""
         if self.callback.model is not self.redirect_model:
             self.callback.set_model(self.redirect_model)
         self.callback.on_train_begin(logs)
 
 
-def _forwarded(name: str):
-    def hook(self: RedirectModel, *args, **named) -> None:
-        getattr(self.callback, name)(*args, **named)
+def _forwarding(name: str) -> Callable[..., None]:
+    """Return a method that calls the same hook of the redirected callback."""
+
+    def hook(self: RedirectModel, *args: Any, **kwargs: Any) -> None:
+        getattr(self.callback, name)(*args, **kwargs)
 
     hook.__name__ = name
     hook.__doc__ = f"Call the callback's {name}."
     return hook
 
 
+# Keras looks at the class to see which hooks of a batch are overridden, so each is a real method.
 for _name in _HOOKS:
-    setattr(RedirectModel, _name, _forwarded(_name))
+    setattr(RedirectModel, _name, _forwarding(_name))
 
 
 class Evaluation(keras.callbacks.Callback):
     """Base of the callbacks that evaluate the model on a data set.
 
-    A training model is converted once; the inference model shares its weights, so every later epoch
-    uses the same graph.
+    A training model is converted once; the inference model shares its weights, so later epochs use
+    the same graph.
 
     Args:
         generator: the data set.
-        tensorboard: the `TensorBoard` callback in whose folder numbers are written, or None.
+        tensorboard: the `TensorBoard` callback in whose folder the numbers are written; None for
+            none.
     """
 
-    def __init__(self, generator: object, tensorboard: object | None = None) -> None:
+    def __init__(
+        self, generator: Generator, tensorboard: keras.callbacks.TensorBoard | None = None
+    ) -> None:
         super().__init__()
         self.generator = generator
         self.tensorboard = tensorboard
-        self._writer = None
-        self._detector_of = (None, None)
+        self._writer: tf.summary.SummaryWriter | None = None
+        self._detector: Detector | None = None
+        self._detector_model: keras.Model | None = None  # what `_detector` was made from
 
-    def detector(self):
+    def detector(self) -> Detector:
         """Return the `Detector` of the current model."""
-        from keras_retinanet.evaluation.measure import as_detector
-
-        model, detector = self._detector_of
-        if detector is None or model is not self.model:
-            detector = as_detector(self.model, self.generator)
-            self._detector_of = (self.model, detector)
-        return detector
+        if self._detector is None or self._detector_model is not self.model:
+            self._detector = as_detector(self.model, self.generator)
+            self._detector_model = self.model
+        return self._detector
 
     def log(self, values: Mapping[str, float], epoch: int) -> None:
         """Write numbers to TensorBoard, if it is in use."""
         if not self.tensorboard:
             return
-        import tensorflow as tf
-
         if self._writer is None:
             folder = os.path.join(self.tensorboard.log_dir, "evaluation")
             self._writer = tf.summary.create_file_writer(folder)

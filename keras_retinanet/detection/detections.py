@@ -1,16 +1,19 @@
-"""What a model found, as arrays and in the form of COCO files."""
+"""Detections of an image as arrays, and in COCO form."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+
+from keras_retinanet.system.types import Annotations
 
 
 @dataclass(frozen=True)
 class Detections:
-    """What a model found in one image.
+    """The objects that a model found in one image.
 
     Attributes:
         boxes: (n, 4) corners x1, y1, x2, y2 in pixels of the original image.
@@ -22,42 +25,51 @@ class Detections:
     scores: np.ndarray
     labels: np.ndarray
 
+    @classmethod
+    def empty(cls) -> Detections:
+        """Return no detections."""
+        return cls(np.zeros((0, 4), "float32"), np.zeros(0, "float32"), np.zeros(0, int))
+
     def __len__(self) -> int:
-        """The number of detections."""
+        """Return the number of detections."""
         return len(self.scores)
 
     def best(self, count: int | None) -> Detections:
-        """The first `count` detections; all of them for None."""
+        """Return the first `count` detections; all of them for None."""
         return Detections(self.boxes[:count], self.scores[:count], self.labels[:count])
+
+    def above(self, score_threshold: float) -> Detections:
+        """Return the detections whose score is above a threshold."""
+        return self.best(int(np.count_nonzero(self.scores > score_threshold)))
 
 
 def coco_ground_truth(
-    annotations: Sequence[Mapping[str, np.ndarray]],
+    annotations: Sequence[Annotations],
     sizes: Sequence[tuple[int, int]] | None,
     class_names: Mapping[int, str] | Sequence[str],
-) -> dict:
-    """Write the annotations of any data set in the COCO form.
+) -> dict[str, list[dict[str, Any]]]:
+    """Return the annotations of a data set in COCO form.
 
     Args:
         annotations: for each image {"bboxes": (n, 4), "labels": (n,)}.
-        sizes: (height, width) of each image, or None: box numbers do not need them.
+        sizes: (height, width) of each image, or None: the COCO numbers for boxes do not need them.
         class_names: name of each label.
 
     Returns:
-        {"images", "annotations", "categories"}; an image's id is its index, a category's id its
-        label, annotations count from 1, area is the box's, and nothing is a crowd.
+        {"images", "annotations", "categories"}. An image's id is its index, a category's id is its
+        label, annotations are numbered from 1, "area" is that of the box, and nothing is a crowd.
 
     Raises:
-        ValueError: if there are not as many sizes as images.
+        ValueError: if the number of sizes is not the number of images.
     """
     names = dict(class_names) if isinstance(class_names, Mapping) else dict(enumerate(class_names))
-    images = [{"id": index} for index in range(len(annotations))]
+    images: list[dict[str, Any]] = [{"id": index} for index in range(len(annotations))]
     for image, (height, width) in zip(images, sizes or (), strict=sizes is not None):
         image.update(height=int(height), width=int(width))
     entries = [
         _coco_annotation(index, label, [float(value) for value in box])
-        for index, image in enumerate(annotations)
-        for box, label in zip(image["bboxes"], image["labels"], strict=True)
+        for index, truth in enumerate(annotations)
+        for box, label in zip(truth["bboxes"], truth["labels"], strict=True)
     ]
     return {
         "images": images,
@@ -66,7 +78,7 @@ def coco_ground_truth(
     }
 
 
-def _coco_annotation(index: int, label: int, box: Sequence[float]) -> dict:
+def _coco_annotation(index: int, label: int, box: Sequence[float]) -> dict[str, Any]:
     x1, y1, x2, y2 = box
     return {
         "image_id": index,
@@ -81,12 +93,12 @@ def coco_results(
     image_ids: Sequence[int],
     detections: Sequence[Detections],
     categories: Mapping[int, int] | None = None,
-) -> list[dict]:
-    """Write detections in the form of a COCO results file.
+) -> list[dict[str, Any]]:
+    """Return detections in the form of a COCO results file.
 
     Args:
         image_ids: COCO id of each image.
-        detections: of each image.
+        detections: the detections of each image.
         categories: label -> COCO category id, other labels are left out; None if they are the same.
 
     Returns:

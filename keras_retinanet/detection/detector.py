@@ -1,16 +1,18 @@
-"""A model and images in, detections out.
+"""Images in, detections out.
 
-One way leads from an image to its detections, whoever asks: resize, normalise, run the network on a
-batch of images of equal size (none is padded, so what shares a batch does not matter), undo the
-resizing, cut off at the image's border.
+Every caller gets from an image to its detections in the same way: resize, normalise, run the
+network on a batch of images of equal size (nothing is padded, so it does not matter which images
+share a batch), undo the resizing, clip to the image.
 """
 
 from __future__ import annotations
 
 import time
+import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 import keras
 import numpy as np
@@ -19,10 +21,23 @@ import tensorflow as tf
 from keras_retinanet.detection.detections import Detections
 from keras_retinanet.geometry.boxes import clip
 from keras_retinanet.images import resize_image
-from keras_retinanet.models import convert_model, is_training_model
+from keras_retinanet.layers.filter_settings import FilterSettings
+from keras_retinanet.models import ModelInfo, convert_model, is_training_model
 
-# Images that wait for others of their size, at most this many batches of them.
+# Images wait for others of their size until they could fill this many batches.
 _WAITING_BATCHES = 8
+
+# Image -> resized image, resized pixels per original pixel.
+Resize = Callable[[np.ndarray], tuple[np.ndarray, float]]
+# Image -> normalised image.
+Normalise = Callable[[np.ndarray], np.ndarray]
+
+
+class InferenceModel(Protocol):
+    """A model that returns boxes, scores and labels, in Keras or not."""
+
+    def predict_on_batch(self, batch: np.ndarray, /) -> Sequence[np.ndarray]:
+        """Return boxes (b, n, 4), scores (b, n), labels (b, n), padded with -1."""
 
 
 @dataclass(frozen=True)
@@ -41,50 +56,53 @@ class Prepared:
 
 
 class Detector:
-    """Runs a model on images of any size.
+    """A model together with the preparation of its images.
 
     Args:
         model: a training model, which is converted here and shares its weights, or an inference
-            model. Anything with `predict_on_batch` that returns boxes, scores, labels will do.
-        resize_image: image -> (image, scale); by default as the model's details say.
-        preprocess_image: image -> normalised float image; by default as the details say.
+            model, of Keras or any other with `predict_on_batch`.
+        resize_image: image -> (image, scale); None to resize as the model was trained.
+        preprocess_image: image -> normalised float image; None to normalise as the model was
+            trained.
         **convert_options: for `convert_model`, if the model has to be converted.
 
+    Attributes:
+        model: the inference model.
+        info: what the model knows about itself; None if it knows nothing.
+
     Raises:
-        ValueError: for a model without details, unless both functions are given.
+        ValueError: for a model without info, unless both functions are given.
     """
 
     def __init__(
         self,
-        model: object,
-        resize_image: Callable | None = None,
-        preprocess_image: Callable | None = None,
-        **convert_options: object,
+        model: keras.Model | InferenceModel,
+        resize_image: Resize | None = None,
+        preprocess_image: Normalise | None = None,
+        **convert_options: Any,
     ) -> None:
-        self.info = getattr(model, "info", None)
-        if self.info is None and (resize_image is None or preprocess_image is None):
-            raise ValueError(
-                "expected a model that knows how its images are prepared (model.info), "
-                "or the functions resize_image and preprocess_image; got neither"
-            )
-        self._resize = resize_image or self._resize_as_trained
-        self._normalise = preprocess_image or self.info.preprocess_image
+        info: ModelInfo | None = getattr(model, "info", None)
+        if resize_image is None or preprocess_image is None:
+            if info is None:
+                raise ValueError(
+                    "expected a model that knows how its images are prepared (model.info), "
+                    "or both functions resize_image and preprocess_image"
+                )
+            resize_image = resize_image or resizing(info)
+            preprocess_image = preprocess_image or info.preprocess_image
+        self.info = info
+        self._resize, self._normalise = resize_image, preprocess_image
         if isinstance(model, keras.Model) and is_training_model(model):
             model = convert_model(model, **convert_options)
         self.model = model
         self._dtype = model.inputs[0].dtype if isinstance(model, keras.Model) else "float32"
         self._run = _compiled(model)
 
-    def _resize_as_trained(self, image: np.ndarray) -> tuple[np.ndarray, float]:
-        if self.info.no_resize:
-            return image, 1.0
-        return resize_image(image, self.info.image_min_side, self.info.image_max_side)
-
     def run_network(self, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Run the network.
 
         Args:
-            batch: (b, h, w, 3) normalised float32; uint8 for a model that normalises it.
+            batch: (b, h, w, 3) normalised float32; uint8 for a model that normalises its images.
 
         Returns:
             boxes (b, n, 4) in pixels of the batch, scores (b, n), labels (b, n); -1 where there are
@@ -104,18 +122,18 @@ class Detector:
         score_threshold: float = 0.05,
         max_detections: int | None = 100,
     ) -> list[Detections]:
-        """Find objects in images; those that have one size after resizing share a batch.
+        """Return the detections of each image; images of equal size after resizing share a batch.
 
         Args:
             images: BGR uint8 (h, w, 3) of any sizes.
-            score_threshold: keep what scores above this.
-            max_detections: keep at most this many an image, the best; None for all.
+            score_threshold: scores must be above this.
+            max_detections: maximum number of detections per image, the best ones; None for all.
         """
         samples = enumerate(self.prepare(image) for image in images)
-        found = {}
+        found: dict[int, Detections] = {}
         for indices, results, _ in self.detect_batches(samples, len(images)):
             found.update(zip(indices, results, strict=True))
-        return [select(found[i], score_threshold, max_detections) for i in range(len(images))]
+        return [found[i].above(score_threshold).best(max_detections) for i in range(len(images))]
 
     def detect_batches(
         self, samples: Iterable[tuple[int, Prepared]], batch_size: int
@@ -124,10 +142,11 @@ class Detector:
 
         Args:
             samples: (index, image) in any order.
-            batch_size: most images in a batch.
+            batch_size: maximum number of images in a batch.
 
         Yields:
-            For each batch: the indices, all detections of each image, seconds the network took.
+            For each batch: the indices, all detections of each image, seconds that the network
+            took.
         """
         for group in _batches(samples, batch_size):
             batch = np.stack([self._normalise(sample.image) for _, sample in group])
@@ -142,7 +161,64 @@ class Detector:
             yield [index for index, _ in group], found, seconds
 
 
-def _compiled(model: object) -> Callable:
+def resizing(info: ModelInfo) -> Resize:
+    """Return the function that resizes an image as a model's info says."""
+
+    def resize(image: np.ndarray) -> tuple[np.ndarray, float]:
+        if info.no_resize:
+            return image, 1.0
+        return resize_image(image, info.image_min_side, info.image_max_side)
+
+    return resize
+
+
+def with_sides(
+    info: ModelInfo,
+    min_side: int | None = None,
+    max_side: int | None = None,
+    no_resize: bool = False,
+) -> ModelInfo:
+    """Return a model's info with given sides of images, and warn if it was trained with others.
+
+    Args:
+        info: the model's info.
+        min_side: pixels of the shorter side; None for that of the training.
+        max_side: maximum pixels of the longer side; None for that of the training.
+        no_resize: whether images keep their size; takes precedence over the sides.
+    """
+    given = min_side is not None or max_side is not None
+    chosen = replace(
+        info,
+        image_min_side=info.image_min_side if min_side is None else min_side,
+        image_max_side=info.image_max_side if max_side is None else max_side,
+        no_resize=no_resize or (info.no_resize and not given),
+    )
+    using, trained = (
+        "unresized images"
+        if one.no_resize
+        else f"sides {one.image_min_side} and {one.image_max_side}"
+        for one in (chosen, info)
+    )
+    if using != trained:
+        warnings.warn(f"detecting with {using}; the model was trained with {trained}", stacklevel=2)
+    return chosen
+
+
+def filter_for(score_threshold: float, max_detections: int = 0) -> dict[str, Any]:
+    """Return arguments of `convert_model` for a model that keeps at least the detections asked for.
+
+    Args:
+        score_threshold: threshold on the scores that the caller will apply.
+        max_detections: number of detections per image that the caller will keep.
+    """
+    default = FilterSettings()
+    return {
+        "score_threshold": min(default.score_threshold, score_threshold),
+        "max_detections": max(default.max_detections, max_detections),
+    }
+
+
+def _compiled(model: keras.Model | InferenceModel) -> Callable[[np.ndarray], Sequence[Any]]:
     """Return the model as one graph, traced once for all sizes its input allows."""
     if not isinstance(model, keras.Model):
         return model.predict_on_batch
@@ -155,14 +231,14 @@ def _compiled(model: object) -> Callable:
 def _batches(
     samples: Iterable[tuple[int, Prepared]], batch_size: int
 ) -> Iterator[list[tuple[int, Prepared]]]:
-    """Group a stream of images by size; the commonest size goes first when too many wait."""
-    waiting = defaultdict(list)
+    """Group a stream of images by size; the most common size goes first when too many wait."""
+    waiting: defaultdict[tuple[int, ...], list[tuple[int, Prepared]]] = defaultdict(list)
     for index, sample in samples:
         group = waiting[sample.image.shape]
         group.append((index, sample))
         if len(group) == batch_size:
             yield waiting.pop(sample.image.shape)
-        elif sum(map(len, waiting.values())) >= batch_size * _WAITING_BATCHES:
+        elif sum(len(other) for other in waiting.values()) >= batch_size * _WAITING_BATCHES:
             yield waiting.pop(max(waiting, key=lambda shape: len(waiting[shape])))
     yield from waiting.values()
 
@@ -174,12 +250,6 @@ def _to_original(
     order = np.argsort(-scores, kind="stable")
     order = order[labels[order] >= 0]
     height, width = sample.size
-    # Annotated boxes reach the far edge of the last pixel, one more than `clip` lets pass.
+    # Annotated boxes reach the far edge of the last pixel, one more than `clip` allows.
     corners = clip(boxes[order] / sample.scale, height + 1, width + 1)
     return Detections(corners, scores[order], labels[order].astype(int))
-
-
-def select(found: Detections, score_threshold: float, max_detections: int | None) -> Detections:
-    """Return the detections above a score, at most so many; None for all."""
-    count = int(np.count_nonzero(found.scores > score_threshold))
-    return found.best(count).best(max_detections)

@@ -1,12 +1,13 @@
-"""Detections and ground truth in, numbers out: Pascal's average precision, the COCO summary.
+"""Detections and ground truth in, numbers out: Pascal VOC's average precision, the COCO summary.
 
-Nothing here knows a model, an image or a generator: every function takes arrays (or the
-dictionaries of the COCO format) and returns plain numbers.
+Every function takes arrays (or dictionaries in COCO form) and returns plain numbers; none needs a
+model, an image or a data set.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from faster_coco_eval import COCO, COCOeval_faster
@@ -14,6 +15,7 @@ from faster_coco_eval import COCO, COCOeval_faster
 from keras_retinanet.detection.detections import Detections, coco_ground_truth, coco_results
 from keras_retinanet.geometry.boxes import iou
 from keras_retinanet.system.machine import gc_paused
+from keras_retinanet.system.types import Annotations
 
 __all__ = [
     "COCO_KEYS",
@@ -29,7 +31,7 @@ __all__ = [
     "pascal_average_precisions",
 ]
 
-# Name, "Precision" or "Recall", IoU, area, detections per image: in the order of COCOeval.stats.
+# Name, "Precision" or "Recall", IoU, area, detections per image, in the order of COCOeval.stats.
 _COCO_ROWS = (
     ("AP", "Precision", "0.50:0.95", "all", 100),
     ("AP50", "Precision", "0.50", "all", 100),
@@ -48,13 +50,14 @@ COCO_KEYS = tuple(row[0] for row in _COCO_ROWS)
 
 
 def average_precision(recall: np.ndarray, precision: np.ndarray) -> float:
-    """Area under the interpolated precision-recall curve.
+    """Return the area under the interpolated precision-recall curve.
 
-    Interpolated means: the precision at a recall is the best precision at that or any higher recall
-    (Pascal VOC 2010 development kit, section 3.4.1). Beyond the last recall the precision is 0.
+    Interpolated means that the precision at a recall is the maximum precision at that or any higher
+    recall (Pascal VOC 2010 development kit, section 3.4.1). Beyond the last recall the precision
+    is 0.
 
     Args:
-        recall: (n,) rising, in [0, 1]; n may be 0.
+        recall: (n,) increasing, in [0, 1]; n may be 0.
         precision: (n,) in [0, 1], the precision at each recall.
 
     Returns:
@@ -66,16 +69,16 @@ def average_precision(recall: np.ndarray, precision: np.ndarray) -> float:
 
 
 def match_detections(boxes: np.ndarray, truth: np.ndarray, iou_threshold: float) -> np.ndarray:
-    """Tell true from false positives among the detections of one class in one image.
+    """Return which detections of one class in one image are true positives.
 
-    Detections are looked at in the given order, best score first. Each belongs to the ground truth
-    box it overlaps most; it is true if that overlap reaches the threshold and no earlier detection
-    took that box. (COCO differs: there a detection may fall back to its second best box.)
+    Each detection is matched to the ground truth box with the highest IoU. It is a true positive if
+    that IoU reaches the threshold and no earlier detection was matched to the box. (COCO differs:
+    there a detection may fall back to its second best box.)
 
     Args:
-        boxes: (n, 4) detections.
+        boxes: (n, 4) detections, best score first.
         truth: (m, 4) ground truth boxes.
-        iou_threshold: least intersection over union that counts, itself included.
+        iou_threshold: minimum IoU, inclusive.
 
     Returns:
         (n,) booleans, True for a true positive.
@@ -92,23 +95,24 @@ def match_detections(boxes: np.ndarray, truth: np.ndarray, iou_threshold: float)
 
 
 def pascal_average_precisions(
-    annotations: Sequence[Mapping[str, np.ndarray]],
+    annotations: Sequence[Annotations],
     detections: Sequence[Detections],
     labels: Iterable[int],
     iou_threshold: float = 0.5,
 ) -> dict[int, tuple[float, int]]:
-    """Average precision and number of ground truth boxes of each class.
+    """Return the average precision and the number of ground truth boxes of each class.
 
-    Overlaps are of continuous boxes, without the extra pixel of the Pascal development kit.
+    IoU is that of continuous boxes, without the extra pixel of the Pascal VOC development kit.
 
     Args:
         annotations: for each image {"bboxes": (m, 4), "labels": (m,)}.
-        detections: for each image, in the same order; sorted by falling score.
+        detections: for each image, in the same order, best score first.
         labels: the classes to report.
-        iou_threshold: least overlap of a true positive.
+        iou_threshold: minimum IoU of a true positive.
 
     Returns:
-        label -> (average precision, number of ground truth boxes); (0.0, 0) for a class without.
+        label -> (average precision, number of ground truth boxes); (0.0, 0) for a class without
+        boxes.
 
     Raises:
         ValueError: if the two lists differ in length.
@@ -125,20 +129,22 @@ def pascal_average_precisions(
 
 def _class_precision(
     label: int,
-    annotations: Sequence[Mapping[str, np.ndarray]],
+    annotations: Sequence[Annotations],
     detections: Sequence[Detections],
     iou_threshold: float,
 ) -> tuple[float, int]:
-    scores, true, instances = [], [], 0
+    scores: list[np.ndarray] = []
+    true: list[np.ndarray] = []
+    instances = 0
     for truth, found in zip(annotations, detections, strict=True):
         boxes = truth["bboxes"][truth["labels"] == label]
-        mine = found.labels == label
+        of_label = found.labels == label
         instances += len(boxes)
-        scores.append(found.scores[mine])
-        true.append(match_detections(found.boxes[mine], boxes, iou_threshold))
+        scores.append(found.scores[of_label])
+        true.append(match_detections(found.boxes[of_label], boxes, iou_threshold))
     if instances == 0:
         return 0.0, 0
-    # A stable sort: equal scores keep the order of the images, so the number is reproducible.
+    # A stable sort keeps equal scores in the order of the images, so the number is reproducible.
     order = np.argsort(-np.concatenate(scores), kind="stable")
     hits = np.cumsum(np.concatenate(true)[order])
     return average_precision(hits / instances, hits / np.arange(1, len(hits) + 1)), instances
@@ -147,11 +153,11 @@ def _class_precision(
 def mean_average_precision(
     precisions: Mapping[int, tuple[float, int]], weighted: bool = False
 ) -> float:
-    """Mean over the classes that have ground truth boxes.
+    """Return the mean over the classes that have ground truth boxes.
 
     Args:
         precisions: label -> (average precision, number of ground truth boxes).
-        weighted: weigh each class by its number of boxes.
+        weighted: whether to weight each class by its number of boxes.
 
     Returns:
         A number in [0, 1]; 0.0 if no class has a box.
@@ -165,7 +171,7 @@ def mean_average_precision(
 
 
 def format_pascal(precisions: Mapping[int, tuple[float, int]], names: Mapping[int, str]) -> str:
-    """Return a line for each class, in the words of keras-retinanet 1.0.0."""
+    """Return one line per class, worded as in keras-retinanet 1.0.0."""
     return "\n".join(
         f"{count:.0f} instances of class {names[label]} with average precision: {precision:.4f}"
         for label, (precision, count) in precisions.items()
@@ -173,23 +179,23 @@ def format_pascal(precisions: Mapping[int, tuple[float, int]], names: Mapping[in
 
 
 def coco_summary(
-    ground_truth: Mapping,
-    detections: Sequence[Mapping] | np.ndarray,
+    ground_truth: Mapping[str, Any],
+    detections: Sequence[Mapping[str, Any]] | np.ndarray,
     image_ids: Iterable[int] | None = None,
 ) -> dict[str, float]:
-    """The twelve COCO numbers for boxes (https://cocodataset.org/#detection-eval).
+    """Return the twelve COCO numbers for boxes (https://cocodataset.org/#detection-eval).
 
-    Boxes marked "iscrowd" are regions where detections count neither way.
+    Detections inside a box marked "iscrowd" count neither as true nor as false.
 
     Args:
-        ground_truth: a COCO "instances" dictionary; a missing "area" is the box's, a missing
+        ground_truth: a COCO "instances" dictionary; a missing "area" is that of the box, a missing
             "iscrowd" is 0.
         detections: [{"image_id", "category_id", "bbox", "score"}], or an (n, 7) array of image id,
             x, y, width, height, score, category id.
-        image_ids: the images to look at; all by default.
+        image_ids: the images to evaluate; None for all.
 
     Returns:
-        COCO_KEYS -> number in [0, 1], or -1 where the ground truth has nothing to measure it by.
+        COCO_KEYS -> number in [0, 1], or -1 if there is no ground truth to measure it by.
 
     Raises:
         ValueError: if a detection belongs to an image that the ground truth does not have.
@@ -197,15 +203,15 @@ def coco_summary(
     known = {image["id"] for image in ground_truth["images"]}
     chosen = sorted(known if image_ids is None else set(image_ids))
     with gc_paused():
-        found = _found(detections)
-        strangers = sorted({item["image_id"] for item in found} - known)
-        if strangers:
+        found = _evaluator_detections(detections)
+        foreign = sorted({item["image_id"] for item in found} - known)
+        if foreign:
             raise ValueError(
-                f"detections of images that the ground truth does not have: {strangers[:5]}"
+                f"detections of images that the ground truth does not have: {foreign[:5]}"
             )
         if not chosen or not ground_truth["categories"]:
             return dict.fromkeys(COCO_KEYS, -1.0)
-        truth = _plain_copy(ground_truth)
+        truth = _evaluator_truth(ground_truth)
         sides = [
             COCO(dataset, print_function=_silent)
             for dataset in (truth, {**truth, "annotations": found})
@@ -216,21 +222,26 @@ def coco_summary(
     return dict(zip(COCO_KEYS, map(float, run.stats), strict=True))
 
 
-def _found(detections: Sequence[Mapping] | np.ndarray) -> list[dict]:
-    """Return detections as the evaluator's annotations."""
+def _evaluator_detections(
+    detections: Sequence[Mapping[str, Any]] | np.ndarray,
+) -> list[dict[str, Any]]:
+    """Return detections as annotations for the evaluator."""
+    rows: Iterable[tuple[int, int, list[float], float]]
     if isinstance(detections, np.ndarray):
         image_ids, category_ids = (detections[:, i].astype("int64").tolist() for i in (0, 6))
         boxes, scores = detections[:, 1:5].tolist(), detections[:, 5].tolist()
         rows = zip(image_ids, category_ids, boxes, scores, strict=True)
     else:
-        keys = ("image_id", "category_id", "bbox", "score")
-        rows = ([item[key] for key in keys] for item in detections)
+        rows = (
+            (item["image_id"], item["category_id"], list(item["bbox"]), item["score"])
+            for item in detections
+        )
     return [
         {
             "id": number,
             "image_id": image_id,
             "category_id": category_id,
-            "bbox": list(box),
+            "bbox": box,
             "area": box[2] * box[3],
             "iscrowd": 0,
             "score": score,
@@ -239,8 +250,11 @@ def _found(detections: Sequence[Mapping] | np.ndarray) -> list[dict]:
     ]
 
 
-def _plain_copy(ground_truth: Mapping) -> dict:
-    """Copy what the evaluator reads: it writes into annotations; to it an id of 0 is no match."""
+def _evaluator_truth(ground_truth: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """Return a copy of what the evaluator reads, with ids from 1.
+
+    The evaluator writes into the annotations, and takes an id of 0 for "no match".
+    """
     return {
         "images": [dict(image) for image in ground_truth["images"]],
         "categories": [dict(category) for category in ground_truth["categories"]],
@@ -258,19 +272,19 @@ def _plain_copy(ground_truth: Mapping) -> dict:
     }
 
 
-def _silent(*_: object) -> None:
-    """Take the evaluator's chatter and say nothing."""
+def _silent(*_: Any) -> None:
+    """Discard what the evaluator would print."""
 
 
 def format_coco(summary: Mapping[str, float]) -> str:
-    """The familiar table of COCO numbers, one line for each key that is there.
+    """Return the table that pycocotools prints, one line for each key of the summary.
 
     Args:
-        summary: what coco_summary returns.
+        summary: what `coco_summary` returns.
     """
     return "\n".join(
-        f" {'Average ' + kind:<18} (A{kind[0]}) @[ IoU={overlap:<9} | area={area:>6} "
+        f" {'Average ' + measure:<18} (A{measure[0]}) @[ IoU={overlap:<9} | area={area:>6} "
         f"| maxDets={count:>3} ] = {summary[key]:.3f}"
-        for key, kind, overlap, area, count in _COCO_ROWS
+        for key, measure, overlap, area, count in _COCO_ROWS
         if key in summary
     )

@@ -1,20 +1,24 @@
-"""What a data set holds and what is broken in it, found by reading all of it once."""
+"""What a data set contains and what is broken in it, found by reading all of it once."""
+
+from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 
 from keras_retinanet.geometry.anchor_fit import fit_anchors
 from keras_retinanet.geometry.anchors import AnchorParameters
+from keras_retinanet.preprocessing.generator import Generator
 from keras_retinanet.reports.samples import load_sample
 
 
 @dataclass(frozen=True)
 class Quartiles:
-    """Five numbers of a set of values: its ends and its quartiles."""
+    """The minimum, quartiles and maximum of a set of values."""
 
     smallest: float
     lower_quartile: float
@@ -23,45 +27,46 @@ class Quartiles:
     largest: float
 
     @classmethod
-    def of(cls, values) -> "Quartiles | None":
-        """Return the spread of the values `(n,)`; None if there are none."""
+    def of(cls, values: np.ndarray) -> Quartiles | None:
+        """Return the quartiles of the values `(n,)`; None if there are none."""
         return cls(*np.quantile(values, (0, 0.25, 0.5, 0.75, 1)).tolist()) if len(values) else None
 
 
 @dataclass(frozen=True)
 class Count:
-    """How many boxes there are, and how many of them no anchor learns."""
+    """The number of boxes, and of those among them that match no anchor."""
 
     boxes: int
     without_anchor: int
 
     @property
     def share_without_anchor(self) -> float | None:
-        """The share of boxes that no anchor learns; None if there are no boxes."""
+        """The share of boxes that match no anchor; None if there are no boxes."""
         return self.without_anchor / self.boxes if self.boxes else None
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         """Return the two counts and the share."""
         return {**asdict(self), "share_without_anchor": self.share_without_anchor}
 
 
 @dataclass(frozen=True)
 class DatasetReport:
-    """What a data set holds; boxes are the valid ones of the images that can be read.
+    """What a data set contains; boxes are the valid ones of the readable images.
 
     Attributes:
         images: number of images.
-        images_without_boxes: images that can be read and hold no valid box.
+        images_without_boxes: number of readable images without a valid box.
         unreadable: image -> why it cannot be read.
-        dropped: image -> number of boxes that training drops: they have no area or leave the image.
+        dropped: image -> number of boxes that training drops, because they have no area or are not
+            fully inside the image.
         total: boxes of all classes.
         classes: class name -> boxes of that class, in the order of the labels.
         original_size: square root of the box area, in pixels of the image file.
         network_size: the same in pixels of the resized image.
-        shape: height over width of the boxes, as of anchors.
-        anchors: the anchors that were compared.
-        fitted_anchors: those that `fit_anchors` finds for these boxes, as training does where no
-            config sets anchors; None where one does.
+        shape: height over width of the boxes, as for the ratios of anchors.
+        anchors: the anchors that the boxes were matched to.
+        fitted_anchors: the anchors that `fit_anchors` finds for these boxes, and that training uses
+            unless a config sets anchors; None if one does.
     """
 
     images: int
@@ -81,7 +86,7 @@ class DatasetReport:
         """Whether an image cannot be read or a box was dropped."""
         return bool(self.unreadable or self.dropped)
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         """Return the report as dictionaries, lists and plain numbers, for JSON."""
         sizes = ("original_size", "network_size", "shape")
         spreads = {name: getattr(self, name) for name in sizes}
@@ -101,7 +106,7 @@ class DatasetReport:
 
 @dataclass(frozen=True)
 class _ImageCheck:
-    """Of one image: why it is unreadable, or its boxes, resized, and how many were dropped."""
+    """One image: why it is unreadable, or its valid boxes, resized; and how many were dropped."""
 
     error: str | None = None
     dropped: int = 0
@@ -111,23 +116,25 @@ class _ImageCheck:
     scale: float = 1.0
 
 
-def check_dataset(generator, progress: Callable[[int], None] | None = None) -> DatasetReport:
+def check_dataset(
+    generator: Generator, progress: Callable[[int], None] | None = None
+) -> DatasetReport:
     """Read every image of a data set and report on it.
 
     Args:
-        generator: a `Generator`; its size of images, anchors and levels are those reported on.
+        generator: the data set; its image sides, anchors and levels are used.
         progress: called with the number of images just read.
     """
-    facts = []
+    checks = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for fact in pool.map(lambda index: _inspect(generator, index), range(generator.size())):
-            facts.append(fact)
+        for check in pool.map(lambda index: _check(generator, index), range(generator.size())):
+            checks.append(check)
             if progress is not None:
                 progress(1)
-    return _summarise(generator, facts)
+    return _summarise(generator, checks)
 
 
-def _inspect(generator, index) -> _ImageCheck:
+def _check(generator: Generator, index: int) -> _ImageCheck:
     dropped = generator.dropped_boxes(index)
     try:
         sample = load_sample(generator, index)
@@ -143,21 +150,21 @@ def _inspect(generator, index) -> _ImageCheck:
     )
 
 
-def _summarise(generator, facts) -> DatasetReport:
-    paths = [generator.image_path(index) for index in range(len(facts))]
-    named = list(zip(paths, facts, strict=True))
-    boxes = np.concatenate([fact.bboxes for fact in facts])
-    labels = np.concatenate([fact.labels for fact in facts])
-    anchored = np.concatenate([fact.anchored for fact in facts])
-    scales = np.repeat([fact.scale for fact in facts], [len(fact.bboxes) for fact in facts])
+def _summarise(generator: Generator, checks: Sequence[_ImageCheck]) -> DatasetReport:
+    paths = [generator.image_path(index) for index in range(len(checks))]
+    named = list(zip(paths, checks, strict=True))
+    boxes = np.concatenate([check.bboxes for check in checks])
+    labels = np.concatenate([check.labels for check in checks])
+    anchored = np.concatenate([check.anchored for check in checks])
+    scales = np.repeat([check.scale for check in checks], [len(check.bboxes) for check in checks])
     widths, heights = (boxes[:, 2:] - boxes[:, :2]).T
     sizes = np.sqrt(widths * heights)
     configured = generator.config.anchor_params
     return DatasetReport(
-        images=len(facts),
-        images_without_boxes=sum(not fact.error and not len(fact.bboxes) for fact in facts),
-        unreadable={path: fact.error for path, fact in named if fact.error},
-        dropped={path: fact.dropped for path, fact in named if fact.dropped},
+        images=len(checks),
+        images_without_boxes=sum(not check.error and not len(check.bboxes) for check in checks),
+        unreadable={path: check.error for path, check in named if check.error},
+        dropped={path: check.dropped for path, check in named if check.dropped},
         total=_count(anchored),
         classes={
             name: _count(anchored[labels == label])
@@ -172,5 +179,5 @@ def _summarise(generator, facts) -> DatasetReport:
     )
 
 
-def _count(anchored) -> Count:
+def _count(anchored: np.ndarray) -> Count:
     return Count(len(anchored), int((~anchored).sum()))

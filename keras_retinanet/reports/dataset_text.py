@@ -1,82 +1,34 @@
-"""What `retinanet-debug` writes: pictures, and the report of `--check` as text and JSON."""
+"""The report on a data set (`retinanet-debug --check`) as text and as a JSON file."""
 
 from __future__ import annotations
 
 import json
-import os
+from collections.abc import Mapping
 
-import cv2
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from keras_retinanet.geometry.anchors import AnchorParameters
 from keras_retinanet.reports.dataset import Count, DatasetReport
 from keras_retinanet.system.files import atomic_write
+from keras_retinanet.system.types import StrPath
 
-LISTED = 20  # most files that the text names of a kind; the JSON file names all
+LISTED = 20  # maximum number of files in a list of the text; the JSON file lists all
 
 
-def choose_targets(paths: list[str], directory: str, flatten: bool) -> list[str]:
-    """Return where the picture of each image goes: `_debug` before the extension.
-
-    The folders of an image are kept below `directory`, without a drive and without `..`, unless
-    `flatten`; pictures that would share a name get a number. Formats that OpenCV does not write
-    become PNG.
-
-    Args:
-        paths: the image files.
-        directory: folder of the pictures.
-        flatten: whether all go into `directory` itself.
+def write_json(path: StrPath, report: DatasetReport) -> None:
+    """Write a report to a JSON file, atomically.
 
     Raises:
-        ValueError: if a picture would replace one of the images.
-    """
-    originals = {os.path.realpath(path) for path in paths}
-    targets: dict[str, None] = {}
-    for path in paths:
-        stem, extension = os.path.splitext(os.path.basename(path) if flatten else _relative(path))
-        if not cv2.haveImageWriter(f"a{extension}"):
-            extension += ".png"
-        target, number = os.path.join(directory, f"{stem}_debug{extension}"), 1
-        while target in targets:
-            number += 1
-            target = os.path.join(directory, f"{stem}_debug-{number}{extension}")
-        if os.path.realpath(target) in originals:
-            raise ValueError(f"--output-dir {directory}: {target} would replace an image")
-        targets[target] = None
-    return list(targets)
-
-
-def _relative(path: str) -> str:
-    """Return a path that stays below any folder it is joined to."""
-    _, path = os.path.splitdrive(os.path.normpath(path))
-    return os.path.join(*(part for part in path.split(os.sep) if part not in ("", "..")))
-
-
-def write_picture(path: str, picture: np.ndarray) -> None:
-    """Write a picture, whole or not at all; folders are made.
-
-    Raises:
-        OSError: if it cannot be written.
-    """
-    done, data = cv2.imencode(os.path.splitext(path)[1], picture)
-    if not done:
-        raise OSError(f"cannot write {path}: OpenCV does not encode it")
-    atomic_write(path, data.tobytes())
-
-
-def write_json(path: str, report: DatasetReport) -> None:
-    """Write a report to a JSON file, whole or not at all.
-
-    Raises:
-        OSError: if it cannot be written.
+        OSError: if the file cannot be written.
     """
     atomic_write(path, json.dumps(report.to_dict(), indent=1) + "\n")
 
 
 def print_report(report: DatasetReport) -> None:
-    """Print a report: what there is, how large it is, and what is broken."""
+    """Print a report: the boxes of each class, their sizes, the anchors, and what is broken."""
     print(
         f"Images: {report.images} (unreadable: {len(report.unreadable)}, "
         f"without boxes: {report.images_without_boxes})"
@@ -88,7 +40,7 @@ def print_report(report: DatasetReport) -> None:
     Console().print(_size_table(report))
     _print_anchors(report)
     _print_files("Unreadable images", report.unreadable)
-    _print_files("Images with boxes dropped: no area, or not wholly inside", report.dropped)
+    _print_files("Images with boxes dropped: no area, or not fully inside", report.dropped)
     if not report.broken:
         print("Nothing is broken.")
 
@@ -100,7 +52,8 @@ def _class_table(report: DatasetReport) -> Table:
         table.add_column(heading, justify="right")
     for name, count in report.classes.items():
         if count.boxes:
-            table.add_row(Text(name), *_cells(count))  # Text: brackets in a name are no markup
+            # Text, because a name with brackets must not be read as markup.
+            table.add_row(Text(name), *_cells(count))
     table.add_section()
     table.add_row("all", *_cells(report.total))
     return table
@@ -133,23 +86,23 @@ def _size_table(report: DatasetReport) -> Table:
 
 def _print_anchors(report: DatasetReport) -> None:
     print(f"Anchor sizes: {_sizes(report.anchors)}")
-    if report.fitted_anchors not in (None, report.anchors):
+    if report.fitted_anchors is not None and report.fitted_anchors != report.anchors:
         print(
-            f"  {_sizes(report.fitted_anchors)} would match more boxes: training takes them by "
-            "itself where no --config sets others"
+            f"  {_sizes(report.fitted_anchors)} would match more boxes: training chooses them "
+            "unless --config sets others"
         )
 
 
-def _sizes(anchors) -> str:
+def _sizes(anchors: AnchorParameters) -> str:
     return " ".join(f"{size:g}" for size in np.round(anchors.sizes, 1))
 
 
-def _print_files(title: str, files: dict[str, str] | dict[str, int]) -> None:
+def _print_files(title: str, files: Mapping[str, str | int]) -> None:
     if not files:
         return
     print(f"{title} ({len(files)}):")
-    for path, what in list(files.items())[:LISTED]:
-        line = str(what)
+    for path, value in list(files.items())[:LISTED]:
+        line = str(value)
         print(f"  {line if path in line else f'{path}: {line}'}")
     if len(files) > LISTED:
         print(f"  and {len(files) - LISTED} more (--json names all)")

@@ -3,58 +3,58 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-import cv2
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from keras_retinanet import drawing
-from keras_retinanet.evaluation.metrics import Detections
+from keras_retinanet.detection.detections import Detections
 from keras_retinanet.system.files import atomic_write
+from keras_retinanet.system.types import StrPath
 
 
 @dataclass(frozen=True)
 class ImageDetections:
-    """What was found on one photo.
+    """The detections of one image as plain numbers and text.
 
     Attributes:
-        path: As given or found in a folder.
-        width: In pixels.
-        height: In pixels.
-        detections: Dictionaries of "box" [x1, y1, x2, y2] in pixels, "score", "label" and "name"
-            (None when the model knows no names), best first.
+        path: the file, as given or found in a folder.
+        width: pixels.
+        height: pixels.
+        detections: dictionaries of "box" [x1, y1, x2, y2] in pixels, "score", "label" and "name"
+            (None if the model knows no name), best first.
     """
 
     path: str
     width: int
     height: int
-    detections: list[dict]
+    detections: list[dict[str, Any]]
 
 
 def describe(
     path: str,
     image: np.ndarray,
-    result: Detections,
+    found: Detections,
     names: Sequence[str | None] | None,
     score_threshold: float,
 ) -> ImageDetections:
-    """Put the detections of one image in words and plain numbers.
+    """Return the detections of one image as plain numbers and text.
 
     Args:
-        path: The image's file.
+        path: the image file.
         image: (h, w, 3).
-        result: What the model found, best first.
-        names: Class names by label; None when unknown.
-        score_threshold: Keep what scores at least this.
+        found: what the model found, best first.
+        names: class names by label; None if unknown.
+        score_threshold: minimum score, inclusive.
     """
     height, width = image.shape[:2]
-    rows = zip(result.boxes, result.scores, result.labels, strict=True)
+    rows = zip(found.boxes, found.scores, found.labels, strict=True)
     detections = [
         {
             "box": [round(float(value), 3) for value in box],
@@ -68,45 +68,46 @@ def describe(
     return ImageDetections(path, width, height, detections)
 
 
-def _shown_name(detection: dict) -> str:
+def _display_name(detection: dict[str, Any]) -> str:
     return detection["name"] or f"label {detection['label']}"
 
 
-def write_copy(image: np.ndarray, found: ImageDetections, target: str) -> None:
-    """Write a copy of an image with boxes and captions drawn on it.
+def write_copy(image: np.ndarray, found: ImageDetections, target: StrPath) -> None:
+    """Write a copy of an image with boxes and captions drawn on it, atomically.
 
     Args:
         image: BGR uint8 (h, w, 3).
-        found: What to draw.
-        target: The file, replaced as a whole; its extension chooses the format.
+        found: what to draw.
+        target: the file; its extension chooses the format.
 
     Raises:
-        OSError: When the file cannot be written.
+        OSError: if the file cannot be written.
     """
-    names = {item["label"]: _shown_name(item) for item in found.detections}
+    names = {item["label"]: _display_name(item) for item in found.detections}
     copy = image.copy()
     drawing.draw_detections(
         copy,
         np.array([item["box"] for item in found.detections]).reshape(-1, 4),
         np.array([item["score"] for item in found.detections]),
         np.array([item["label"] for item in found.detections], dtype=int),
-        label_to_name=names.get,
+        label_to_name=names.__getitem__,
         score_threshold=-1,  # already filtered
     )
-    done, data = cv2.imencode(os.path.splitext(target)[1], copy)
-    if not done:
-        raise OSError(f"cannot write {target}: OpenCV does not encode it")
-    atomic_write(target, data.tobytes())
+    drawing.write_picture(target, copy)
 
 
-def write_json(found: list[ImageDetections], path: str) -> None:
-    """Write what was found as a list, one entry an image.
+def write_json(found: Sequence[ImageDetections], path: StrPath) -> None:
+    """Write the detections of images to a JSON file, atomically.
 
-    Each entry is `{"file", "width", "height", "detections": [{"box", "score", "label", "name"}]}`.
+    It holds a list with `{"file", "width", "height", "detections": [{"box", "score", "label",
+    "name"}]}` for each image.
 
     Args:
-        found: In the order to write.
-        path: The file, replaced as a whole.
+        found: the detections, in the order to write.
+        path: the file.
+
+    Raises:
+        OSError: if the file cannot be written.
     """
     content = [
         {
@@ -120,17 +121,18 @@ def write_json(found: list[ImageDetections], path: str) -> None:
     atomic_write(path, json.dumps(content, indent=1) + "\n")
 
 
-def print_table(found: list[ImageDetections], score_threshold: float) -> None:
-    """Print how often each class was found, in how many images, and with which scores.
+def print_table(found: Sequence[ImageDetections], score_threshold: float) -> None:
+    """Print for each class the number of detections and of images, and the mean and best score.
 
     Args:
-        found: What was found on each image.
-        score_threshold: Named in the title.
+        found: the detections of each image.
+        score_threshold: the threshold that was applied, for the title.
     """
-    scores, images = defaultdict(list), defaultdict(set)
+    scores: defaultdict[str, list[float]] = defaultdict(list)
+    images: defaultdict[str, set[str]] = defaultdict(set)
     for item in found:
         for detection in item.detections:
-            name = _shown_name(detection)
+            name = _display_name(detection)
             scores[name].append(detection["score"])
             images[name].add(item.path)
     table = Table(
@@ -142,7 +144,8 @@ def print_table(found: list[ImageDetections], score_threshold: float) -> None:
     for name in sorted(scores, key=lambda name: (-len(scores[name]), name)):
         mean, best = sum(scores[name]) / len(scores[name]), max(scores[name])
         numbers = (len(scores[name]), len(images[name]), f"{mean:.3f}", f"{best:.3f}")
-        table.add_row(Text(name), *map(str, numbers))  # Text: brackets in a name are no markup
+        # Text, because a name with brackets must not be read as markup.
+        table.add_row(Text(name), *map(str, numbers))
     if not scores:
         table.add_row("nothing", "0", "0", "-", "-")
     Console().print(table)

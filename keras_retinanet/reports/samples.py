@@ -1,4 +1,6 @@
-"""One image of a data set as training sees it, and the picture that shows its boxes and anchors."""
+"""One image of a data set as training sees it, and a picture with its boxes and anchors."""
+
+from __future__ import annotations
 
 import os
 from dataclasses import dataclass
@@ -8,23 +10,25 @@ import numpy as np
 from keras_retinanet import drawing
 from keras_retinanet.geometry.boxes import are_valid
 from keras_retinanet.geometry.targets import positive_anchors
+from keras_retinanet.preprocessing.generator import Generator
 
+# Blue, green, red.
 ANCHORED, NOT_ANCHORED, ANCHOR = (0, 255, 0), (0, 0, 255), (255, 255, 0)
 
 
 @dataclass(frozen=True)
 class Sample:
-    """An image and its boxes at the size that the network gets.
+    """An image and its boxes, resized for the network.
 
     Attributes:
         image: BGR uint8 `(h, w, 3)`.
-        bboxes: array `(n, 4)` in pixels of `image`; all that the data set has.
+        bboxes: array `(n, 4)` in pixels of `image`; all boxes of the data set.
         labels: int array `(n,)`.
         valid: bool array `(n,)`: False for boxes without area or partly outside the image, which
             training drops.
         scale: the factor by which the image was resized.
-        anchors: array `(p, 4)`: the anchors that match a valid box.
-        anchored: bool array `(n,)`: whether some anchor learns the box.
+        anchors: array `(p, 4)`: the anchors that are matched to a valid box.
+        anchored: bool array `(n,)`: whether an anchor is matched to the box.
     """
 
     image: np.ndarray
@@ -36,13 +40,13 @@ class Sample:
     anchored: np.ndarray
 
 
-def load_sample(generator, image_index, epoch=None) -> Sample:
+def load_sample(generator: Generator, image_index: int, epoch: int | None = None) -> Sample:
     """Return an image of a data set and its boxes.
 
     Args:
-        generator: a `Generator`.
+        generator: the data set.
         image_index: the image.
-        epoch: the epoch whose random changes are made; None for none.
+        epoch: the epoch whose random changes are made; None for no changes.
 
     Raises:
         OSError: if the image cannot be opened.
@@ -62,22 +66,30 @@ def load_sample(generator, image_index, epoch=None) -> Sample:
     image, scale = generator.resize_image(image)
     boxes, valid = annotations["bboxes"] * scale, annotations["valid"]
     anchors = generator.generate_anchors(image.shape)
-    positive, assigned = positive_anchors(anchors, boxes[valid])
+    index = generator.anchor_index(image.shape)
+    positive, assigned = positive_anchors(anchors, boxes[valid], index=index)
     anchored = np.zeros(len(boxes), bool)
     anchored[np.flatnonzero(valid)[assigned]] = True
     return Sample(image, boxes, annotations["labels"], valid, scale, anchors[positive], anchored)
 
 
-def draw_sample(generator, sample, *, anchors=False, annotations=False, name=None) -> np.ndarray:
+def draw_sample(
+    generator: Generator,
+    sample: Sample,
+    *,
+    anchors: bool = False,
+    annotations: bool = False,
+    name: str | None = None,
+) -> np.ndarray:
     """Return a picture of a sample.
 
     Args:
         generator: the data set, for the names of its classes.
-        sample: what to draw.
-        anchors: whether to draw the anchors that match a box, in cyan.
-        annotations: whether to draw the boxes: green those that an anchor learns, red those that
-            none does, so that training does not see them.
-        name: what to write into the lower left corner; None for nothing.
+        sample: the sample.
+        anchors: whether to draw the anchors that are matched to a box, in cyan.
+        annotations: whether to draw the boxes: green if an anchor is matched to the box, red if
+            none is, so that training does not see it.
+        name: path whose last part is written into the lower left corner; None for no text.
 
     Returns:
         New BGR uint8 array, as large as the sample's image.
@@ -87,8 +99,8 @@ def draw_sample(generator, sample, *, anchors=False, annotations=False, name=Non
         drawing.draw_boxes(picture, sample.anchors, ANCHOR, thickness=1)
     if annotations:
         for chosen, colour in ((~sample.anchored, NOT_ANCHORED), (sample.anchored, ANCHORED)):
-            found = {"bboxes": sample.bboxes[chosen], "labels": sample.labels[chosen]}
-            drawing.draw_annotations(picture, found, colour, generator.label_to_name)
+            boxes = {"bboxes": sample.bboxes[chosen], "labels": sample.labels[chosen]}
+            drawing.draw_annotations(picture, boxes, colour, generator.label_to_name)
     if name is not None:
         height = len(picture)
         drawing.draw_caption(picture, [0, height, 0, height], os.path.basename(name))

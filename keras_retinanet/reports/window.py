@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+import subprocess
+import sys
+from collections.abc import Callable, Collection
 
 import cv2
 import numpy as np
@@ -11,25 +13,45 @@ import numpy as np
 from keras_retinanet import drawing
 
 TITLE = "Image"
-# OpenCV says -1 when the window was closed.
+# OpenCV reports -1 when the window was closed.
 QUIT = (ord("q"), 27, -1)
 
 
-def browse(
-    render: Callable[[int], np.ndarray], count: int, back: Sequence[int], forward: Sequence[int]
-) -> None:
-    """Show picture 0, then those that the keys lead to, until q, Esc or the end of the window.
+def check_display() -> None:
+    """Check that a window can be opened: without a display, OpenCV's Qt would abort the process.
 
-    The picture before the first is the last. Any other key draws the same picture again.
+    Raises:
+        ValueError: if none can be opened.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    displays = [os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY")]
+    if not any(displays):
+        raise ValueError("there is no display for a window: use --no-gui to write pictures")
+    # A display may be named but not exist, so another process tries, which may be aborted.
+    trial = [sys.executable, "-c", "import cv2; cv2.namedWindow('Image')"]
+    if subprocess.run(trial, capture_output=True).returncode:
+        raise ValueError(
+            f"no window can be opened on the display {' '.join(filter(None, displays))}: "
+            "use --no-gui to write pictures"
+        )
+
+
+def browse(
+    render: Callable[[int], np.ndarray], count: int, back: Collection[int], forward: Collection[int]
+) -> None:
+    """Show picture 0, then those that the keys lead to, until q or Esc or the window is closed.
+
+    The last picture comes before the first. Any other key renders the same picture again.
 
     Args:
         render: index from 0 -> BGR uint8 `(h, w, 3)`.
         count: number of pictures.
-        back: codes of the keys that lead to the picture before.
-        forward: codes of the keys that lead to the next picture.
+        back: codes of the keys for the previous picture.
+        forward: codes of the keys for the next picture.
 
     Raises:
-        ValueError: if this OpenCV has no windows.
+        ValueError: if this OpenCV was built without windows.
     """
     try:
         cv2.namedWindow(TITLE, cv2.WINDOW_NORMAL)
@@ -44,7 +66,7 @@ def browse(
         index = (index + (key in forward) - (key in back)) % count
 
 
-def unreadable(path: str) -> np.ndarray:
+def unreadable_picture(path: str) -> np.ndarray:
     """Return a grey picture that stands for an image that cannot be read."""
     picture = np.full((480, 640, 3), 64, "uint8")
     drawing.draw_caption(picture, [0, 240, 0, 240], f"cannot be read: {os.path.basename(path)}")

@@ -1,31 +1,34 @@
 """Processors and GPUs: how TensorFlow starts, which devices it uses, how cores are shared."""
 
+import contextlib
 import os
 import sys
+from collections.abc import Iterator
 
 from keras_retinanet.system.machine import cores
 
 
-def quiet_tensorflow(op_threads: int | None = None, *, weights_stay: bool = False) -> None:
+def start_tensorflow(op_threads: int | None = None, *, weights_are_frozen: bool = False) -> None:
     """Import TensorFlow without its start-up messages, and with its faster CPU kernels.
 
-    TensorFlow switches oneDNN on by itself only on some processors; a training step on the others
-    took a quarter less time with it.
+    TensorFlow enables oneDNN by default on some processors only; on the others a training step took
+    a quarter less time with it.
 
     Args:
-        op_threads: threads that share one operation on the CPU; None for the number of cores.
-        weights_stay: whether this process runs one model in graphs alone, with the weights that it
-            has at its first call. Then oneDNN keeps them in its own order, in which a convolution
-            of the heads takes 36 ms instead of 55 (https://github.com/tensorflow/tensorflow/pull/52019).
-            Training, or a convolution outside a graph, would get wrong numbers.
+        op_threads: threads that share one operation on the CPU; None for one per core.
+        weights_are_frozen: whether this process runs one model, only inside graphs, and never
+            changes its weights after the first call. Then oneDNN keeps the weights in its own
+            order, in which a convolution of the heads takes 36 ms instead of 55
+            (https://github.com/tensorflow/tensorflow/pull/52019). A process that trains, or
+            convolves outside a graph, would get wrong numbers.
     """
     if op_threads:
         os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(op_threads))
-    if weights_stay:
+    if weights_are_frozen:
         os.environ.setdefault("TF_ONEDNN_ASSUME_FROZEN_WEIGHTS", "1")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    # Its C++ code writes before it reads the log level, so stderr itself has to look away.
+    # The C++ code writes messages before it reads the log level, so stderr itself is redirected.
     sys.stderr.flush()
     stderr, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:
@@ -33,28 +36,34 @@ def quiet_tensorflow(op_threads: int | None = None, *, weights_stay: bool = Fals
         import tensorflow  # noqa: F401
         from absl import logging
 
-        logging.set_verbosity(logging.ERROR)  # Keras warns of each .h5 file through it
+        logging.set_verbosity(logging.ERROR)  # Keras logs a warning for each .h5 file
     finally:
         os.dup2(stderr, 2)
         os.close(nothing)
         os.close(stderr)
 
 
-def share_cores(workers: int) -> None:
-    """Leave to OpenCV, in each of some threads that run it, its share of the cores."""
+@contextlib.contextmanager
+def sharing_cores(workers: int) -> Iterator[None]:
+    """Give OpenCV an equal share of the cores in each of some threads, inside this context."""
     import cv2
 
+    before = cv2.getNumThreads()
     cv2.setNumThreads(max(1, cores() // workers))
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
 
 
 def setup_gpu(gpu_id: int | str | None) -> None:
     """Choose the device and let GPU memory grow on demand.
 
     Args:
-        gpu_id: number of the GPU as nvidia-smi counts; "cpu" or -1 for none; None for all.
+        gpu_id: number of the GPU in nvidia-smi's order; "cpu" or -1 for none; None for all.
 
     Raises:
-        ValueError: if there is no such GPU, or this is no number.
+        ValueError: if there is no such GPU, or `gpu_id` is neither a number nor "cpu".
     """
     import tensorflow as tf
 

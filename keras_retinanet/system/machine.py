@@ -1,4 +1,4 @@
-"""What this process gets of the machine: cores, memory, and when garbage is collected."""
+"""What this process may use of the machine: cores and memory; and pausing garbage collection."""
 
 import contextlib
 import gc
@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 
 _MEMINFO = "/proc/meminfo"
-# Where Linux tells how much memory a container may use, with control groups of version 2 and 1.
+# The memory limit of a container, in control groups of version 2 and 1.
 _LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 _UNKNOWN = 8 * 2**30  # bytes
 
@@ -19,16 +19,16 @@ def cores() -> int:
 
 
 def free_memory() -> int:
-    """Return how many bytes could still be used; 8 GB on a system that does not say.
+    """Return how many bytes of memory this process could still use.
 
-    On Linux that is what is available now, or the limit of a container if it is less; on other
-    systems all memory there is.
+    On Linux that is the available memory, or the limit of the container if that is lower; elsewhere
+    the physical memory, or 8 GiB where the system does not report it.
     """
     found = [_available(), *map(_limit, _LIMITS)]
     return min((size for size in found if size is not None), default=_physical())
 
 
-def _available():
+def _available() -> int | None:
     with contextlib.suppress(OSError), open(_MEMINFO) as file:
         for line in file:
             name, number = line.split()[:2]
@@ -37,13 +37,13 @@ def _available():
     return None
 
 
-def _limit(path):
+def _limit(path: str) -> int | None:
     with contextlib.suppress(OSError, ValueError), open(path) as file:
-        return int(file.read())  # "max" where there is none
+        return int(file.read())  # "max" where there is no limit
     return None
 
 
-def _physical():
+def _physical() -> int:
     with contextlib.suppress(AttributeError, OSError, ValueError):  # not on Windows
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return _UNKNOWN
@@ -51,9 +51,9 @@ def _physical():
 
 @contextlib.contextmanager
 def gc_paused() -> Iterator[None]:
-    """Pause Python's garbage collector while much plain data is built, which has no cycles.
+    """Pause Python's garbage collector while a lot of plain data without cycles is built.
 
-    The collector may double the time: beside TensorFlow it has very many objects to look through.
+    The collector can double the time that takes: with TensorFlow loaded it scans very many objects.
     """
     was_enabled = gc.isenabled()
     gc.disable()

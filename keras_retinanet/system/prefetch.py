@@ -1,23 +1,30 @@
-"""Work done in a thread, ahead of its use."""
+"""Work that a thread does before its result is needed."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
-def prefetch(function: Callable, items: Iterable, depth: int) -> Iterator[tuple[object, Callable]]:
-    """Call a function of each item in a thread, at most `depth` items ahead.
+def prefetch(
+    function: Callable[[Item], Result], items: Iterable[Item], depth: int
+) -> Iterator[tuple[Item, Callable[[], Result]]]:
+    """Call a function on each item in a thread, at most `depth` items before they are used.
 
     Args:
-        function: what to call.
-        items: its arguments, one after the other.
-        depth: most items that wait.
+        function: function of one item.
+        items: the items.
+        depth: maximum number of prefetched items.
 
     Yields:
-        Each item in its order, and a function that waits for the result and returns or raises it.
+        Each item, in order, and a function that waits for its result and returns it, or raises what
+        `function` raised.
     """
     with ThreadPoolExecutor(1) as pool:
-        pending = deque()
+        pending: deque[tuple[Item, Callable[[], Result]]] = deque()
         try:
             for item in items:
                 pending.append((item, pool.submit(function, item).result))
@@ -25,6 +32,6 @@ def prefetch(function: Callable, items: Iterable, depth: int) -> Iterator[tuple[
                     yield pending.popleft()
             while pending:
                 yield pending.popleft()
-        except BaseException:  # such as nobody wanting the rest
+        except BaseException:  # also GeneratorExit: the caller does not want the rest
             pool.shutdown(cancel_futures=True)
             raise

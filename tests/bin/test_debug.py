@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from keras_retinanet.bin import debug
+from keras_retinanet.reports import window
 from tests.fakes import picture
 
 RED, GREEN = [0, 0, 255], [0, 255, 0]
@@ -150,7 +151,7 @@ def test_a_display_that_is_not_there_is_named(monkeypatch, capsys):
 @pytest.mark.filterwarnings("default::UserWarning")
 def test_keys_move_through_the_data_set(folder, monkeypatch, capsys):
     shown, keys = [], [ord("m"), 65363, ord("m"), ord("n"), ord("x"), 2424832, ord("q")]
-    monkeypatch.setattr(debug, "check_display", lambda: None)
+    monkeypatch.setattr(window, "check_display", lambda: None)
     monkeypatch.setattr(cv2, "namedWindow", lambda *_: None)
     monkeypatch.setattr(cv2, "imshow", lambda title, image: shown.append(image))
     monkeypatch.setattr(cv2, "waitKeyEx", lambda: keys.pop(0))
@@ -168,7 +169,7 @@ def test_keys_move_through_the_data_set(folder, monkeypatch, capsys):
 
 def test_an_image_shown_again_is_changed_anew(folder, monkeypatch):
     shown, keys = [], [ord("x"), 27]
-    monkeypatch.setattr(debug, "check_display", lambda: None)
+    monkeypatch.setattr(window, "check_display", lambda: None)
     monkeypatch.setattr(cv2, "namedWindow", lambda *_: None)
     monkeypatch.setattr(cv2, "imshow", lambda title, image: shown.append(image))
     monkeypatch.setattr(cv2, "waitKeyEx", lambda: keys.pop(0))

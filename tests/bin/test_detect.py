@@ -1,6 +1,5 @@
 """`retinanet-detect`, from files to files."""
 
-import glob
 import json
 import os
 import subprocess
@@ -8,14 +7,15 @@ import sys
 import time
 
 import cv2
+import keras
 import numpy as np
 import pytest
 
 from keras_retinanet import models
 from keras_retinanet.bin import detect
-from keras_retinanet.detection.sources import choose_targets, find_images
 from keras_retinanet.images import read_image_bgr
 from keras_retinanet.models.info import ModelInfo
+from keras_retinanet.system import devices
 
 BOX = (30, 20, 90, 60)
 
@@ -192,7 +192,7 @@ def test_sides_given_win_over_those_of_training_with_a_warning(folder, model, ca
     assert model.batches == [(1, 50, 60, 3)]
     np.testing.assert_allclose(report[0]["detections"][0]["box"], BOX, atol=2.0)
     assert (
-        "warning: resizing to sides 50 and 300; the model was trained with sides 200 and 300"
+        "warning: detecting with sides 50 and 300; the model was trained with sides 200 and 300"
         in capsys.readouterr().err
     )
 
@@ -208,30 +208,10 @@ def test_options_that_cannot_be_right(arguments, capsys):
     assert "error:" in capsys.readouterr().err
 
 
-def test_sources_are_listed_in_order_and_once(folder):
-    names = [str(folder / name) for name in ("a.jpg", "b.png", "c.png")]
-    assert find_images([str(folder)]) == names
-    assert find_images([names[2], str(folder / "*.png"), str(folder)]) == [
-        names[2],
-        names[1],
-        names[0],
-    ]
-    assert find_images([str(folder.parent / "**" / "*.png")]) == names[1:]
-    # A file is taken as it is: without a known extension, and with signs that mean a pattern.
-    odd = folder / "odd[1]"
-    odd.write_bytes(b"")
-    assert find_images([str(odd), str(folder / glob.escape("odd[1]"))]) == [str(odd)]
-
-
-def test_copies_of_one_name_get_numbers_and_unwritable_formats_become_png():
-    paths = ["x/a.jpg", "y/a.jpg", "y/A.JPG", "z/scan.gif", "z/noextension"]
-    names = [path.split("/")[1] for path in choose_targets(paths, "out").values()]
-    assert names == ["a.jpg", "a-2.jpg", "A-3.JPG", "scan.gif.png", "noextension.png"]
-
-
 def write_snapshot(path, factor):
     """Write an untrained training snapshot, its last classification weights times a factor."""
     names = ("circle", "square", "star")
+    keras.utils.set_random_seed(1)
     training = models.backbone("mobilenet_v2").retinanet(num_classes=3)
     details = ModelInfo(
         "mobilenet_v2",
@@ -252,7 +232,7 @@ def write_snapshot(path, factor):
 # Keras 3.15 turns variables into arrays the old way when it saves a model.
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_training_snapshot_is_converted_on_the_fly(folder, tmp_path):
-    names = write_snapshot(tmp_path / "model.keras", factor=30)
+    names = write_snapshot(tmp_path / "model.keras", factor=100)
     code, report = run(folder, str(folder), "--score-threshold", "0.001")
     assert code == 0
     for entry in report:
@@ -279,6 +259,15 @@ def test_the_command_finds_what_a_call_does(folder, tmp_path):
         for one, other in zip(best, best_there, strict=True):
             assert other["score"] == pytest.approx(one["score"], abs=1e-5)
             np.testing.assert_allclose(other["box"], one["box"], atol=1e-2)
+
+
+def test_only_the_command_assumes_frozen_weights(folder, model, monkeypatch):
+    calls = []
+    monkeypatch.setattr(devices, "start_tensorflow", lambda **named: calls.append(named))
+    monkeypatch.setattr(sys, "argv", ["x", str(folder.parent / "model.keras"), str(folder)])
+    detect.main()
+    detect.command()
+    assert calls == [{"weights_are_frozen": False}, {"weights_are_frozen": True}]
 
 
 def test_help_is_quick():

@@ -10,6 +10,7 @@ import pytest
 
 from keras_retinanet import models
 from keras_retinanet.bin import evaluate
+from keras_retinanet.system import devices
 from tests.fakes import detailed_finder, picture, tiny_retinanet
 
 BOXES = [(2, 2, 20, 20), (5, 5, 30, 25), (1, 8, 12, 30), (4, 4, 28, 28)]
@@ -147,9 +148,12 @@ def test_given_sides_win_over_the_trained_ones_with_a_warning(csv_set, loads, ca
     evaluate.main([*arguments(csv_set), "--image-min-side", "128", "--image-max-side", "128"])
     told = capsys.readouterr()
     assert "mAP: 0.8333" in told.out
-    assert "warning: --image-min-side 128: trained with 64" in told.err
+    warning = (
+        "warning: detecting with sides 128 and 128; the model was trained with sides 64 and 96"
+    )
+    assert warning in told.err
     evaluate.main([*arguments(csv_set), "--no-resize"])
-    assert "warning: --no-resize: trained with resized images" in capsys.readouterr().err
+    assert "warning: detecting with unresized images; the model" in capsys.readouterr().err
 
 
 @pytest.mark.filterwarnings("default::UserWarning")
@@ -222,6 +226,16 @@ def test_missing_and_broken_files(csv_set, loads, finder, capsys):
     loads(finder)
     (csv_set / "1.png").write_bytes(b"")
     assert "1.png: expected an image" in wrong(capsys, arguments(csv_set))
+
+
+def test_only_the_command_assumes_frozen_weights(csv_set, loads, finder, monkeypatch):
+    loads(finder)
+    calls = []
+    monkeypatch.setattr(devices, "start_tensorflow", lambda **named: calls.append(named))
+    monkeypatch.setattr(sys, "argv", ["x", *arguments(csv_set)])
+    evaluate.main()
+    evaluate.command()
+    assert calls == [{"weights_are_frozen": False}, {"weights_are_frozen": True}]
 
 
 def test_help_is_quick():

@@ -1,4 +1,4 @@
-"""callbacks.eval and callbacks.coco: numbers in logs, on the screen and in TensorBoard."""
+"""callbacks.eval, and what it shares with callbacks.coco: logs, printed lines, TensorBoard."""
 
 import keras
 import numpy as np
@@ -10,21 +10,7 @@ from keras_retinanet.callbacks import RedirectModel
 from keras_retinanet.callbacks.coco import CocoEval
 from keras_retinanet.callbacks.eval import Evaluate
 from keras_retinanet.evaluation.metrics import COCO_KEYS
-from tests.fakes import MemoryGenerator, picture, rectangle_finder, tiny_retinanet, truth
-
-
-@pytest.fixture
-def generator():
-    """Three cats, of which two are found, and a dog that is."""
-    boxes = [(2, 2, 20, 20), (5, 5, 30, 25), (1, 8, 12, 30), (4, 4, 28, 28)]
-    images = [picture(32, 32, box, label=i == 3) for i, box in enumerate(boxes)]
-    images[2] = picture(32, 32)
-    return MemoryGenerator(images, [truth((*box, i == 3)) for i, box in enumerate(boxes)])
-
-
-@pytest.fixture(scope="module")
-def finder():
-    return rectangle_finder()
+from tests.fakes import MemoryGenerator, picture, tiny_retinanet, truth
 
 
 def run(callback, model, logs=None):
@@ -63,21 +49,6 @@ def test_evaluate_hands_its_settings_on(generator, finder, tmp_path):
 def test_a_data_set_without_boxes_has_map_zero(finder):
     generator = MemoryGenerator([picture(16, 16)], [truth()])
     assert run(Evaluate(generator, weighted_average=True, verbose=0), finder) == {"mAP": 0.0}
-
-
-def test_coco_logs_and_prints(generator, finder, capsys):
-    logs = run(CocoEval(generator), finder)
-    # Two of three cats at precision 1: recall points 0 to 0.66 of 101.
-    expected = (67 / 101 + 1) / 2
-    assert logs["AP"] == logs["mAP"] == logs["AP50"] == pytest.approx(expected)
-    assert logs["AR100"] == pytest.approx((2 / 3 + 1) / 2)
-    assert logs["APl"] == -1
-    assert set(logs) == {"mAP", *COCO_KEYS}
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == ""
-    assert lines[1].endswith("= 0.832")
-    assert run(CocoEval(generator, threshold=1.0, verbose=0), finder)["AP"] == 0
-    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize("kind", [Evaluate, CocoEval])
@@ -177,9 +148,3 @@ def test_a_class_without_ground_truth_counts_for_nothing(finder, weighted):
     # The dog that is found where there is none costs dogs nothing: no dog could have been found.
     assert logs == {"mAP": 1.0}
     assert run(CocoEval(generator, verbose=0), finder)["mAP"] == pytest.approx(1.0)
-
-
-def test_a_data_set_without_boxes_tells_coco_nothing(finder):
-    generator = MemoryGenerator([picture(16, 16)] * 2, [truth()] * 2)
-    logs = run(CocoEval(generator, verbose=0), finder)
-    assert logs == dict.fromkeys(["mAP", *COCO_KEYS], -1.0)

@@ -1,15 +1,7 @@
-import csv
-
 import keras
 import numpy as np
-import pytest
 
-from keras_retinanet.callbacks.snapshots import SaveSnapshots, StopOnNaN, WriteHistory
-
-
-def rows(path):
-    with open(path, newline="") as file:
-        return list(csv.DictReader(file))
+from keras_retinanet.callbacks.snapshots import SaveSnapshots
 
 
 def test_snapshots_are_numbered_from_1(tmp_path, capsys):
@@ -23,32 +15,3 @@ def test_snapshots_are_numbered_from_1(tmp_path, capsys):
     assert "net_10.keras" in capsys.readouterr().out
     again = keras.models.load_model(callback.last_path)
     np.testing.assert_array_equal(again.get_weights()[0], model.get_weights()[0])
-
-
-@pytest.mark.parametrize("loss", [float("nan"), float("inf")])
-def test_a_lost_loss_stops_the_run(loss):
-    StopOnNaN().on_train_batch_end(0, {"loss": 1.0})
-    with pytest.raises(ValueError, match=r"the loss became (nan|inf) at step 8 .* lower --lr"):
-        StopOnNaN().on_train_batch_end(7, {"loss": loss})
-
-
-def test_history_has_a_row_an_epoch_and_new_columns(tmp_path):
-    path = tmp_path / "history.csv"
-    callback = WriteHistory(path)
-    callback.on_epoch_end(0, {"loss": 2})
-    callback.on_epoch_end(1, {"loss": 1, "mAP": 0.5})
-    assert rows(path) == [
-        {"epoch": "1", "loss": "2.0", "mAP": ""},
-        {"epoch": "2", "loss": "1.0", "mAP": "0.5"},
-    ]
-
-
-def test_history_goes_on_where_a_run_is_resumed(tmp_path):
-    path = tmp_path / "history.csv"
-    first = WriteHistory(path)
-    for epoch in range(3):
-        first.on_epoch_end(epoch, {"loss": epoch})
-    WriteHistory(path, initial_epoch=2).on_epoch_end(2, {"loss": 9})
-    assert [row["loss"] for row in rows(path)] == ["0.0", "1.0", "9.0"]
-    WriteHistory(path).on_epoch_end(0, {"loss": 5})
-    assert [row["loss"] for row in rows(path)] == ["5.0"]

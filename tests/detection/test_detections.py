@@ -21,6 +21,13 @@ def test_best_keeps_the_first():
     assert found.best(1).labels.tolist() == [0]
 
 
+def test_above_leaves_out_the_threshold_itself():
+    found = detections((0, 0.9, 0, 0, 1, 1), (1, 0.8, 0, 0, 2, 2), (2, 0.5, 0, 0, 3, 3))
+    assert found.above(0.8).labels.tolist() == [0]
+    assert found.above(0.5).boxes.tolist() == [[0, 0, 1, 1], [0, 0, 2, 2]]
+    assert len(found.above(0.9)) == len(Detections.empty().above(0)) == 0
+
+
 def test_coco_form_of_any_data_set():
     boxes = [truth((10, 20, 30, 60, 2)), truth()]
     made = coco_ground_truth(boxes, [(100, 200), (50, 60)], {0: "cat", 2: "dog"})

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_retinanet import models
-from keras_retinanet.detection.detector import Detector
+from keras_retinanet.detection.detector import Detector, filter_for, resizing, with_sides
 from tests.fakes import picture, rectangle_finder, tiny_retinanet
 
 
@@ -83,3 +83,23 @@ def test_images_keep_their_size_if_they_were_trained_so_and_there_may_be_none():
 def test_a_model_without_details_needs_to_be_told():
     with pytest.raises(ValueError, match=r"model\.info"):
         Detector(rectangle_finder())
+
+
+def test_given_sides_take_precedence_with_a_warning():
+    info = models.ModelInfo("resnet50", 2, image_min_side=64, image_max_side=96)
+    assert with_sides(info) == with_sides(info, 64) == with_sides(info, 64, 96) == info
+    with pytest.warns(UserWarning, match="detecting with sides 64 and 80; .* sides 64 and 96"):
+        changed = with_sides(info, max_side=80)
+    assert (changed.image_min_side, changed.image_max_side) == (64, 80)
+    assert resizing(changed)(np.zeros((20, 40, 3), "uint8"))[1] == 2
+    with pytest.warns(UserWarning, match="detecting with unresized images; .* sides 64 and 96"):
+        unresized = with_sides(info, 32, no_resize=True)
+    assert unresized.no_resize
+    assert with_sides(unresized, no_resize=True) == with_sides(unresized) == unresized
+    with pytest.warns(UserWarning, match="sides 50 and 96; .* trained with unresized images"):
+        assert not with_sides(unresized, 50).no_resize
+
+
+def test_a_converted_model_keeps_what_is_asked_for_and_no_less_than_usual():
+    assert filter_for(0.5) == {"score_threshold": 0.05, "max_detections": 300}
+    assert filter_for(0.01, 500) == {"score_threshold": 0.01, "max_detections": 500}

@@ -358,27 +358,15 @@ def test_wrong_number_of_classes_is_named(rectangles):
         measure.detect_dataset(generator, detailed_finder(class_names=None))
 
 
+def test_other_class_names_are_named(rectangles):
+    with pytest.warns(UserWarning, match=r"\['dog', 'cat'\], the data set's \['cat', 'dog'\]"):
+        measure.warn_of_other_names(
+            detailed_finder(class_names=("dog", "cat")), dataset(rectangles)
+        )
+    measure.warn_of_other_names(detailed_finder(class_names=None), dataset(rectangles))
+    measure.warn_of_other_names(detailed_finder(), dataset(rectangles))
+
+
 def test_published_keys_are_the_coco_order():
     assert metrics.COCO_KEYS[:3] == ("AP", "AP50", "AP75")
     assert metrics.COCO_KEYS[6:9] == ("AR1", "AR10", "AR100")
-
-
-def test_progress_bar_writes_one_plain_line_to_a_file(capsys):
-    with measure.progress_bar("Running network", 3) as advance:
-        advance(2)
-        assert capsys.readouterr() == ("", "")
-        advance(1)
-    assert capsys.readouterr() == ("", "Running network: 3 of 3\n")
-    for options in ({"shown": False}, {"transient": True}):
-        with measure.progress_bar("Running network", 3, **options) as advance:
-            advance(3)
-    assert capsys.readouterr() == ("", "")
-
-
-def test_progress_bar_tells_a_log_file_twice_a_minute(capsys, monkeypatch):
-    now = iter([0, 10, 31, 31, 50, 62, 62])
-    monkeypatch.setattr(measure.time, "monotonic", lambda: next(now))
-    with measure.progress_bar("Running network", 100) as advance:
-        for _ in range(4):
-            advance(1)
-    assert capsys.readouterr().err == "Running network: 2 of 100\nRunning network: 4 of 100\n"

@@ -14,7 +14,7 @@ from pycocotools.cocoeval import COCOeval
 from keras_retinanet.evaluation import metrics
 from keras_retinanet.evaluation.metrics import COCO_KEYS, Detections
 
-PUBLISHED = Path(__file__).parents[1].parent / "shared" / "eval"
+PUBLISHED = Path(__file__).parents[3] / "shared" / "eval"
 
 
 def detections(*rows):

@@ -1,55 +1,8 @@
-"""Where pictures go, and the report as text."""
-
-import os
-
-import cv2
-import numpy as np
-import pytest
+"""The report on a data set as text."""
 
 from keras_retinanet.geometry.anchors import AnchorParameters
 from keras_retinanet.reports import dataset_text
 from keras_retinanet.reports.dataset import Count, DatasetReport, Quartiles
-
-
-def targets(paths, flatten=False):
-    found = dataset_text.choose_targets(paths, "out", flatten)
-    return [path.replace(os.sep, "/") for path in found]
-
-
-def test_folders_are_kept_below_the_output_folder():
-    assert targets(["a/b.jpg", "/c/d.e.png", "../f/g.jpg", "h.jpg"]) == [
-        "out/a/b_debug.jpg",
-        "out/c/d.e_debug.png",
-        "out/f/g_debug.jpg",
-        "out/h_debug.jpg",
-    ]
-
-
-def test_folders_are_dropped_on_request_and_equal_names_get_numbers():
-    assert targets(["a/b.jpg", "/c/b.jpg", "b.jpg", "b.png"], flatten=True) == [
-        "out/b_debug.jpg",
-        "out/b_debug-2.jpg",
-        "out/b_debug-3.jpg",
-        "out/b_debug.png",
-    ]
-
-
-def test_formats_that_cannot_be_written_become_png():
-    assert targets(["a.xyz"]) == ["out/a_debug.xyz.png"]
-
-
-def test_an_image_is_never_replaced():
-    with pytest.raises(ValueError, match=r"out.a_debug\.jpg would replace an image"):
-        targets(["a.jpg", "out/a_debug.jpg"], flatten=True)
-
-
-def test_pictures_are_written_to_new_folders(tmp_path):
-    path = tmp_path / "new" / "a.png"
-    picture = np.arange(18, dtype="uint8").reshape(2, 3, 3)
-    dataset_text.write_picture(str(path), picture)
-    np.testing.assert_array_equal(cv2.imread(str(path)), picture)
-    with pytest.raises(OSError, match=r"a\.png"):
-        dataset_text.write_picture(str(path / "x.png"), picture)
 
 
 def report(**changes):
@@ -99,5 +52,5 @@ def test_long_lists_are_cut_in_the_text(capsys):
     assert "Unreadable images (25):\n  0.jpg: no image\n" in out
     assert "19.jpg" in out and "20.jpg" not in out
     assert "  and 5 more (--json names all)\n" in out
-    assert "Images with boxes dropped: no area, or not wholly inside (1):\n  x.jpg: 3\n" in out
+    assert "Images with boxes dropped: no area, or not fully inside (1):\n  x.jpg: 3\n" in out
     assert "Nothing is broken." not in out

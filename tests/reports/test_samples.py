@@ -22,7 +22,7 @@ def generator(rows=ROWS, **options):
     return MemoryGenerator([image], [truth(*rows)], config=ONE_ANCHOR, **options)
 
 
-def test_which_boxes_anchors_learn():
+def test_which_boxes_match_an_anchor():
     sample = samples.load_sample(generator(), 0)
     assert sample.valid.tolist() == [True, True, False]
     assert sample.anchored.tolist() == [True, False, False]
@@ -32,7 +32,7 @@ def test_which_boxes_anchors_learn():
     assert sample.scale == 1
 
 
-def test_an_anchor_learns_one_of_two_equal_boxes():
+def test_an_anchor_is_matched_to_one_of_two_equal_boxes():
     sample = samples.load_sample(generator([ROWS[0], ROWS[0]]), 0)
     assert sample.anchored.tolist() == [True, False]
 

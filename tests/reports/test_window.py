@@ -53,6 +53,6 @@ def test_an_opencv_without_windows_points_to_the_files(monkeypatch):
 
 
 def test_the_stand_in_for_an_unreadable_image_has_text():
-    picture = window.unreadable("folder/a.png")
+    picture = window.unreadable_picture("folder/a.png")
     assert picture.dtype == np.uint8
     assert (picture[220:260] == 255).any()

@@ -1,4 +1,6 @@
+import os
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -24,11 +26,25 @@ def test_a_failure_keeps_the_old_file(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_new_files_have_the_usual_rights(tmp_path):
-    (tmp_path / "usual").write_text("")
-    files.atomic_write(tmp_path / "ours", "")
+@pytest.mark.parametrize("umask", [0o022, 0o077])
+def test_new_files_have_the_permissions_of_any_new_file(tmp_path, umask):
+    before = os.umask(umask)
+    try:
+        (tmp_path / "usual").write_text("")
+        files.atomic_write(tmp_path / "ours", "")
+    finally:
+        os.umask(before)
     modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("usual", "ours")]
     assert modes[0] == modes[1]
+
+
+def test_threads_may_write_the_same_file(tmp_path):
+    path = tmp_path / "file"
+    texts = [str(i) * 10_000 for i in range(20)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda text: files.atomic_write(path, text), texts))
+    assert path.read_text() in texts
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_keras_home_is_moved_by_its_variable(monkeypatch):

@@ -1,3 +1,4 @@
+import keras
 import pytest
 import tensorflow as tf
 
@@ -24,3 +25,15 @@ def test_a_version_can_be_refused(monkeypatch):
     assert versions.tf_version() == (2, 30, 0)
     assert not versions.tf_version_ok(blacklisted=[(2, 30, 0)])
     assert not versions.tf_version_ok(minimum_tf_version=(2, 30, 1))
+
+
+@pytest.mark.parametrize("found", ["3.15.1", "3.16.0.dev2026", "4.0.0"])
+def test_keras_is_new_enough(found, monkeypatch):
+    monkeypatch.setattr(keras, "__version__", found)
+    versions.check_keras_version()
+
+
+def test_an_old_keras_is_named(monkeypatch):
+    monkeypatch.setattr(keras, "__version__", "3.15.0")
+    with pytest.raises(ImportError, match=r"expected Keras 3\.15\.1 or later, got 3\.15\.0"):
+        versions.check_keras_version()

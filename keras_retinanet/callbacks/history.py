@@ -1,0 +1,61 @@
+"""Callbacks on what a run logs: write it to a file, and stop when the loss is not a number."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+import keras
+
+from keras_retinanet.system.files import atomic_write
+from keras_retinanet.system.types import StrPath
+
+
+class StopOnNaN(keras.callbacks.Callback):
+    """A callback that raises at the first batch whose loss is NaN or infinite."""
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
+        """Check the loss so far.
+
+        Raises:
+            ValueError: if it is NaN or infinite.
+        """
+        loss = (logs or {}).get("loss")
+        if loss is not None and not math.isfinite(float(loss)):
+            raise ValueError(
+                f"the loss became {float(loss)} at step {batch + 1} of this epoch; earlier "
+                "snapshots are untouched: lower --lr, or look for broken boxes in the data"
+            )
+
+
+class WriteHistory(keras.callbacks.Callback):
+    """A callback that writes the logs of each epoch as a row of a CSV file, counted from 1.
+
+    Args:
+        path: the CSV file.
+        initial_epoch: number of epochs done before this run; the file's rows for them are kept.
+            With 0, the file is replaced.
+    """
+
+    def __init__(self, path: StrPath, initial_epoch: int = 0) -> None:
+        super().__init__()
+        self.path = Path(path)
+        self.rows: list[dict[str, str | float]] = []
+        if initial_epoch and self.path.exists():
+            with open(self.path, newline="") as file:
+                rows = list(csv.DictReader(file))
+            self.rows += [dict(row) for row in rows if int(row["epoch"]) <= initial_epoch]
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        """Add a row and write the file."""
+        values = {name: float(value) for name, value in (logs or {}).items()}
+        self.rows.append({"epoch": epoch + 1, **values})
+        columns = list(dict.fromkeys(name for row in self.rows for name in row))
+        text = io.StringIO()
+        writer = csv.DictWriter(text, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.rows)
+        atomic_write(self.path, text.getvalue())

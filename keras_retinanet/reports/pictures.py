@@ -1,0 +1,54 @@
+"""Where pictures of image files are written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+# Formats in which OpenCV stores the 8-bit colours of any picture, without a palette.
+_WRITABLE = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm")
+
+
+def picture_paths(
+    paths: Sequence[str], directory: str, *, label: str = "", flatten: bool = True
+) -> list[str]:
+    """Return the file to which the picture of each image is written.
+
+    A picture has the name of its image, with `label` before the extension. Pictures that would
+    share a name are numbered, whether or not the file system distinguishes cases. An image in a
+    format that cannot store colours, or that OpenCV may not write, gets a PNG.
+
+    Args:
+        paths: the image files.
+        directory: folder of the pictures.
+        label: what to add to the names, such as "_debug".
+        flatten: whether all pictures are written to `directory` itself. Otherwise the folders of
+            the images are kept below it, without a drive and without `..`.
+
+    Raises:
+        ValueError: if a picture would replace one of the images.
+    """
+    originals = {os.path.realpath(path) for path in paths}
+    targets: list[str] = []
+    taken: set[str] = set()
+    for path in paths:
+        stem, extension = os.path.splitext(os.path.basename(path) if flatten else _relative(path))
+        if extension.lower() not in _WRITABLE:
+            extension += ".png"
+        target, number = os.path.join(directory, f"{stem}{label}{extension}"), 1
+        while target.lower() in taken:
+            number += 1
+            target = os.path.join(directory, f"{stem}{label}-{number}{extension}")
+        if os.path.realpath(target) in originals:
+            raise ValueError(
+                f"the picture of {path} would replace an image, {target}: write to another folder"
+            )
+        taken.add(target.lower())
+        targets.append(target)
+    return targets
+
+
+def _relative(path: str) -> str:
+    """Return a path that stays below any folder it is joined to."""
+    _, path = os.path.splitdrive(os.path.normpath(path))
+    return os.path.join(*(part for part in path.split(os.sep) if part not in ("", "..")))

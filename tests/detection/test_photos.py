@@ -1,0 +1,63 @@
+"""A model file and image files in, detections out; bin/test_detect.py has the command."""
+
+import cv2
+import numpy as np
+import pytest
+
+from keras_retinanet import models
+from keras_retinanet.detection import photos
+from tests.fakes import detailed_finder, picture, tiny_retinanet
+
+BOXES = [(2, 2, 20, 20), (5, 5, 30, 25), (1, 8, 12, 30)]
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Three photos of two sizes, each with a rectangle; a bad file stands second."""
+    paths = []
+    for i, (box, size) in enumerate(zip(BOXES, [(40, 40), (40, 50), (40, 40)], strict=True)):
+        paths.append(str(tmp_path / f"{i}.png"))
+        cv2.imwrite(paths[-1], picture(*size, box))
+    (tmp_path / "bad.png").write_bytes(b"")
+    return [paths[0], str(tmp_path / "bad.png"), *paths[1:]]
+
+
+@pytest.fixture
+def detector(monkeypatch):
+    monkeypatch.setattr(models, "load_model", lambda path: detailed_finder())
+    return photos.load_detector("model.keras")
+
+
+@pytest.mark.parametrize("batch_size", [1, 2])
+def test_bad_files_are_set_aside(files, detector, batch_size):
+    errors = {}
+    found = list(photos.detect_photos(detector, files, batch_size, on_error=errors.__setitem__))
+    assert list(errors) == [files[1]]
+    assert "bad.png: expected an image" in str(errors[files[1]])
+    by_path = {photo.path: photo for photo in found}
+    assert set(by_path) == {files[0], *files[2:]}
+    for path, box in zip([files[0], *files[2:]], BOXES, strict=True):
+        assert by_path[path].detections.boxes.tolist() == [list(box)]
+        np.testing.assert_array_equal(by_path[path].image, cv2.imread(path))
+    # Photos of one size share a batch, which is done before the one between them.
+    assert (found[-1].path == files[2]) == (batch_size == 2)
+
+
+def test_without_a_handler_a_bad_file_raises(files, detector):
+    with pytest.raises(ValueError, match=r"bad\.png: expected an image"):
+        list(photos.detect_photos(detector, files))
+    with pytest.raises(FileNotFoundError):
+        list(photos.detect_photos(detector, ["gone.png"]))
+
+
+@pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning")  # Keras's way to save
+def test_a_snapshot_is_converted_with_sides_and_threshold(tmp_path):
+    models.save_model(tiny_retinanet(), tmp_path / "model.keras")
+    trained = photos.load_detector(tmp_path / "model.keras", score_threshold=0.001)
+    image = picture(40, 60)
+    assert trained.prepare(image).image.shape == (64, 96, 3)
+    kept = trained.model.get_layer("filtered_detections")
+    assert kept.score_threshold == 0.001
+    with pytest.warns(UserWarning, match="with sides 32 and 96; the model was trained with sides"):
+        smaller = photos.load_detector(tmp_path / "model.keras", min_side=32)
+    assert smaller.prepare(image).image.shape == (32, 48, 3)
