@@ -10,7 +10,8 @@ from nbclient import NotebookClient
 
 from keras_retinanet import models
 from keras_retinanet.models.info import ModelInfo
-from keras_retinanet.preprocessing.shapes.dataset import CLASS_NAMES, ShapesGenerator, export_set
+from keras_retinanet.preprocessing.shapes import ShapesGenerator, export_set
+from keras_retinanet.preprocessing.shapes.scene import CLASS_NAMES
 
 NOTEBOOK = Path(__file__).parents[1] / "examples" / "ResNet50RetinaNet.ipynb"
 

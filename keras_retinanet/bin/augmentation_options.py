@@ -13,18 +13,18 @@ from keras_retinanet.augmentation.settings import (
 from keras_retinanet.bin.common import flag
 
 
-def add_options(parser) -> None:
+def add_options(parser: argparse.ArgumentParser) -> None:
     """Add `--random-transform` and a flag for each setting."""
     group = parser.add_argument_group(
         "augmentation",
-        "All but the first may also stand, without dashes at the front and with _ for -, in the "
-        "section [augmentation] of --config; a flag wins.",
+        "All but --random-transform may also be set in the section [augmentation] of --config, as "
+        "in rotation = -0.1 0.1; a flag takes precedence.",
     )
     group.add_argument(
         "--random-transform",
         action="store_true",
-        help="turn, shift, shear, zoom, flip and colour images; without it they are flipped "
-        "left to right",
+        help="rotate, shift, shear, scale, flip and recolour images (default: flip them left to "
+        "right)",
     )
     for name, spec in SETTING_SPECS.items():
         ends = {"nargs": 2, "metavar": ("MIN", "MAX")} if spec.count == 2 else {"metavar": "X"}
@@ -32,7 +32,7 @@ def add_options(parser) -> None:
 
 
 def given(options: argparse.Namespace) -> dict:
-    """Return the settings that stand on the command line.
+    """Return the settings given on the command line.
 
     Raises:
         ValueError: naming the flag.
@@ -49,23 +49,27 @@ def given(options: argparse.Namespace) -> dict:
 
 
 def settings(options: argparse.Namespace, in_file: Mapping | None = None) -> AugmentationSettings:
-    """Return what a command's options and the config file ask for.
+    """Return the settings of a command's options and config file.
 
-    A flag wins over the file, the file over what `--random-transform` (or its absence) stands for.
+    A flag takes precedence over the file, the file over `--random-transform` (or its absence).
 
     Args:
         options: parsed options.
         in_file: the settings in the section [augmentation], as `Config.augmentation`.
 
     Raises:
-        ValueError: naming the flag, or a setting that does not go with the rest.
+        ValueError: naming the flag or the setting in the file, if a value is wrong or does not go
+            with the others.
     """
     flags = given(options)
     chosen = {**(in_file or {}), **flags}
     found = replace(RANDOM_TRANSFORM if options.random_transform else FLIP_ONLY, **chosen)
     problems = {
-        "crop_min_share": ("random_crop" not in chosen, "expected a chance of random_crop too"),
-        "scale_range": (options.no_resize, "has no meaning with --no-resize"),
+        "crop_min_share": (
+            "random_crop" not in chosen,
+            "expected random_crop, the chance of a crop, too",
+        ),
+        "scale_range": (options.no_resize, "has no effect with --no-resize"),
     }
     for name, (is_wrong, message) in problems.items():
         if name in chosen and is_wrong:

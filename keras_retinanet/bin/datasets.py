@@ -1,29 +1,50 @@
-"""The table of data sets that train, evaluate and debug share: name -> options and readers."""
+"""The table of data sets that train, evaluate and debug share: name -> options -> data."""
+
+from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from keras_retinanet.annotations.open_images_layouts import LAYOUTS
+from keras_retinanet.preprocessing.data import (
+    CocoData,
+    CSVData,
+    KittiData,
+    OpenImagesData,
+    PascalData,
+    ShapesData,
+    TrainingData,
+    YoloData,
+)
+
+if TYPE_CHECKING:
+    from keras_retinanet.preprocessing.generator import Generator
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """How one kind of data set is named on the command line and opened.
+    """How one format is named on the command line.
 
     Attributes:
         help: one line for `--help`.
-        add_arguments: adds the data set's own arguments to its subparser; told the command.
-        open: options, whether to train, and `Generator` arguments -> the generator to train on or
-            the one to evaluate on (for debug: to look at); None if there is none to evaluate on.
+        add_arguments: adds the format's own arguments to its subparser; gets the command.
+        data: parsed options -> the data they name. Where a command opens one set only, as evaluate
+            and debug do, that is the set to evaluate on.
     """
 
     help: str
-    add_arguments: Callable
-    open: Callable
+    add_arguments: Callable[[argparse.ArgumentParser, str], None]
+    data: Callable[[argparse.Namespace], TrainingData]
 
 
-def add_dataset_parsers(parser, parents, command, extra_positionals=()):
+def add_dataset_parsers(
+    parser: argparse.ArgumentParser,
+    parents: Sequence[argparse.ArgumentParser],
+    command: str,
+    extra_positionals: Sequence[tuple[str, str]] = (),
+) -> None:
     """Add a subparser for each data set.
 
     Args:
@@ -48,17 +69,22 @@ def add_dataset_parsers(parser, parents, command, extra_positionals=()):
             subparser.add_argument(argument, help=text)
 
 
-def open_training(options, **arguments):
+def named_data(options: argparse.Namespace) -> TrainingData:
+    """Return the data that parsed options name; nothing is read."""
+    return DATASETS[options.dataset_type].data(options)
+
+
+def open_training(options: argparse.Namespace, **arguments: Any) -> Generator:
     """Return the training generator that the parsed options name."""
-    return DATASETS[options.dataset_type].open(options, True, arguments)
+    return named_data(options).open_training(**arguments)
 
 
-def open_validation(options, **arguments):
+def open_validation(options: argparse.Namespace, **arguments: Any) -> Generator | None:
     """Return the generator to evaluate on, or to look at, that the options name, or None."""
-    return DATASETS[options.dataset_type].open(options, False, arguments)
+    return named_data(options).open_validation(**arguments)
 
 
-def _coco_arguments(parser, command):
+def _coco_arguments(parser: argparse.ArgumentParser, command: str) -> None:
     parser.add_argument(
         "coco_path", help="folder with annotations/instances_SET.json and images/SET/"
     )
@@ -66,37 +92,32 @@ def _coco_arguments(parser, command):
         parser.add_argument("--coco-set", default="val2017", help="the set to look at")
 
 
-def _open_coco(options, train, arguments):
-    from keras_retinanet.preprocessing.coco import CocoGenerator
-
-    set_name = "train2017" if train else getattr(options, "coco_set", "val2017")
-    return CocoGenerator(options.coco_path, set_name, **arguments)
+def _coco_data(options: argparse.Namespace) -> CocoData:
+    return CocoData(options.coco_path, val_set=getattr(options, "coco_set", "val2017"))
 
 
-def _csv_arguments(parser, command):
+def _csv_arguments(parser: argparse.ArgumentParser, command: str) -> None:
     parser.add_argument("annotations", help="CSV file of rows path,x1,y1,x2,y2,class_name")
     parser.add_argument("classes", help="CSV file of rows class_name,id")
     if command == "train":
         parser.add_argument("--val-annotations", help="CSV file to evaluate on after each epoch")
 
 
-def _open_csv(options, train, arguments):
-    from keras_retinanet.preprocessing.csv_generator import CSVGenerator
-
-    annotations = options.annotations
-    if not train:
-        # Only train has --val-annotations; the others name one file.
-        annotations = getattr(options, "val_annotations", annotations)
-    return CSVGenerator(annotations, options.classes, **arguments) if annotations else None
+def _csv_data(options: argparse.Namespace) -> CSVData:
+    # Only train has --val-annotations; the others name one file.
+    held_out = getattr(options, "val_annotations", options.annotations)
+    return CSVData(options.annotations, options.classes, held_out)
 
 
-def _pascal_arguments(parser, command):
+def _pascal_arguments(parser: argparse.ArgumentParser, command: str) -> None:
     parser.add_argument(
         "pascal_path", help="folder with ImageSets/Main/, Annotations/ and JPEGImages/"
     )
-    parser.add_argument("--image-extension", default=".jpg", help="how image files end")
-    parser.add_argument("--classes", help="CSV file of rows class_name,id; else the 20 of VOC")
-    parser.add_argument("--skip-truncated", action="store_true", help="leave out cut-off objects")
+    parser.add_argument("--image-extension", default=".jpg", help="extension of the image files")
+    parser.add_argument(
+        "--classes", help="CSV file of rows class_name,id (default: the 20 classes of VOC)"
+    )
+    parser.add_argument("--skip-truncated", action="store_true", help="leave out truncated objects")
     parser.add_argument("--skip-difficult", action="store_true", help="leave out difficult objects")
     if command == "train":
         parser.add_argument("--pascal-set", default="train", help="the set to train on")
@@ -105,36 +126,29 @@ def _pascal_arguments(parser, command):
         parser.add_argument("--pascal-set", default="test", help="the set")
 
 
-def _open_pascal(options, train, arguments):
-    from keras_retinanet.preprocessing.csv_generator import read_classes
-    from keras_retinanet.preprocessing.pascal_voc import PascalVocGenerator
-
-    if options.classes:
-        arguments = {**arguments, "classes": read_classes(options.classes)}
-    return PascalVocGenerator(
+def _pascal_data(options: argparse.Namespace) -> PascalData:
+    return PascalData(
         options.pascal_path,
-        options.pascal_set if train else getattr(options, "pascal_val_set", options.pascal_set),
+        options.pascal_set,
+        getattr(options, "pascal_val_set", options.pascal_set),
+        classes=options.classes,
         image_extension=options.image_extension,
         skip_truncated=options.skip_truncated,
         skip_difficult=options.skip_difficult,
-        **arguments,
     )
 
 
-def _kitti_arguments(parser, command):
+def _kitti_arguments(parser: argparse.ArgumentParser, command: str) -> None:
     parser.add_argument("kitti_path", help="folder with {train,val}/{labels,images}/")
     if command == "debug":
         parser.add_argument("subset", help="the folder to look at: train or val")
 
 
-def _open_kitti(options, train, arguments):
-    from keras_retinanet.preprocessing.kitti import KittiGenerator
-
-    subset = "train" if train else getattr(options, "subset", "val")
-    return KittiGenerator(options.kitti_path, subset, **arguments)
+def _kitti_data(options: argparse.Namespace) -> KittiData:
+    return KittiData(options.kitti_path, val_set=getattr(options, "subset", "val"))
 
 
-def _oid_arguments(parser, command):
+def _oid_arguments(parser: argparse.ArgumentParser, command: str) -> None:
     parser.add_argument("main_dir", help="folder of Open Images")
     if command == "debug":
         parser.add_argument("subset", help="the one to look at: train, validation or test")
@@ -144,27 +158,24 @@ def _oid_arguments(parser, command):
         type=lambda text: text.split(","),
         help="names of the classes to use, separated by commas",
     )
-    parser.add_argument("--parent-label", help="use this class and all below it")
+    parser.add_argument("--parent-label", help="use this class and all classes below it")
     parser.add_argument(
-        "--annotation-cache-dir", default=".", help="folder where boxes and sizes are kept"
+        "--annotation-cache-dir", default=".", help="folder where boxes and sizes are cached"
     )
 
 
-def _open_oid(options, train, arguments):
-    from keras_retinanet.preprocessing.open_images import OpenImagesGenerator
-
-    return OpenImagesGenerator(
+def _oid_data(options: argparse.Namespace) -> OpenImagesData:
+    return OpenImagesData(
         options.main_dir,
-        "train" if train else getattr(options, "subset", "validation"),
         version=options.version,
         labels_filter=options.labels_filter,
-        annotation_cache_dir=options.annotation_cache_dir,
         parent_label=options.parent_label,
-        **arguments,
+        annotation_cache_dir=options.annotation_cache_dir,
+        val_set=getattr(options, "subset", "validation"),
     )
 
 
-def _yolo_arguments(parser, command):
+def _yolo_arguments(parser: argparse.ArgumentParser, command: str) -> None:
     parser.add_argument("data", help="data.yaml, or its folder")
     if command == "debug":
         parser.add_argument(
@@ -172,14 +183,11 @@ def _yolo_arguments(parser, command):
         )
 
 
-def _open_yolo(options, train, arguments):
-    from keras_retinanet.preprocessing.yolo import YoloGenerator
-
-    set_name = "train" if train else getattr(options, "yolo_set", "val")
-    return YoloGenerator(options.data, set_name, **arguments)
+def _yolo_data(options: argparse.Namespace) -> YoloData:
+    return YoloData(options.data, val_set=getattr(options, "yolo_set", "val"))
 
 
-def _shapes_arguments(parser, command):
+def _shapes_arguments(parser: argparse.ArgumentParser, command: str) -> None:
     if command == "train":
         parser.add_argument(
             "--export",
@@ -192,39 +200,36 @@ def _shapes_arguments(parser, command):
         )
 
 
-def _open_shapes(options, train, arguments):
-    from keras_retinanet.preprocessing.shapes.dataset import ShapesGenerator
-
-    set_name = "train" if train else getattr(options, "shapes_set", "val")
-    return ShapesGenerator(set_name, **arguments)
+def _shapes_data(options: argparse.Namespace) -> ShapesData:
+    return ShapesData(val_set=getattr(options, "shapes_set", "val"))
 
 
 DATASETS = {
     "coco": Dataset(
         "images and boxes in COCO form: train2017 to train on, val2017 to evaluate on",
         _coco_arguments,
-        _open_coco,
+        _coco_data,
     ),
-    "csv": Dataset("images and boxes listed in a CSV file", _csv_arguments, _open_csv),
-    "pascal": Dataset("images and boxes in PASCAL VOC form", _pascal_arguments, _open_pascal),
+    "csv": Dataset("images and boxes listed in a CSV file", _csv_arguments, _csv_data),
+    "pascal": Dataset("images and boxes in PASCAL VOC form", _pascal_arguments, _pascal_data),
     "kitti": Dataset(
         "images and boxes in KITTI form: train to train on, val to evaluate on",
         _kitti_arguments,
-        _open_kitti,
+        _kitti_data,
     ),
     "oid": Dataset(
         "images and boxes of Open Images: train to train on, validation to evaluate on",
         _oid_arguments,
-        _open_oid,
+        _oid_data,
     ),
     "yolo": Dataset(
         "images and boxes in YOLO form: train to train on, val to evaluate on",
         _yolo_arguments,
-        _open_yolo,
+        _yolo_data,
     ),
     "shapes": Dataset(
-        "a built-in data set of drawn shapes, to see everything work without files",
+        "a built-in data set of drawn shapes, to try everything without files",
         _shapes_arguments,
-        _open_shapes,
+        _shapes_data,
     ),
 }

@@ -3,59 +3,59 @@
 Names and arguments are those of the training script of keras-retinanet 1.0.0.
 """
 
+from __future__ import annotations
+
+import argparse
+import configparser
 import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from keras_retinanet.bin import augmentation_options, datasets
+from keras_retinanet.bin.train_options import make_plan
+from keras_retinanet.config import Config
+from keras_retinanet.system.types import StrPath
+
+if TYPE_CHECKING:
+    import keras
+
+    from keras_retinanet.preprocessing.generator import Generator
 
 
-def makedirs(path) -> None:
-    """Make a folder, with those above it, unless it is there."""
+def makedirs(path: StrPath) -> None:
+    """Make a folder and those above it, unless it exists."""
     os.makedirs(path, exist_ok=True)
 
 
-def strategy(multi_gpu):
-    """Return the distribution strategy: several GPUs, or the one device there is."""
-    import tensorflow as tf
-
-    if multi_gpu > 1:
-        return tf.distribute.MirroredStrategy([f"/gpu:{i}" for i in range(multi_gpu)])
-    return tf.distribute.get_strategy()
-
-
-def create_generators(args, preprocess_image, *, config=None):
+def create_generators(
+    args: argparse.Namespace, preprocess_image: Callable
+) -> tuple[Generator, Generator | None]:
     """Return the generator to train on and the one to evaluate on, which may be None.
 
     Args:
         args: what `parse_args` returned; its `config` may be a file name, what `read_config_file`
             returned, or None.
         preprocess_image: function that normalises a BGR image.
-        config: a `Config`, which wins over `args.config`.
     """
-    from keras_retinanet.config import Config, load_config
+    from keras_retinanet.geometry.coders import CornerCoder
+    from keras_retinanet.training.plan import DEFAULT_MAX_SIDE, DEFAULT_MIN_SIDE
+    from keras_retinanet.training.run import open_generators
 
-    if config is None:
-        config = load_config(args.config) if isinstance(args.config, str) else args.config
-    config = Config.of(config)
-    arguments = {
-        "image_min_side": args.image_min_side,
-        "image_max_side": args.image_max_side,
-        "no_resize": args.no_resize,
-        "preprocess_image": preprocess_image,
-        "batch_size": args.batch_size,
-        "group_method": args.group_method,
-        "config": config,
-        "normalise_on_device": args.normalise_on_device,
-        "pad_to_buckets": args.pad_to_buckets,
-        "seed": args.seed,
-        "strict": args.strict,
-    }
-    changes = augmentation_options.settings(args, config.augmentation).generator_arguments()
-    training = datasets.open_training(args, cache=args.cache, **arguments, **changes)
-    return training, datasets.open_validation(args, shuffle_groups=False, **arguments)
+    plan = make_plan(args)
+    return open_generators(
+        plan,
+        preprocess_image,
+        config=plan.config,
+        coder=CornerCoder(),
+        image_min_side=DEFAULT_MIN_SIDE,
+        image_max_side=DEFAULT_MAX_SIDE,
+        normalise_on_device=plan.normalise_on_device,
+    )
 
 
-def model_with_weights(model, weights, skip_mismatch):
-    """Return a model after reading into it the weights of a file that fit.
+def model_with_weights(
+    model: keras.Model, weights: StrPath | None, skip_mismatch: bool
+) -> keras.Model:
+    """Return a model after loading the weights of a file that fit.
 
     Args:
         model: any model of named layers.
@@ -76,15 +76,15 @@ def model_with_weights(model, weights, skip_mismatch):
 
 
 def create_models(
-    backbone_retinanet,
-    num_classes,
-    weights,
-    multi_gpu=0,
-    freeze_backbone=False,
-    lr=1e-5,
-    optimizer_clipnorm=0.001,
-    config=None,
-):
+    backbone_retinanet: Callable,
+    num_classes: int,
+    weights: StrPath | None,
+    multi_gpu: int = 0,
+    freeze_backbone: bool = False,
+    lr: float = 1e-5,
+    optimizer_clipnorm: float = 0.001,
+    config: configparser.ConfigParser | Config | None = None,
+) -> tuple[keras.Model, keras.Model, keras.Model]:
     """Return a new model, the same compiled for training, and its inference model.
 
     Args:
@@ -94,17 +94,17 @@ def create_models(
         multi_gpu: number of GPUs to train on; 0 or 1 for the one device there is.
         freeze_backbone: whether to train the new layers only.
         lr: learning rate of Adam.
-        optimizer_clipnorm: longest gradient of a tensor of weights.
+        optimizer_clipnorm: maximum norm of the gradient of a tensor of weights.
         config: what `read_config_file` returned, a `Config`, or None.
 
     Returns:
-        The model, once as it is saved and once as it is trained (they are one), and the model
-        that detects, which shares its weights.
+        The model as it is saved, the model as it is trained (they are one), and the inference
+        model, which shares its weights.
     """
     from keras_retinanet import models
-    from keras_retinanet.config import Config
     from keras_retinanet.models.freeze import freeze
-    from keras_retinanet.training import compiling
+    from keras_retinanet.training.compiling import compile_model
+    from keras_retinanet.training.run import strategy
 
     config = Config.of(config)
     anchors = config.anchor_params
@@ -116,32 +116,38 @@ def create_models(
             pyramid_levels=config.pyramid_levels,
         )
         model_with_weights(model, weights, skip_mismatch=True)
-        compiling.compile_model(model, lr, optimizer_clipnorm)
+        compile_model(model, lr, optimizer_clipnorm)
     prediction_model = models.convert_model(
         model, anchor_params=anchors, pyramid_levels=config.pyramid_levels
     )
     return model, model, prediction_model
 
 
-def create_callbacks(model, training_model, prediction_model, validation_generator, args) -> list:
+def create_callbacks(
+    model: keras.Model | None,
+    training_model: keras.Model | None,
+    prediction_model: keras.Model,
+    validation_generator: Generator | None,
+    args: argparse.Namespace,
+) -> list[keras.callbacks.Callback]:
     """Return the callbacks of a training run.
 
     Args:
-        model: what snapshots are made of.
+        model: what snapshots are made of; None for the model that is trained.
         training_model: what is trained; not used.
         prediction_model: what is evaluated.
         validation_generator: what it is evaluated on; None for no evaluation.
         args: what `parse_args` returned.
     """
-    from keras_retinanet.bin.train_output import make_callbacks
-    from keras_retinanet.callbacks import RedirectModel
-    from keras_retinanet.callbacks.common import Evaluation
+    from keras_retinanet.callbacks.common import Evaluation, RedirectModel
     from keras_retinanet.callbacks.snapshots import SaveSnapshots
+    from keras_retinanet.training.run import make_callbacks
 
-    others = {Evaluation: prediction_model, SaveSnapshots: model}
-
-    def redirected(callback):
-        other = next((m for kind, m in others.items() if isinstance(callback, kind)), None)
-        return RedirectModel(callback, other) if other is not None else callback
-
-    return [redirected(call) for call in make_callbacks(args, model, validation_generator)]
+    redirected = []
+    for callback in make_callbacks(make_plan(args), args.backbone, validation_generator):
+        if isinstance(callback, Evaluation):
+            callback = RedirectModel(callback, prediction_model)
+        elif isinstance(callback, SaveSnapshots) and model is not None:
+            callback = RedirectModel(callback, model)
+        redirected.append(callback)
+    return redirected

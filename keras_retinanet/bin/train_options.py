@@ -1,46 +1,26 @@
 """The options of `retinanet-train`."""
 
 import argparse
+import contextlib
 import warnings
+from collections.abc import Iterator, Sequence
 
 from keras_retinanet.bin import augmentation_options, common, datasets
 from keras_retinanet.bin.list_backbones import ListBackbones
+from keras_retinanet.config import Config, load_config
 from keras_retinanet.system.machine import cores
-
-# What a data set takes where nothing is given: for photos, and for the small drawn images.
-DEFAULTS = {
-    "backbone": "resnet50",
-    "batch_size": 1,
-    "epochs": 50,
-    "lr": 1e-4,
-    "image_min_side": 800,
-    "image_max_side": 1333,
-    "imagenet_weights": True,
-    "feature_size": 256,
-    "op_threads": None,
-}
-SHAPES_DEFAULTS = {
-    "backbone": "resnet18_0.5",
-    "batch_size": 4,
-    "epochs": 3,
-    "lr": 1.5e-3,
-    "image_min_side": 128,
-    "image_max_side": 192,
-    "imagenet_weights": False,
-    "feature_size": 64,
-    # Small operations gain nothing from two threads each, but two of them can run side by side: a
-    # step took 135 ms instead of 175 on two cores.
-    "op_threads": 1,
-}
-
-ABOVE_ZERO = (
-    *("batch_size", "epochs", "steps", "image_min_side", "image_max_side"),
-    *("lr", "optimizer_clipnorm", "workers", "max_queue_size"),
+from keras_retinanet.training.plan import (
+    DEFAULT_BACKBONE,
+    DEFAULT_MAX_SIDE,
+    DEFAULT_MIN_SIDE,
+    KNOWN_BY_SNAPSHOT,
+    SETTING_NAMES,
+    SettingError,
+    TrainingPlan,
 )
-NOT_NEGATIVE = ("initial_epoch", "multi_gpu", "reduce_lr_patience", "seed")
 
 
-def add_options(parser) -> None:
+def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that may stand before or after the data set's name."""
     _add_start_options(parser.add_argument_group("where to start"))
     _add_run_options(parser.add_argument_group("the run"))
@@ -50,9 +30,9 @@ def add_options(parser) -> None:
     _add_machine_options(parser.add_argument_group("machine"))
 
 
-def _add_start_options(group):
+def _add_start_options(group: argparse._ArgumentGroup) -> None:
     start = group.add_mutually_exclusive_group()
-    start.add_argument("--snapshot", help="go on from a snapshot, ours or an old .h5")
+    start.add_argument("--snapshot", help="continue from a snapshot, .keras or an old .h5")
     start.add_argument(
         "--imagenet-weights",
         action="store_const",
@@ -77,42 +57,65 @@ def _add_start_options(group):
     )
 
 
-def _add_run_options(group):
-    group.add_argument("--batch-size", type=int, help="images a step (default: 1; shapes: 4)")
+def _add_run_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--batch-size", type=int, help="images per step (default: 1; shapes: 4)")
     group.add_argument("--initial-epoch", type=int, default=0, help="epochs already done")
     group.add_argument("--epochs", type=int, help="epochs to reach (default: 50; shapes: 3)")
-    group.add_argument("--steps", type=int, help="steps an epoch (default: the whole data set)")
+    group.add_argument(
+        "--steps", type=int, help="steps per epoch (default: the length of the data set)"
+    )
     group.add_argument("--lr", type=float, help="learning rate (default: 1e-4; shapes: 1.5e-3)")
     group.add_argument(
         "--lr-schedule",
         choices=["cosine", "plateau"],
-        help="fall along a cosine after a warm-up (default), or stay until the loss stalls as "
-        "--reduce-lr-patience says",
+        help="fall along a cosine after a warm-up (default), or be reduced when the loss stalls "
+        "for --reduce-lr-patience epochs",
     )
-    group.add_argument("--reduce-lr-patience", type=int, help="epochs to wait (default: 2)")
-    group.add_argument("--reduce-lr-factor", type=float, help="factor on the rate (default: 0.1)")
-    group.add_argument("--optimizer-clipnorm", type=float, default=0.001, help="longest gradient")
+    group.add_argument(
+        "--reduce-lr-patience",
+        type=int,
+        help="epochs without progress before the rate is reduced (default: 2)",
+    )
+    group.add_argument(
+        "--reduce-lr-factor", type=float, help="factor by which the rate is reduced (default: 0.1)"
+    )
+    group.add_argument(
+        "--optimizer-clipnorm",
+        type=float,
+        default=0.001,
+        help="maximum norm of the gradient of a tensor of weights (default: 0.001)",
+    )
     group.add_argument("--early-stopping", action="store_true", help="stop when mAP stalls")
-    group.add_argument("--compute-val-loss", action="store_true", help="also on held-out images")
-    group.add_argument("--strict", action="store_true", help="stop at an image that is unreadable")
-    group.add_argument("--seed", type=int, default=0, help="where random draws start")
+    group.add_argument(
+        "--compute-val-loss", action="store_true", help="compute the loss on held-out images too"
+    )
+    group.add_argument("--strict", action="store_true", help="stop at an unreadable image")
+    group.add_argument(
+        "--seed", type=int, default=0, help="seed of all random numbers (default: 0)"
+    )
 
 
-def _add_image_options(group):
-    group.add_argument("--image-min-side", type=int, help="shortest side (default: 800)")
-    group.add_argument("--image-max-side", type=int, help="longest side (default: 1333)")
-    group.add_argument("--no-resize", action="store_true", help="leave images as they are")
+def _add_image_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--image-min-side", type=int, help="pixels of the shorter side (default: 800; shapes: 128)"
+    )
+    group.add_argument(
+        "--image-max-side",
+        type=int,
+        help="maximum pixels of the longer side (default: 1333; shapes: 192)",
+    )
+    group.add_argument("--no-resize", action="store_true", help="keep the size of images")
     group.add_argument(
         "--group-method",
         default="ratio",
         choices=["none", "random", "ratio"],
-        help="which images share a batch",
+        help="which images share a batch (default: ratio, those of similar aspect ratio)",
     )
     group.add_argument(
         "--normalise-on-device",
         action="store_true",
-        help="hand images to the network as bytes, a quarter of the size, and let it normalise "
-        "them; its snapshots do so too",
+        help="feed images as uint8, a quarter of the size, to a network that normalises them; its "
+        "snapshots do so too",
     )
     group.add_argument(
         "--pad-to-buckets",
@@ -128,24 +131,28 @@ def _add_image_options(group):
     )
 
 
-def _add_output_options(group):
-    group.add_argument("--snapshot-path", default="./snapshots", help="folder of all output")
+def _add_output_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--snapshot-path", default="./snapshots", help="folder of all output (./snapshots)"
+    )
     group.add_argument("--snapshot-format", default="keras", choices=["keras", "h5"])
     group.add_argument("--no-snapshots", dest="snapshots", action="store_false")
     group.add_argument("--no-evaluation", dest="evaluation", action="store_false")
-    group.add_argument("--weighted-average", action="store_true", help="weigh mAP by class size")
+    group.add_argument(
+        "--weighted-average", action="store_true", help="weigh the classes of mAP by their boxes"
+    )
     group.add_argument("--tensorboard-dir", default="", help="folder for TensorBoard's logs")
     group.add_argument(
         "--tensorboard-freq", default="epoch", type=_frequency, help="'epoch', 'batch' or steps"
     )
 
 
-def _frequency(text) -> str | int:
+def _frequency(text: str) -> str | int:
     """Return "epoch", "batch" or a number of steps."""
     return text if text in ("epoch", "batch") else int(text)
 
 
-def _add_machine_options(group):
+def _add_machine_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--gpu", help="number of the GPU to use, or cpu")
     group.add_argument("--multi-gpu", type=int, default=0, help="number of GPUs to train on")
     group.add_argument("--multi-gpu-force", action="store_true", help="confirm --multi-gpu")
@@ -160,20 +167,22 @@ def _add_machine_options(group):
         default=cores(),
         help="threads that make batches (default: one for each core)",
     )
-    group.add_argument("--max-queue-size", type=int, default=10, help="batches made ahead")
+    group.add_argument(
+        "--max-queue-size", type=int, default=10, help="maximum number of prefetched batches"
+    )
     group.add_argument(
         "--multiprocessing", action="store_true", help="no effect: threads make the batches"
     )
 
 
-def parse_args(args) -> argparse.Namespace:
+def parse_args(args: Sequence[str] | None) -> argparse.Namespace:
     """Return the options, with what depends on the data set filled in.
 
     Args:
-        args: list of command line arguments; None for those of the program.
+        args: command line arguments; None for those of the program.
 
     Raises:
-        ValueError: if options do not go together.
+        ValueError: naming the flag, if a value is wrong or options do not go together.
     """
     parser = argparse.ArgumentParser(
         prog="retinanet-train",
@@ -182,40 +191,71 @@ def parse_args(args) -> argparse.Namespace:
     parent = common.with_options(parser, add_options)
     datasets.add_dataset_parsers(parser, [parent], "train")
     options = parser.parse_args(args)
-    defaults = SHAPES_DEFAULTS if options.dataset_type == "shapes" else DEFAULTS
     options.given = {name for name, value in vars(options).items() if value is not None}
-    for name, value in defaults.items():
-        if getattr(options, name, None) is None:
-            setattr(options, name, value)
+    if options.lr_schedule is None:
+        plateau = {"reduce_lr_patience", "reduce_lr_factor"} & options.given
+        options.lr_schedule = "plateau" if plateau else "cosine"
     return check_args(options)
 
 
-def check_args(parsed_args) -> argparse.Namespace:
-    """Return options, with the schedule of the learning rate filled in, if they go together.
+def check_args(parsed_args: argparse.Namespace) -> argparse.Namespace:
+    """Return options that have been checked, with the defaults of the data set filled in.
 
     Raises:
-        ValueError: if they do not.
+        ValueError: naming the flag, if a value is wrong or options do not go together.
     """
     options = parsed_args
-    common.check_range(options, "a number above 0", ABOVE_ZERO)
-    common.check_range(options, "a number of at least 0", NOT_NEGATIVE)
-    common.check_range(options, "a number between 0 and 1", ["reduce_lr_factor"])
-    if options.epochs <= options.initial_epoch:
-        raise ValueError(
-            f"--epochs {options.epochs}: expected more than --initial-epoch {options.initial_epoch}"
-        )
-    if options.image_max_side < options.image_min_side:
-        raise ValueError("--image-max-side: expected at least --image-min-side")
-    augmentation_options.given(options)
     if options.multi_gpu > 1 and not options.multi_gpu_force:
         raise ValueError("--multi-gpu is experimental: add --multi-gpu-force to go on")
-    if options.multi_gpu > 1 and options.batch_size < options.multi_gpu:
-        raise ValueError(
-            f"--batch-size {options.batch_size}: expected at least one image for each of the "
-            f"{options.multi_gpu} GPUs"
-        )
-    plateau = {"reduce_lr_patience", "reduce_lr_factor"} & options.given
-    options.lr_schedule = options.lr_schedule or ("plateau" if plateau else "cosine")
     if options.multiprocessing:
         warnings.warn("--multiprocessing has no effect: threads make the batches", stacklevel=2)
+    with naming_flags():
+        plan = make_plan(options)
+    defaults = {
+        "backbone": DEFAULT_BACKBONE,
+        "image_min_side": DEFAULT_MIN_SIDE,
+        "image_max_side": DEFAULT_MAX_SIDE,
+    }
+    for name in ("imagenet_weights", "batch_size", "epochs", "lr", *defaults):
+        if getattr(options, name) is None:
+            known = getattr(plan, name)
+            setattr(options, name, defaults[name] if known is None else known)
     return options
+
+
+def make_plan(options: argparse.Namespace) -> TrainingPlan:
+    """Return the plan that parsed options ask for.
+
+    Args:
+        options: what the parser returned; its `config` may be a file name, what
+            `read_config_file` returned, a `Config`, or None.
+
+    Raises:
+        OSError: if the config file cannot be read.
+        SettingError: if a value is wrong, or two do not go together.
+        ValueError: if the config file or an option of augmentation is malformed.
+    """
+    config = options.config
+    config = Config.of(load_config(config) if isinstance(config, str) else config)
+    settings = {
+        name: getattr(options, name)
+        for name in SETTING_NAMES
+        if name != "data" and getattr(options, name, None) is not None
+    }
+    if options.snapshot:
+        # What was filled in, not given, is for the snapshot to say.
+        for name in KNOWN_BY_SNAPSHOT - options.given:
+            settings.pop(name, None)
+    settings["config"] = config
+    settings["tensorboard_dir"] = options.tensorboard_dir or None
+    settings["augmentation"] = augmentation_options.settings(options, config.augmentation)
+    return TrainingPlan.for_data(datasets.named_data(options), **settings)
+
+
+@contextlib.contextmanager
+def naming_flags() -> Iterator[None]:
+    """Name the flag where an error names a setting of a plan."""
+    try:
+        yield
+    except SettingError as error:
+        raise ValueError(f"{common.flag(error.name)}: {error.problem}") from None

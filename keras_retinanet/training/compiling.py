@@ -1,4 +1,7 @@
-"""Training: optimiser, learning rate, and the run of `fit` with its callbacks."""
+"""The optimizer, the losses and the learning rate of a training model."""
+
+from collections.abc import Sequence
+from typing import TypeAlias
 
 import keras
 import numpy as np
@@ -9,19 +12,23 @@ from keras_retinanet.optimizers import Adam
 # The rate warms up over this many steps, or a tenth of a shorter run, so that the first gradients
 # of the new layers do not spoil the backbone.
 WARMUP_STEPS = 500
-# A gradient of 600,000 weights that is clipped to 0.001 has elements of 1e-6. Beside Adam's usual
-# epsilon, 1e-7, most of them would hardly move their weight.
+# A gradient of 600,000 weights that is clipped to a norm of 0.001 has elements of 1e-6. Beside
+# Adam's usual epsilon, 1e-7, most of them would hardly move their weight.
 EPSILON = 1e-10
 # Share of the rate that is left at the end of a cosine schedule.
 FINAL_SHARE = 0.01
 
+LearningRate: TypeAlias = "float | keras.optimizers.schedules.LearningRateSchedule"
 
-def cosine_schedule(rate, total_steps):
+
+def cosine_schedule(
+    rate: float, total_steps: int
+) -> keras.optimizers.schedules.LearningRateSchedule:
     """Return a learning rate that warms up and then falls along a half cosine to 1 %.
 
     Args:
-        rate: the greatest learning rate.
-        total_steps: steps of the whole run.
+        rate: maximum learning rate.
+        total_steps: steps of the full run.
     """
     warmup = max(1, min(WARMUP_STEPS, total_steps // 10))
     return keras.optimizers.schedules.CosineDecay(
@@ -33,13 +40,18 @@ def cosine_schedule(rate, total_steps):
     )
 
 
-def compile_model(model, learning_rate=1e-4, clipnorm=0.001, jit_compile=False):
+def compile_model(
+    model: keras.Model,
+    learning_rate: LearningRate = 1e-4,
+    clipnorm: float = 0.001,
+    jit_compile: bool = False,
+) -> None:
     """Compile a training model with Adam, smooth L1 and focal loss.
 
     Args:
-        model: a model with outputs `regression` and `classification`.
+        model: a model with the outputs `regression` and `classification`.
         learning_rate: a number or a Keras schedule.
-        clipnorm: longest gradient of a weight tensor; longer ones are shortened to it.
+        clipnorm: maximum norm of the gradient of a tensor of weights; a longer one is scaled down.
         jit_compile: whether XLA compiles the step.
     """
     optimizer = Adam(learning_rate=learning_rate, clipnorm=clipnorm, epsilon=EPSILON)
@@ -48,27 +60,22 @@ def compile_model(model, learning_rate=1e-4, clipnorm=0.001, jit_compile=False):
         loss={"regression": losses.smooth_l1(), "classification": losses.focal()},
         jit_compile=jit_compile,
     )
-    _create_state(model)
-
-
-def _create_state(model):
-    """Create the variables of optimiser and losses now.
-
-    TensorFlow traces a function that creates variables twice, and tracing takes longer than a
-    hundred steps of a small network.
-    """
+    # TensorFlow traces a function that creates variables twice, which takes longer than a hundred
+    # steps of a small network: create those of optimizer and losses now.
     model.optimizer.build(model.trainable_variables)
     predictions = [np.zeros((1, 1, output.shape[-1]), "float32") for output in model.outputs]
     model.compute_loss(y=[np.zeros((1, 1, 5)), np.zeros((1, 1, 1))], y_pred=predictions)
 
 
-def restore_optimizer(model, variables, iterations) -> bool:
-    """Give a newly compiled model the optimiser state of an earlier run.
+def restore_optimizer(
+    model: keras.Model, variables: Sequence[keras.Variable] | None, iterations: int
+) -> bool:
+    """Give a newly compiled model the optimizer state of an earlier run.
 
     Args:
         model: a compiled model.
-        variables: the earlier optimiser's variables, or None if there are none.
-        iterations: steps already done, used where the variables do not fit.
+        variables: the earlier optimizer's variables; None if there are none.
+        iterations: number of steps already done, used where the variables do not fit.
 
     Returns:
         Whether the variables were restored.
@@ -77,10 +84,9 @@ def restore_optimizer(model, variables, iterations) -> bool:
     optimizer.build(model.trainable_variables)
     values = {variable.path.split("/", 1)[-1]: variable for variable in variables or []}
     state = {variable.path.split("/", 1)[-1]: variable for variable in optimizer.variables}
-    # The learning rate is this run's own, not state.
+    # The learning rate belongs to this run, not to the state.
     state.pop("learning_rate", None)
-    fits = all(name in values and values[name].shape == state[name].shape for name in state)
-    if not fits:
+    if not all(name in values and values[name].shape == state[name].shape for name in state):
         optimizer.iterations.assign(iterations)
         return False
     for name, variable in state.items():

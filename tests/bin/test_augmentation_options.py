@@ -46,10 +46,14 @@ def test_a_flag_wins_over_the_file_and_the_file_over_random_transform():
 @pytest.mark.parametrize(
     ("arguments", "in_file", "message"),
     [
-        (["--rotation", "5", "10"], {}, "^--rotation: expected two numbers, the least first, in"),
-        (["--crop-min-share", "0.5"], {}, "^--crop-min-share: expected a chance of random_crop"),
-        ([], {"crop_min_share": 0.5}, r"^a.ini: \[augmentation\] crop_min_share: expected a"),
-        (["--scale-range", "1", "2", "--no-resize"], {}, "^--scale-range: has no meaning with"),
+        (["--rotation", "5", "10"], {}, "^--rotation: expected two numbers, the smaller first, in"),
+        (
+            ["--crop-min-share", "0.5"],
+            {},
+            "^--crop-min-share: expected random_crop, the chance of a",
+        ),
+        ([], {"crop_min_share": 0.5}, r"^a.ini: \[augmentation\] crop_min_share: expected r"),
+        (["--scale-range", "1", "2", "--no-resize"], {}, "^--scale-range: has no effect with"),
     ],
 )
 def test_what_is_wrong_is_named(arguments, in_file, message):

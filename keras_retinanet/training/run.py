@@ -1,0 +1,463 @@
+"""A training run from a plan to snapshots, numbers and pictures."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import keras
+import tensorflow as tf
+
+from keras_retinanet import models
+from keras_retinanet.callbacks.coco import CocoEval
+from keras_retinanet.callbacks.common import Evaluation
+from keras_retinanet.callbacks.eval import Evaluate
+from keras_retinanet.callbacks.history import StopOnNaN, WriteHistory
+from keras_retinanet.callbacks.snapshots import SaveSnapshots
+from keras_retinanet.config import Config
+from keras_retinanet.evaluation import measure
+from keras_retinanet.geometry.anchor_fit import fit_anchors
+from keras_retinanet.geometry.anchors import (
+    DEFAULT_LEVELS,
+    AnchorParameters,
+    make_shapes_callback,
+    matches_default_shapes,
+)
+from keras_retinanet.geometry.coders import CornerCoder
+from keras_retinanet.images import IN_NETWORK
+from keras_retinanet.models.freeze import freeze
+from keras_retinanet.models.retinanet import extract_training_model
+from keras_retinanet.preprocessing import pipeline
+from keras_retinanet.preprocessing.data import CocoData
+from keras_retinanet.preprocessing.generator import Generator
+from keras_retinanet.reports.curves import plot_history
+from keras_retinanet.reports.detection_sheet import write_detection_sheet
+from keras_retinanet.reports.numbers import format_numbers
+from keras_retinanet.system import devices
+from keras_retinanet.training import compiling
+from keras_retinanet.training.anchor_choice import sample_boxes
+from keras_retinanet.training.plan import (
+    DEFAULT_BACKBONE,
+    DEFAULT_MAX_SIDE,
+    DEFAULT_MIN_SIDE,
+    SettingError,
+    TrainingPlan,
+)
+
+Log = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What a run gave.
+
+    Attributes:
+        model: the trained model.
+        history: what was logged in each epoch, by name, such as "loss" and "mAP".
+        coco: the twelve COCO numbers on the set to evaluate on, by their names in
+            `metrics.COCO_KEYS`; None without evaluation.
+    """
+
+    model: models.RetinaNet
+    history: dict[str, list[float]]
+    coco: dict[str, float] | None
+
+
+def train(plan: TrainingPlan, *, log: Log = print) -> TrainingResult:
+    """Train a detector, evaluate it, and write snapshots, history and pictures.
+
+    All random numbers follow from `plan.seed`: Keras's, NumPy's and Python's global generators are
+    seeded with it.
+
+    Args:
+        plan: what to do.
+        log: gets lines about what is going on.
+
+    Raises:
+        OSError: if a file cannot be read or written.
+        ValueError: if data, snapshot or weights are malformed or do not go together; naming the
+            place. A `SettingError` names the setting of the plan.
+    """
+    keras.utils.set_random_seed(plan.seed)
+    snapshot = load_snapshot(plan, log)
+    training, validation = open_data(plan, info_of(snapshot) if snapshot else None, log)
+    with strategy(plan.multi_gpu).scope():
+        model = snapshot or build_model(plan, training, log)
+        info = describe_model(info_of(model), training)
+        models.set_info(model, info)
+        if snapshot is not None:
+            use_model_shapes(model, info.pyramid_levels, training)
+        compile_model(plan, model, len(training))
+    callbacks = make_callbacks(plan, info.backbone, validation)
+    history = fit(plan, model, training, validation, callbacks, log)
+    if training.skipped:
+        warnings.warn(
+            f"skipped {len(training.skipped)} of {training.size()} images, unreadable: "
+            f"{', '.join(sorted(training.skipped))}",
+            stacklevel=2,
+        )
+    curves = os.path.join(plan.snapshot_path, "curves.png")
+    plot_history(os.path.join(plan.snapshot_path, "history.csv"), curves)
+    log(f"Curves: {curves}")
+    coco = None
+    if validation is not None and plan.evaluation:
+        coco = report(plan, callbacks, validation, log)
+    return TrainingResult(model, history, coco)
+
+
+def load_snapshot(plan: TrainingPlan, log: Log) -> models.RetinaNet | None:
+    """Return the training model to continue with; None to build a new one.
+
+    Raises:
+        OSError: if there is no such file.
+        ValueError: if it holds no model of this package, or one that does not fit the plan.
+    """
+    if plan.snapshot is None:
+        return None
+    log("Loading model, this may take a second...")
+    hint = {"backbone_name": plan.backbone} if plan.backbone else {}
+    model = models.load_model(plan.snapshot, compile=True, **hint)
+    if not models.is_training_model(model):
+        log("This is a converted model: continuing with the training model inside it")
+        model = extract_training_model(model)
+    if plan.normalise_on_device and info_of(model).normalisation != IN_NETWORK:
+        raise SettingError(
+            "normalise_on_device",
+            f"the model in {plan.snapshot} takes normalised images; start a new model from it "
+            "with weights instead",
+        )
+    return model
+
+
+def info_of(model: models.RetinaNet) -> models.ModelInfo:
+    """Return what a model knows about itself.
+
+    Raises:
+        ValueError: if nobody told it, as `models.set_info` does.
+    """
+    if model.info is None:
+        raise ValueError(
+            "expected a snapshot that knows its backbone and normalisation, got a model without: "
+            "start a new model from it instead (--weights)"
+        )
+    return model.info
+
+
+def open_data(
+    plan: TrainingPlan, info: models.ModelInfo | None, log: Log
+) -> tuple[Generator, Generator | None]:
+    """Return the sets to train on and to evaluate on; None if there is none to evaluate on.
+
+    Args:
+        plan: the plan.
+        info: what the snapshot to continue from knows; None for a new model.
+        log: gets the line about the anchors.
+
+    Raises:
+        OSError: if a file cannot be read.
+        ValueError: if the data are malformed or do not fit the snapshot.
+    """
+    source = info or models.backbone(plan.backbone or DEFAULT_BACKBONE)
+    training, validation = open_generators(
+        plan,
+        source.preprocess_image,
+        config=choose_config(plan, info),
+        coder=info.coder if info else CornerCoder(),
+        image_min_side=info.image_min_side if info else DEFAULT_MIN_SIDE,
+        image_max_side=info.image_max_side if info else DEFAULT_MAX_SIDE,
+        normalise_on_device=(
+            info.normalisation == IN_NETWORK if info else plan.normalise_on_device
+        ),
+    )
+    if plan.batch_size > training.size():
+        raise SettingError(
+            "batch_size",
+            f"expected at most {training.size()}, the number of images, got {plan.batch_size}",
+        )
+    if info is not None:
+        check_classes(plan, training, info)
+    if training.config.anchor_params is None and not training.config.pyramid_levels:
+        training.config = choose_anchors(training, log)
+    if validation is not None:
+        validation.config = training.config
+    return training, validation
+
+
+def open_generators(
+    plan: TrainingPlan,
+    preprocess_image: Callable,
+    *,
+    config: Config,
+    coder: CornerCoder,
+    image_min_side: int,
+    image_max_side: int,
+    normalise_on_device: bool,
+) -> tuple[Generator, Generator | None]:
+    """Return the sets of a plan, prepared for a model.
+
+    Args:
+        plan: the plan.
+        preprocess_image: function that normalises a BGR image.
+        config: anchors and pyramid levels.
+        coder: how the model codes boxes.
+        image_min_side: pixels of the shorter side, where the plan has none.
+        image_max_side: maximum pixels of the longer side, where the plan has none.
+        normalise_on_device: whether images stay uint8.
+    """
+    arguments = {
+        "image_min_side": plan.image_min_side or image_min_side,
+        "image_max_side": plan.image_max_side or image_max_side,
+        "no_resize": plan.no_resize,
+        "preprocess_image": preprocess_image,
+        "batch_size": plan.batch_size,
+        "group_method": plan.group_method,
+        "config": config,
+        "coder": coder,
+        "normalise_on_device": normalise_on_device,
+        "pad_to_buckets": plan.pad_to_buckets,
+        "seed": plan.seed,
+        "strict": plan.strict,
+    }
+    training = plan.data.open_training(
+        cache=plan.cache, **arguments, **plan.augmentation_settings().generator_arguments()
+    )
+    return training, plan.data.open_validation(shuffle_groups=False, **arguments)
+
+
+def choose_anchors(generator: Generator, log: Log) -> Config:
+    """Return the generator's config with anchor sizes that match its boxes, and say which."""
+    fit = fit_anchors(*sample_boxes(generator))
+    sizes = " ".join(f"{size:.0f}" for size in fit.params.sizes)
+    log(f"Anchor sizes {sizes}: {fit.matched:.0%} of the boxes match one (classes weigh alike)")
+    if fit.matched_before != fit.matched:
+        log(f"  ({fit.matched_before:.0%} with the usual sizes; --config sets others)")
+    return replace(generator.config, anchor_params=fit.params)
+
+
+def choose_config(plan: TrainingPlan, info: models.ModelInfo | None) -> Config:
+    """Return anchors and levels: those of the plan, otherwise of the snapshot, otherwise unset.
+
+    Raises:
+        ValueError: if they do not fit the snapshot.
+    """
+    if info is None:
+        return plan.config
+    given = plan.config
+    anchors = given.anchor_params or info.anchors
+    if anchors is None:
+        raise ValueError(
+            f"{plan.snapshot} does not hold its anchors: give those it was trained with (--config)"
+        )
+    if given.pyramid_levels and given.pyramid_levels != info.pyramid_levels:
+        raise ValueError(
+            f"expected the pyramid levels of {plan.snapshot}, {list(info.pyramid_levels)}, which "
+            f"cannot change, got {list(given.pyramid_levels)} (--config)"
+        )
+    if info.anchors is not None and anchors != info.anchors:
+        if anchors.num_anchors() != info.anchors.num_anchors():
+            raise ValueError(
+                f"expected {info.anchors.num_anchors()} anchors per location, as "
+                f"{plan.snapshot} has, got {anchors.num_anchors()} (--config)"
+            )
+        warnings.warn("the given anchors are not those of the snapshot", stacklevel=2)
+    return replace(given, anchor_params=anchors, pyramid_levels=info.pyramid_levels)
+
+
+def check_classes(plan: TrainingPlan, generator: Generator, info: models.ModelInfo) -> None:
+    """Raise ValueError if a snapshot has another number of classes; warn about other names."""
+    if info.num_classes != generator.num_classes():
+        raise ValueError(
+            f"{plan.snapshot} has {info.num_classes} classes, the data set has "
+            f"{generator.num_classes()}: start a new model from it instead (--weights)"
+        )
+    names = generator.class_names()
+    if info.class_names is not None and list(info.class_names) != names:
+        warnings.warn(
+            f"the snapshot's classes are {list(info.class_names)}, the data set's {names}",
+            stacklevel=2,
+        )
+
+
+def strategy(multi_gpu: int) -> tf.distribute.Strategy:
+    """Return the strategy for a number of GPUs; 0 or 1 for the one device there is."""
+    if multi_gpu > 1:
+        return tf.distribute.MirroredStrategy([f"/gpu:{i}" for i in range(multi_gpu)])
+    return tf.distribute.get_strategy()
+
+
+def build_model(plan: TrainingPlan, generator: Generator, log: Log) -> models.RetinaNet:
+    """Return a new training model with the weights that the plan names.
+
+    Raises:
+        OSError: if there is no such file.
+        ValueError: if no weights fit, or cannot be downloaded.
+    """
+    log("Creating model, this may take a second...")
+    backbone = models.backbone(plan.backbone or DEFAULT_BACKBONE)
+    weights = plan.weights
+    if weights is None and plan.imagenet_weights:
+        weights = backbone.download_imagenet()
+    anchors = generator.config.anchor_params
+    model = backbone.retinanet(
+        num_classes=generator.num_classes(),
+        num_anchors=anchors.num_anchors() if anchors else None,
+        pyramid_levels=generator.config.pyramid_levels,
+        modifier=freeze if plan.freeze_backbone else None,
+        # Batch norm of trained weights keeps its statistics; without weights it must learn them.
+        freeze_bn=weights is not None,
+        feature_size=plan.feature_size,
+        normalise_on_device=plan.normalise_on_device,
+    )
+    if weights is not None:
+        log(f"{weights}: {models.load_weights(model, weights).summary()}")
+    return model
+
+
+def describe_model(info: models.ModelInfo, generator: Generator) -> models.ModelInfo:
+    """Return what the snapshots of a model should know, now that it has met its data."""
+    return replace(
+        info,
+        num_classes=generator.num_classes(),
+        class_names=tuple(generator.class_names()),
+        anchors=generator.config.anchor_params or AnchorParameters.default,
+        pyramid_levels=tuple(generator.config.pyramid_levels or DEFAULT_LEVELS),
+        image_min_side=generator.image_min_side,
+        image_max_side=generator.image_max_side,
+        no_resize=generator.no_resize,
+    )
+
+
+def use_model_shapes(
+    model: models.RetinaNet, pyramid_levels: Sequence[int], generator: Generator
+) -> None:
+    """Let a generator ask a model for the shapes of its levels where they are not the usual ones.
+
+    New models round strides up; some snapshots of keras-retinanet 1.0.0 round down.
+    """
+    if not matches_default_shapes(model, pyramid_levels):
+        generator.compute_shapes = make_shapes_callback(model)
+
+
+def compile_model(plan: TrainingPlan, model: models.RetinaNet, data_length: int) -> None:
+    """Compile a model for the plan; continue with the optimizer state of a snapshot."""
+    steps = plan.steps or data_length
+    rate: compiling.LearningRate = plan.lr
+    if plan.lr_schedule == "cosine":
+        rate = compiling.cosine_schedule(plan.lr, steps * plan.epochs)
+    earlier = getattr(model, "optimizer", None)
+    compiling.compile_model(model, rate, plan.optimizer_clipnorm, jit_compile=plan.jit_compile)
+    if plan.snapshot is not None:
+        variables = earlier.variables if earlier is not None else None
+        compiling.restore_optimizer(model, variables, steps * plan.initial_epoch)
+
+
+def make_callbacks(
+    plan: TrainingPlan, backbone: str, validation: Generator | None
+) -> list[keras.callbacks.Callback]:
+    """Return the callbacks in their order: what adds to the logs comes before what writes them.
+
+    Args:
+        plan: the plan.
+        backbone: name of the backbone, for the names of snapshots.
+        validation: the set to evaluate on; None for none.
+    """
+    os.makedirs(plan.snapshot_path, exist_ok=True)
+    callbacks: list[keras.callbacks.Callback] = [StopOnNaN()]
+    tensorboard = make_tensorboard(plan)
+    evaluation: Evaluation | None = None
+    if plan.evaluation and validation is not None:
+        if isinstance(plan.data, CocoData):
+            evaluation = CocoEval(validation, tensorboard=tensorboard)
+        else:
+            evaluation = Evaluate(
+                validation, tensorboard=tensorboard, weighted_average=plan.weighted_average
+            )
+        callbacks.append(evaluation)
+    if plan.snapshots:
+        name = f"{backbone}_{plan.data.name}_{{epoch:02d}}.{plan.snapshot_format}"
+        callbacks.append(SaveSnapshots(os.path.join(plan.snapshot_path, name)))
+    if plan.lr_schedule == "plateau":
+        callbacks.append(
+            keras.callbacks.ReduceLROnPlateau(
+                monitor="loss",
+                factor=plan.reduce_lr_factor,
+                patience=plan.reduce_lr_patience,
+                min_delta=0.0001,
+                verbose=1,
+            )
+        )
+    if evaluation and plan.early_stopping:
+        callbacks.append(
+            keras.callbacks.EarlyStopping("mAP", patience=5, mode="max", min_delta=0.01)
+        )
+    history = os.path.join(plan.snapshot_path, "history.csv")
+    callbacks.append(WriteHistory(history, plan.initial_epoch))
+    return callbacks + ([tensorboard] if tensorboard else [])
+
+
+def make_tensorboard(plan: TrainingPlan) -> keras.callbacks.TensorBoard | None:
+    """Return TensorBoard's callback; None if it is not wanted.
+
+    Raises:
+        SettingError: if TensorBoard is not installed.
+    """
+    if not plan.tensorboard_dir:
+        return None
+    if importlib.util.find_spec("tensorboard") is None:
+        raise SettingError("tensorboard_dir", "needs TensorBoard: pip install tensorboard")
+    return keras.callbacks.TensorBoard(plan.tensorboard_dir, update_freq=plan.tensorboard_freq)
+
+
+def fit(
+    plan: TrainingPlan,
+    model: models.RetinaNet,
+    training: Generator,
+    validation: Generator | None,
+    callbacks: list[keras.callbacks.Callback],
+    log: Log,
+) -> dict[str, list[float]]:
+    """Run `fit` on the pipeline of the training set; return what was logged in each epoch."""
+    steps = plan.steps or len(training)
+    queue = {"workers": plan.workers, "queue_size": plan.max_queue_size}
+    held_out = None
+    if plan.compute_val_loss and validation is not None:
+        held_out = pipeline.one_epoch(validation, **queue)
+    log(
+        f"Training {info_of(model).backbone} on {training.size()} images of "
+        f"{training.num_classes()} classes: {plan.epochs} epochs of {steps} steps"
+    )
+    with devices.sharing_cores(plan.workers), pipeline.unwrap_errors(training):
+        history = model.fit(
+            pipeline.batches(training, first_step=plan.initial_epoch * steps, **queue),
+            steps_per_epoch=steps,
+            initial_epoch=plan.initial_epoch,
+            epochs=plan.epochs,
+            validation_data=held_out,
+            callbacks=callbacks,
+            shuffle=False,  # the pipeline does
+            verbose="auto" if sys.stdout.isatty() else 2,
+        )
+    return history.history
+
+
+def report(
+    plan: TrainingPlan, callbacks: list[keras.callbacks.Callback], validation: Generator, log: Log
+) -> dict[str, float]:
+    """Say how good the trained model is, and draw what it finds; return the COCO numbers."""
+    # The detector of the evaluation after each epoch is ready; a new one would be traced again.
+    detector = next(call.detector() for call in callbacks if isinstance(call, Evaluation))
+    detections, seconds = measure.detect_dataset(
+        validation, detector, max_detections=100, batch_size=plan.batch_size
+    )
+    precisions = measure.pascal_numbers(validation, detections)
+    coco = measure.coco_numbers(validation, detections)
+    log(f"\nThe trained model on {validation.size()} held-out images:")
+    log(format_numbers(validation, precisions, coco, seconds))
+    sheet = os.path.join(plan.snapshot_path, "detections.png")
+    write_detection_sheet(validation, detections, sheet)
+    log(f"Left ground truth, right detections: {sheet}")
+    return coco

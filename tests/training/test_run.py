@@ -1,0 +1,231 @@
+"""Runs without the command line, on a backbone small enough for tests."""
+
+from dataclasses import replace
+
+import cv2
+import keras
+import numpy as np
+import pytest
+
+from keras_retinanet import models
+from keras_retinanet.augmentation.settings import AugmentationSettings
+from keras_retinanet.callbacks.coco import CocoEval
+from keras_retinanet.callbacks.eval import Evaluate
+from keras_retinanet.config import Config
+from keras_retinanet.geometry.anchors import AnchorParameters
+from keras_retinanet.geometry.coders import CornerCoder
+from keras_retinanet.metrics import COCO_KEYS
+from keras_retinanet.preprocessing.data import CocoData, CSVData
+from keras_retinanet.training import run
+from keras_retinanet.training.plan import SettingError, TrainingPlan
+from tests import tiny
+
+SIZES = [(64, 80), (72, 64), (64, 64), (80, 64)]
+
+
+def silent(text):
+    """Take what a run says, and say nothing."""
+
+
+@pytest.fixture
+def plan(tmp_path, monkeypatch):
+    """A plan for four images with a bright square each, also to evaluate on."""
+    monkeypatch.setitem(models.BACKBONES, tiny.NAME, tiny.ENTRY)
+    rows = []
+    for i, (height, width) in enumerate(SIZES):
+        image = np.full((height, width, 3), 40, "uint8")
+        image[16:48, 12:52] = 220
+        cv2.imwrite(str(tmp_path / f"{i}.png"), image)
+        rows.append(f"{i}.png,12,16,52,48,square")
+    (tmp_path / "ann.csv").write_text("\n".join(rows) + "\n")
+    (tmp_path / "cls.csv").write_text("square,0\n")
+    annotations = str(tmp_path / "ann.csv")
+    return TrainingPlan(
+        data=CSVData(annotations, str(tmp_path / "cls.csv"), annotations),
+        backbone="tiny",
+        imagenet_weights=False,
+        image_min_side=64,
+        image_max_side=96,
+        snapshot_path=str(tmp_path / "out"),
+    )
+
+
+def save_tiny(path, **info):
+    """Save an untrained snapshot with one class; return its path."""
+    model = models.backbone("tiny").retinanet(num_classes=1)
+    models.set_info(model, replace(model.info, image_min_side=64, image_max_side=96, **info))
+    models.save_model(model, path)
+    return str(path)
+
+
+def test_a_run_gives_model_history_and_numbers_and_says_what_it_does(plan, tmp_path):
+    lines = []
+    result = run.train(replace(plan, epochs=2, batch_size=2), log=lines.append)
+    assert isinstance(result.model, models.RetinaNet)
+    assert len(result.history["loss"]) == len(result.history["mAP"]) == 2
+    assert tuple(result.coco) == COCO_KEYS
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        *("tiny_csv_01.keras", "tiny_csv_02.keras"),
+        *("history.csv", "curves.png", "detections.png"),
+    }
+    assert "Training tiny on 4 images of 1 classes: 2 epochs of 2 steps" in lines
+    assert any(line.startswith("Anchor sizes ") for line in lines)
+
+
+def test_the_plan_says_what_is_written(plan, tmp_path):
+    result = run.train(replace(plan, epochs=1, evaluation=False, snapshots=False), log=silent)
+    assert result.coco is None
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"history.csv", "curves.png"}
+
+
+def test_the_same_plan_gives_the_same_weights(plan):
+    plan = replace(plan, epochs=1, evaluation=False, snapshots=False, workers=1)
+    first, second = (run.train(plan, log=silent).model.get_weights() for _ in range(2))
+    for one, other in zip(first, second, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+def test_what_changes_the_process_is_undone(plan):
+    before = cv2.getNumThreads()
+    run.train(replace(plan, epochs=1, evaluation=False, snapshots=False, workers=2), log=silent)
+    assert cv2.getNumThreads() == before
+
+
+def test_augmentation_reaches_the_training_set_alone(plan):
+    changes = AugmentationSettings(random_crop=1, scale_range=(0.5, 0.5))
+    training, validation = run.open_data(replace(plan, augmentation=changes), None, silent)
+    assert training.random_crop.chance == 1
+    assert training.visual_effect_generator is None
+    assert training.sample(2, 0)[0].shape == (32, 32, 3)
+    np.testing.assert_array_equal(validation.sample(2, 0)[0], validation.sample(2, 1)[0])
+    assert validation.sample(2, 0)[0].shape == (64, 64, 3)
+
+
+def test_images_stay_uint8_where_the_network_normalises(plan, tmp_path):
+    on_device = replace(plan, normalise_on_device=True)
+    result = run.train(replace(on_device, epochs=1), log=silent)
+    assert result.model.info.normalisation == "network"
+    snapshot = str(tmp_path / "out" / "tiny_csv_01.keras")
+    resumed = replace(plan, snapshot=snapshot, backbone=None)
+    for other in (on_device, resumed):
+        model = run.load_snapshot(other, silent)
+        training, _ = run.open_data(other, model and model.info, silent)
+        assert training[0][0].dtype == np.uint8
+    normal = save_tiny(tmp_path / "normal.keras")
+    with pytest.raises(SettingError, match="^normalise_on_device: .*normal.keras takes normalised"):
+        run.load_snapshot(replace(on_device, snapshot=normal), silent)
+
+
+def test_buckets_and_caches_reach_the_generators(plan, tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "home"))
+    plan = replace(plan, pad_to_buckets=True, cache="disk")
+    training, validation = run.open_data(plan, None, silent)
+    # Photos, 4:3, have sides of 64 and 85, which is rounded up.
+    for generator in (training, validation):
+        shapes = {generator[i][0].shape[1:3] for i in range(4)}
+        assert shapes == {(64, 64), (64, 96), (96, 64)}
+    # The set to evaluate on is read once an epoch and not cached.
+    assert len(list((tmp_path / "home").rglob("*.npy"))) == 4
+    (tmp_path / "home" / "decoded_images").rename(tmp_path / "gone")
+    validation.load_image_group(range(4))
+    assert not list((tmp_path / "home").rglob("*.npy"))
+
+
+def test_more_images_a_batch_than_there_are_is_refused(plan):
+    with pytest.raises(SettingError, match="^batch_size: expected at most 4.*got 5"):
+        run.open_data(replace(plan, batch_size=5), None, silent)
+
+
+def test_sides_are_those_of_the_plan_then_of_the_snapshot(plan, tmp_path):
+    snapshot = save_tiny(tmp_path / "a.keras")
+    for given, expected in ((None, 64), (32, 32)):
+        resumed = replace(plan, snapshot=snapshot, image_min_side=given, image_max_side=None)
+        model = run.load_snapshot(resumed, silent)
+        training, validation = run.open_data(resumed, model.info, silent)
+        for generator in (training, validation):
+            assert (generator.image_min_side, generator.image_max_side) == (expected, 96)
+
+
+def test_a_coder_of_the_snapshot_reaches_the_targets(plan, tmp_path):
+    coder = CornerCoder(std=(0.1, 0.1, 0.1, 0.1))
+    usual, other = (
+        save_tiny(tmp_path / f"{name}.keras", **more)
+        for name, more in (("usual", {}), ("other", {"coder": coder}))
+    )
+    offsets = []
+    for snapshot in (usual, other):
+        resumed = replace(plan, snapshot=snapshot)
+        info = run.load_snapshot(resumed, silent).info
+        training, validation = run.open_data(resumed, info, silent)
+        assert training.coder == validation.coder == info.coder
+        offsets.append(validation[0][1][0][..., :4])
+    np.testing.assert_allclose(offsets[1], 2 * offsets[0], atol=1e-6)
+    assert np.abs(offsets[0]).max() > 0
+
+
+ANCHORS = AnchorParameters([16, 32, 64, 128, 256], [8, 16, 32, 64, 128], [1], [1])
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (Config(pyramid_levels=(3, 4, 5)), r"expected the pyramid levels of .*got \[3, 4, 5\]"),
+        (Config(anchor_params=ANCHORS), "expected 9 anchors per location, .*got 1"),
+    ],
+)
+def test_anchors_that_do_not_fit_the_snapshot_are_refused(plan, tmp_path, config, message):
+    resumed = replace(plan, snapshot=save_tiny(tmp_path / "a.keras"), config=config)
+    info = run.load_snapshot(resumed, silent).info
+    with pytest.raises(ValueError, match=message):
+        run.choose_config(resumed, info)
+
+
+def test_anchors_of_the_plan_take_precedence_with_a_warning(plan, tmp_path):
+    default = AnchorParameters.default
+    half = AnchorParameters(
+        [size / 2 for size in default.sizes], default.strides, default.ratios, default.scales
+    )
+    snapshot = save_tiny(tmp_path / "a.keras")
+    resumed = replace(plan, snapshot=snapshot, config=Config(anchor_params=half))
+    with pytest.warns(UserWarning, match="not those of the snapshot"):
+        assert run.choose_config(resumed, models.load_model(snapshot).info).anchor_params == half
+    unknown = replace(models.load_model(snapshot).info, anchors=None)
+    assert run.choose_config(resumed, unknown).anchor_params == half
+    with pytest.raises(ValueError, match="does not hold its anchors"):
+        run.choose_config(replace(plan, snapshot=snapshot), unknown)
+
+
+def test_class_names_are_compared(plan, tmp_path):
+    snapshot = save_tiny(tmp_path / "a.keras", class_names=("circle",))
+    resumed = replace(plan, snapshot=snapshot)
+    with pytest.warns(UserWarning, match=r"classes are \['circle'\], the data set's \['square'\]"):
+        run.open_data(resumed, models.load_model(snapshot).info, silent)
+
+
+def test_callbacks_follow_the_plan(plan):
+    training, validation = run.open_data(plan, None, silent)
+    kinds = [type(call).__name__ for call in run.make_callbacks(plan, "tiny", validation)]
+    assert kinds == ["StopOnNaN", "Evaluate", "SaveSnapshots", "WriteHistory"]
+    more = replace(plan, lr_schedule="plateau", early_stopping=True, snapshots=False)
+    callbacks = run.make_callbacks(more, "tiny", validation)
+    kinds = [type(call) for call in callbacks]
+    assert keras.callbacks.ReduceLROnPlateau in kinds and keras.callbacks.EarlyStopping in kinds
+    coco = replace(plan, data=CocoData("there"))
+    for data, expected in ((plan, Evaluate), (coco, CocoEval)):
+        assert expected in {type(call) for call in run.make_callbacks(data, "tiny", validation)}
+    assert len(run.make_callbacks(replace(plan, evaluation=False), "tiny", validation)) == 3
+
+
+def test_without_tensorboard_its_folder_is_refused(plan, tmp_path, monkeypatch):
+    monkeypatch.setattr(run.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(SettingError, match="^tensorboard_dir: .*pip install tensorboard"):
+        run.make_callbacks(replace(plan, tensorboard_dir=str(tmp_path)), "tiny", None)
+
+
+def test_a_frozen_backbone_stays_as_it_is(plan):
+    training, _ = run.open_data(plan, None, silent)
+    model = run.build_model(replace(plan, freeze_backbone=True, feature_size=8), training, silent)
+    frozen = {layer.name for layer in model.layers if not layer.trainable}
+    assert {"C3", "C4", "C5"} <= frozen
+    assert "P3" not in frozen
+    assert model.get_layer("P3").filters == 8
