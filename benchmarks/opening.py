@@ -79,7 +79,7 @@ def make_coco(folder, scale):
         }
         for i, name in enumerate(names)
     ]
-    drawn = zip(*random_boxes(np.random.default_rng(1), images, boxes), strict=True)
+    sampled = zip(*random_boxes(np.random.default_rng(1), images, boxes), strict=True)
     annotations = [
         {
             "area": round(box[2] * box[3], 4),
@@ -89,7 +89,7 @@ def make_coco(folder, scale):
             "category_id": label + 1,
             "id": number,
         }
-        for number, (image, box, label) in enumerate(drawn, 1)
+        for number, (image, box, label) in enumerate(sampled, 1)
     ]
     categories = [{"id": label + 1, "name": f"class {label}"} for label in range(CLASSES)]
     os.makedirs(os.path.join(folder, "annotations"))

@@ -14,7 +14,9 @@ def data(options, **kwargs):
     import cv2
 
     from keras_retinanet.preprocessing.coco import CocoGenerator
+    from keras_retinanet.system.machine import keep_freed_memory
 
+    keep_freed_memory()  # as retinanet-train does
     cv2.setNumThreads(1)
     generator = CocoGenerator(options.data, options.set, group_method="none", **kwargs)
     generator.groups = generator.groups[: options.images] * REPEATS

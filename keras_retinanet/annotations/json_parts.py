@@ -63,7 +63,7 @@ def json_parts(
 class _Text:
     """The text of a file from the current position on; the text before it is dropped."""
 
-    def __init__(self, file: TextIO):
+    def __init__(self, file: TextIO) -> None:
         self._file = file
         self._text = ""
         self._position = 0  # of the next character in `_text`

@@ -8,7 +8,7 @@ from array import array
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from math import inf
-from typing import Any, TextIO, TypeVar
+from typing import Any, NoReturn, TextIO, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -29,6 +29,7 @@ __all__ = [
     "csv",
     "np",
     "os",
+    "raise_from",
     "read_annotations",
     "read_classes",
     "read_image_bgr",
@@ -173,6 +174,11 @@ def _what_is_wrong(row: list[str], classes: Mapping[str, int]) -> str:
     return f"unknown class name: '{class_name}' (classes: {classes})"
 
 
+def raise_from(value: Exception, from_value: BaseException | None) -> NoReturn:
+    """Raise `value` with a cause, as `six.raise_from`, which `import *` brought along in 1.0.0."""
+    raise value from from_value
+
+
 def _open_for_csv(path: StrPath) -> TextIO:
     """Open a text file for `csv.reader`: UTF-8, with or without a byte-order mark.
 
@@ -237,7 +243,7 @@ class CSVGenerator(LabelledGenerator):
         csv_class_file: StrPath,
         base_dir: StrPath | None = None,
         **kwargs: Any,
-    ):
+    ) -> None:
         """Read both files.
 
         Args:

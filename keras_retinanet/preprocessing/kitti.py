@@ -60,7 +60,7 @@ def _parse(fields: list[str], place: str) -> tuple:
 class KittiGenerator(LabelledGenerator):
     """A data set in KITTI form."""
 
-    def __init__(self, base_dir: StrPath, subset: str = "train", **kwargs: Any):
+    def __init__(self, base_dir: StrPath, subset: str = "train", **kwargs: Any) -> None:
         """Read all label files, in the order of their names.
 
         Args:

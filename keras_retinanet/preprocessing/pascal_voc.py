@@ -135,7 +135,7 @@ class PascalVocGenerator(LabelledGenerator):
         skip_truncated: bool = False,
         skip_difficult: bool = False,
         **kwargs: Any,
-    ):
+    ) -> None:
         """Read the image set and its annotations.
 
         Args:

@@ -210,7 +210,7 @@ def _parse(fields: list[str], place: str, size: tuple[int, int], labels: Collect
 class YoloGenerator(LabelledGenerator):
     """A data set in YOLO form."""
 
-    def __init__(self, data_file: StrPath, set_name: str = "train", **kwargs: Any):
+    def __init__(self, data_file: StrPath, set_name: str = "train", **kwargs: Any) -> None:
         """Find the images and read their labels.
 
         Args:

@@ -216,3 +216,14 @@ def test_the_reader_of_annotations_of_old(tmp_path):
     ):
         with pytest.raises(ValueError, match=f"^{message}"):
             _read_annotations(rows_of(text), CLASSES)
+
+
+def test_the_star_import_brings_what_it_did_in_1_0_0():
+    names = {}
+    exec("from keras_retinanet.preprocessing.csv_generator import *", names)
+    old = "CSVGenerator Generator Image OrderedDict csv np os raise_from read_image_bgr sys"
+    assert set(old.split()) <= set(names)
+    assert not any(name.startswith("_") for name in names if name != "__builtins__")
+    with pytest.raises(KeyError) as error:
+        names["raise_from"](KeyError("a"), ValueError("b"))
+    assert isinstance(error.value.__cause__, ValueError)

@@ -44,3 +44,17 @@ def test_a_system_that_says_nothing_has_8_gb(monkeypatch):
     monkeypatch.setattr(machine, "_LIMITS", [])
     monkeypatch.delattr(os, "sysconf", raising=False)
     assert machine.free_memory() == 8 * 2**30
+
+
+def test_freed_memory_is_kept_where_the_c_library_can(monkeypatch):
+    settings = {}
+
+    class Library:
+        def mallopt(self, name, value):
+            settings[name] = value
+
+    monkeypatch.setattr(machine.ctypes, "CDLL", lambda name: Library())
+    machine.keep_freed_memory()
+    assert settings == {-1: 2**30, -2: 2**26, -3: 2**30}
+    monkeypatch.setattr(machine.ctypes, "CDLL", lambda name: object())
+    machine.keep_freed_memory()  # as on macOS: nothing happens
