@@ -1,12 +1,29 @@
 """A backbone of four small convolutions, so that tests of whole commands take seconds."""
 
+import cv2
 import keras
+import numpy as np
 
 from keras_retinanet.backbone_table import Entry
 
 NAME = "tiny"
 # Stands in the table of backbones while a test has put it there.
 ENTRY = Entry("tests.tiny", parameters=0, normalisation="tf_rgb")
+
+SIZES = [(64, 80), (72, 64), (64, 64), (80, 64)]
+
+
+def write_squares(folder, sizes=SIZES):
+    """Write a CSV data set of images with a bright square each; return its two files."""
+    rows = []
+    for i, (height, width) in enumerate(sizes):
+        image = np.full((height, width, 3), 40, "uint8")
+        image[16:48, 12:52] = 220
+        cv2.imwrite(str(folder / f"{i}.png"), image)
+        rows.append(f"{i}.png,12,16,52,48,square\n")
+    (folder / "ann.csv").write_text("".join(rows))
+    (folder / "cls.csv").write_text("square,0\n")
+    return str(folder / "ann.csv"), str(folder / "cls.csv")
 
 
 def features(name, inputs, *, freeze_bn=True):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import functools
-import math
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping
@@ -18,9 +17,6 @@ RANGES: Mapping[str, Callable[[float], bool]] = MappingProxyType(
     {
         "at least 1": lambda value: value >= 1,
         "0 to 1": lambda value: 0 <= value <= 1,
-        "a number above 0": lambda value: 0 < value < math.inf,
-        "a number of at least 0": lambda value: value >= 0,
-        "a number between 0 and 1": lambda value: 0 < value < 1,
     }
 )
 

@@ -74,11 +74,6 @@ def named_data(options: argparse.Namespace) -> TrainingData:
     return DATASETS[options.dataset_type].data(options)
 
 
-def open_training(options: argparse.Namespace, **arguments: Any) -> Generator:
-    """Return the training generator that the parsed options name."""
-    return named_data(options).open_training(**arguments)
-
-
 def open_validation(options: argparse.Namespace, **arguments: Any) -> Generator | None:
     """Return the generator to evaluate on, or to look at, that the options name, or None."""
     return named_data(options).open_validation(**arguments)

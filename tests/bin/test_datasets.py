@@ -15,7 +15,10 @@ def parse(command, *arguments, positionals=()):
 
 def test_shapes_have_disjoint_sets_to_train_and_to_evaluate_on():
     options = parse("train", "shapes")
-    training, validation = datasets.open_training(options), datasets.open_validation(options)
+    training, validation = (
+        datasets.named_data(options).open_training(),
+        datasets.open_validation(options),
+    )
     assert isinstance(training, ShapesGenerator)
     assert validation.size() == 200
     assert (training.set_name, validation.set_name) == ("train", "val")
@@ -31,7 +34,7 @@ def test_csv_evaluates_on_what_is_given(tmp_path):
     options = parse("train", "csv", train, classes)
     assert datasets.open_validation(options) is None
     options = parse("train", "csv", train, classes, "--val-annotations", val)
-    assert datasets.open_training(options).image_names == ["train.csv.png"]
+    assert datasets.named_data(options).open_training().image_names == ["train.csv.png"]
     assert datasets.open_validation(options).image_names == ["val.csv.png"]
     options = parse("evaluate", "csv", val, classes, "m.keras", positionals=[("model", "a model")])
     assert options.model == "m.keras"
@@ -45,13 +48,13 @@ def test_csv_evaluates_on_what_is_given(tmp_path):
 def test_coco_reads_the_sets_of_2017(tmp_path, opener, name):
     options = parse("train", "coco", str(tmp_path))
     with pytest.raises(FileNotFoundError, match=f"instances_{name}2017.json"):
-        getattr(datasets, opener)(options)
+        getattr(datasets.named_data(options), opener)()
 
 
 def test_pascal_trains_on_train_and_evaluates_on_val(tmp_path):
     options = parse("train", "pascal", str(tmp_path))
     with pytest.raises(FileNotFoundError, match=r"/train\.txt"):
-        datasets.open_training(options)
+        datasets.named_data(options).open_training()
     with pytest.raises(FileNotFoundError, match=r"val\.txt"):
         datasets.open_validation(options)
     options = parse("evaluate", "pascal", str(tmp_path))
@@ -90,7 +93,7 @@ def test_pascal_has_its_own_classes_and_skips(tmp_path):
 def test_what_is_missing_is_named(tmp_path, name, opener, missing):
     options = parse("train", name, str(tmp_path))
     with pytest.raises(FileNotFoundError, match=missing):
-        getattr(datasets, opener)(options)
+        getattr(datasets.named_data(options), opener)()
 
 
 @pytest.mark.parametrize(

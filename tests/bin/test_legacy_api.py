@@ -1,6 +1,5 @@
 """A training script written for keras-retinanet 1.0.0, and the parts it is put together from."""
 
-import cv2
 import keras
 import numpy as np
 import pytest
@@ -25,15 +24,8 @@ from tests import tiny
 def args(tmp_path, monkeypatch):
     """Parsed options for a data set of three images with a bright square each."""
     monkeypatch.setitem(models.BACKBONES, tiny.NAME, tiny.ENTRY)
-    for i, width in enumerate((64, 64, 80)):
-        image = np.full((64, width, 3), 40, "uint8")
-        image[16:48, 12:52] = 220
-        cv2.imwrite(str(tmp_path / f"{i}.png"), image)
-    rows = [f"{i}.png,12,16,52,48,square\n" for i in range(3)]
-    (tmp_path / "ann.csv").write_text("".join(rows))
-    (tmp_path / "cls.csv").write_text("square,0\n")
+    data = ["csv", *tiny.write_squares(tmp_path, [(64, 64), (64, 64), (64, 80)])]
     out = str(tmp_path / "out")
-    data = ["csv", str(tmp_path / "ann.csv"), str(tmp_path / "cls.csv")]
     sides = ["--image-min-side", "64", "--image-max-side", "96", "--backbone", "tiny"]
     return parse_args([*sides, *data, "--val-annotations", data[1], "--snapshot-path", out])
 

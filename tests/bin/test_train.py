@@ -2,15 +2,11 @@
 
 import csv
 
-import cv2
-import numpy as np
 import pytest
 
 from keras_retinanet import models
 from keras_retinanet.bin import train
 from tests import tiny
-
-SIZES = [(64, 80), (72, 64), (64, 64), (80, 64)]
 
 
 @pytest.fixture(autouse=True)
@@ -22,15 +18,7 @@ def tiny_backbone(monkeypatch):
 @pytest.fixture
 def data_set(tmp_path):
     """Arguments that name a CSV data set of four images with a bright square each."""
-    rows = []
-    for i, (height, width) in enumerate(SIZES):
-        image = np.full((height, width, 3), 40, "uint8")
-        image[16:48, 12:52] = 220
-        cv2.imwrite(str(tmp_path / f"{i}.png"), image)
-        rows.append(f"{i}.png,12,16,52,48,square")
-    (tmp_path / "ann.csv").write_text("\n".join(rows) + "\n")
-    (tmp_path / "cls.csv").write_text("square,0\n")
-    return ["csv", str(tmp_path / "ann.csv"), str(tmp_path / "cls.csv")]
+    return ["csv", *tiny.write_squares(tmp_path)]
 
 
 def options(data_set, tmp_path, *more):

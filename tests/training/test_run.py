@@ -20,8 +20,6 @@ from keras_retinanet.training import run
 from keras_retinanet.training.plan import SettingError, TrainingPlan
 from tests import tiny
 
-SIZES = [(64, 80), (72, 64), (64, 64), (80, 64)]
-
 
 def silent(text):
     """Take what a run says, and say nothing."""
@@ -31,17 +29,9 @@ def silent(text):
 def plan(tmp_path, monkeypatch):
     """A plan for four images with a bright square each, also to evaluate on."""
     monkeypatch.setitem(models.BACKBONES, tiny.NAME, tiny.ENTRY)
-    rows = []
-    for i, (height, width) in enumerate(SIZES):
-        image = np.full((height, width, 3), 40, "uint8")
-        image[16:48, 12:52] = 220
-        cv2.imwrite(str(tmp_path / f"{i}.png"), image)
-        rows.append(f"{i}.png,12,16,52,48,square")
-    (tmp_path / "ann.csv").write_text("\n".join(rows) + "\n")
-    (tmp_path / "cls.csv").write_text("square,0\n")
-    annotations = str(tmp_path / "ann.csv")
+    annotations, classes = tiny.write_squares(tmp_path)
     return TrainingPlan(
-        data=CSVData(annotations, str(tmp_path / "cls.csv"), annotations),
+        data=CSVData(annotations, classes, annotations),
         backbone="tiny",
         imagenet_weights=False,
         image_min_side=64,
