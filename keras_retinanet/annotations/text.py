@@ -1,15 +1,43 @@
 """Read annotation files that are text: lines, CSV rows and numbers, with errors that say where."""
 
 import codecs
+import contextlib
 import csv
 import io
 import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
+from keras_retinanet.system.files import read_file
+from keras_retinanet.system.messages import shorten
 from keras_retinanet.system.types import StrPath
 
+# The annotations of all of Open Images as one COCO file take 3 GB.
+MAX_TEXT_BYTES = 2**32
+
 _Parsed = TypeVar("_Parsed")
+
+
+@contextlib.contextmanager
+def naming_file(path: StrPath, kind: str = "") -> Iterator[None]:
+    """Name a file in each ValueError that is raised inside, and keep its text short.
+
+    Nesting that is too deep for the parser is such an error too.
+
+    Args:
+        path: the file.
+        kind: what the file is, such as "invalid CSV class file".
+
+    Raises:
+        ValueError: "KIND: PATH: what was wrong", at most 240 characters and the path.
+    """
+    start = f"{kind}: {path}" if kind else f"{path}"
+    try:
+        yield
+    except RecursionError:
+        raise ValueError(f"{start}: expected fewer levels of nesting") from None
+    except ValueError as error:
+        raise ValueError(f"{start}: {shorten(error, 200)}") from None
 
 
 def read_text(path: StrPath) -> str:
@@ -17,10 +45,10 @@ def read_text(path: StrPath) -> str:
 
     Raises:
         OSError: if the file cannot be read.
-        ValueError: naming file and line, if it is not UTF-8.
+        ValueError: naming the file, if it is no regular file or holds more than `MAX_TEXT_BYTES`;
+            naming file and line, if it is not UTF-8.
     """
-    with open(path, "rb") as file:
-        content = file.read().removeprefix(codecs.BOM_UTF8)
+    content = read_file(path, MAX_TEXT_BYTES).removeprefix(codecs.BOM_UTF8)
     try:
         return content.decode()
     except UnicodeDecodeError as error:

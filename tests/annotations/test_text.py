@@ -5,6 +5,7 @@ import pytest
 from keras_retinanet.annotations.text import (
     csv_rows,
     finite_number,
+    naming_file,
     parse_lines,
     read_text,
     whole_number,
@@ -68,3 +69,18 @@ def test_numbers():
     ):
         with pytest.raises(ValueError, match="^x: "):
             read(text, "x")
+
+
+def test_errors_name_the_file_and_stay_short():
+    with (
+        pytest.raises(ValueError, match="^bad list: a.txt: why$"),
+        naming_file("a.txt", "bad list"),
+    ):
+        raise ValueError("why")
+    with pytest.raises(ValueError, match="^a.txt: why") as error, naming_file("a.txt"):
+        raise ValueError("why" + "y" * 10**6)
+    assert len(str(error.value)) < 300
+    with pytest.raises(ValueError, match="a.txt: expected fewer levels"), naming_file("a.txt"):
+        raise RecursionError
+    with pytest.raises(KeyError), naming_file("a.txt"):
+        raise KeyError  # a defect of ours

@@ -52,3 +52,33 @@ def test_keras_home_is_moved_by_its_variable(monkeypatch):
     assert files.keras_home() == Path.home() / ".keras"
     monkeypatch.setenv("KERAS_HOME", "/elsewhere")
     assert files.keras_home() == Path("/elsewhere")
+
+
+def test_only_regular_files_are_read(tmp_path):
+    path = tmp_path / "a"
+    path.write_bytes(b"1234")
+    with open(path, "rb", opener=files.only_regular) as file:
+        assert file.read() == b"1234"
+    assert files.read_file(path, 4) == b"1234"
+    with pytest.raises(ValueError, match="a: expected a file of at most 3 bytes, got 4"):
+        files.read_file(path, 3)
+    with pytest.raises(IsADirectoryError):
+        files.read_file(tmp_path, 9)
+    with pytest.raises(FileNotFoundError):
+        files.read_file(tmp_path / "none", 9)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no FIFOs")
+def test_a_fifo_or_device_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "link").symlink_to("/dev/zero")
+    for name in ("fifo", "link"):
+        with pytest.raises(ValueError, match=f"{name}: expected a regular file"):
+            files.read_file(tmp_path / name, 9)
+
+
+def test_a_sparse_file_is_refused_before_it_is_read(tmp_path):
+    with open(tmp_path / "a", "wb") as file:
+        file.truncate(2**40)
+    with pytest.raises(ValueError, match="at most 10 bytes"):
+        files.read_file(tmp_path / "a", 10)

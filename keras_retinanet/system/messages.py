@@ -1,0 +1,18 @@
+"""Texts for errors and warnings."""
+
+from typing import Any
+
+
+def shorten(value: Any, limit: int = 160) -> str:
+    """Return a value as text on one line of at most `limit` characters.
+
+    Of a longer text the beginning and the end are kept: an error that repeats a line of millions of
+    fields hides what is wrong.
+    """
+    # Without the first cut, splitting a huge text would take seconds.
+    text = str(value)
+    half = (limit - 5) // 2
+    if len(text) > 20 * limit:
+        text = f"{text[: 10 * limit]} ... {text[-10 * limit :]}"
+    text = " ".join(text.split())
+    return text if len(text) <= limit else f"{text[:half]} ... {text[-half:]}"
