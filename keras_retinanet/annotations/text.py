@@ -9,11 +9,9 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 from keras_retinanet.system.files import read_file
+from keras_retinanet.system.limits import MAX_TEXT_BYTES
 from keras_retinanet.system.messages import shorten
 from keras_retinanet.system.types import StrPath
-
-# The annotations of all of Open Images as one COCO file take 3 GB.
-MAX_TEXT_BYTES = 2**32
 
 _Parsed = TypeVar("_Parsed")
 

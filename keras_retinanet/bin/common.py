@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import ParamSpec, TextIO
 
+from keras_retinanet.system.limits import MAX_PIXELS
+
 Parameters = ParamSpec("Parameters")
 
 # Ranges of options, by their description in errors.
@@ -84,6 +86,16 @@ def check_range(options: argparse.Namespace, expected: str, names: Iterable[str]
         value = getattr(options, name)
         if value is not None and not RANGES[expected](value):
             raise ValueError(f"{flag(name)}: expected {expected}, got {value}")
+
+
+def add_max_pixels(group: argparse._ActionsContainer) -> None:
+    """Add the option for the bound on the pixels of an image."""
+    group.add_argument(
+        "--max-pixels",
+        type=int,
+        default=MAX_PIXELS,
+        help=f"refuse an image that declares more pixels (default: {MAX_PIXELS})",
+    )
 
 
 def with_options(
