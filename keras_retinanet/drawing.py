@@ -200,9 +200,13 @@ def write_picture(path: StrPath, picture: np.ndarray) -> None:
     Raises:
         OSError: if it cannot be written.
     """
-    done, data = cv2.imencode(os.path.splitext(path)[1], picture)
+    try:
+        done, data = cv2.imencode(os.path.splitext(path)[1], picture)
+    except cv2.error:
+        done = False
     if not done:
-        raise OSError(f"cannot write {path}: OpenCV does not encode it")
+        height, width = picture.shape[:2]
+        raise OSError(f"cannot write {path}: OpenCV does not encode {width} x {height} pixels so")
     atomic_write(path, data.tobytes())
 
 

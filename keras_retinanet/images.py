@@ -1,16 +1,21 @@
 """Images from file to network input: read, resize, normalise. All are BGR, `(h, w, 3)`."""
 
 import io
-import warnings
+import os
+import struct
 from collections.abc import Callable, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, BinaryIO
 
 import cv2
 import numpy as np
 from numpy.typing import ArrayLike
-from PIL import Image
+from PIL import Image, ImageFile
 
-from keras_retinanet.system import arrays
+from keras_retinanet.system import arrays, image_headers
+from keras_retinanet.system.files import only_regular, read_file
+from keras_retinanet.system.image_kinds import kind_by_content
+from keras_retinanet.system.limits import MAX_IMAGE_BYTES, MAX_PIXELS
 from keras_retinanet.system.types import StrPath
 
 # ImageNet's mean pixel, blue, green, red: what the Caffe-trained ResNet and VGG weights expect.
@@ -28,40 +33,82 @@ ALL_VALUES = np.tile(np.arange(256, dtype="uint8")[:, None], 3)[None]
 
 
 # In these formats (GIF, TIFF) OpenCV changes transparent pixels; Pillow keeps their colour.
-_PILLOW_FIRST = (b"GIF8", b"II*\0", b"MM\0*")
+_PILLOW_FIRST = (b"GIF8", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 # Pillow clips these modes to 255 when it converts them, which loses the picture.
 _TOO_DEEP = ("I", "F")
+# What Pillow opens although it is no image, or runs a program (Ghostscript) to draw.
+_NOT_IMAGES = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
 
 
-def read_image_bgr(path: StrPath) -> np.ndarray:
+def read_image_bgr(path: StrPath, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """Return the image in a file as BGR, uint8, `(h, w, 3)`; EXIF rotation is ignored.
 
     Grey, palette and CMYK images are converted to BGR. Transparency is dropped, and the colours
     below it are kept. 16-bit values keep their upper 8 bits. Of several frames the first is read.
     The orientation of a TIFF is part of the format and is applied.
 
+    Args:
+        path: the file.
+        max_pixels: maximum number of pixels that its header may declare.
+
     Raises:
         OSError: if the file cannot be opened.
-        ValueError: naming the file, if it is empty, not an image, damaged, or cut off.
+        ValueError: naming the file, if it is empty, not an image, damaged, cut off, too large, or
+            no regular file.
     """
-    # Unbuffered: between system calls other threads would take Python's lock.
-    with open(path, "rb", buffering=0) as file:
-        data = file.read()
-    if not data:
-        raise ValueError(f"{path}: expected an image, got an empty file")
-    if _is_cut_off(data):
-        raise ValueError(f"{path}: the image is cut off in the middle")
-    decoders = [_with_opencv, _with_pillow]
-    if data.startswith(_PILLOW_FIRST):
-        decoders.reverse()
-    for decode in decoders:
-        image = decode(data)
-        if image is not None:
-            return image
+    try:
+        data = read_file(path, MAX_IMAGE_BYTES)
+        if not data:
+            raise ValueError(f"{path}: expected an image, got an empty file")
+        if _is_cut_off(data):
+            raise ValueError(f"{path}: the image is cut off in the middle")
+        known = _check_declared(
+            path, lambda place, length: data[place : place + length], len(data), max_pixels
+        )
+        if not known and (opened := _opened_by_pillow(io.BytesIO(data))) is not None:
+            known = True
+            _check_size(path, opened.size, max_pixels)
+        decoders: list[Callable[[bytes], np.ndarray | None]]
+        decoders = [_with_opencv, partial(_with_pillow, max_pixels=max_pixels)]
+        if data.startswith(_PILLOW_FIRST):
+            decoders.reverse()
+        # OpenCV takes the memory that a header asks for, so the header must be understood.
+        for decode in decoders if known else []:
+            image = decode(data)
+            if image is not None:
+                return image
+    except MemoryError:
+        raise ValueError(
+            f"{path}: expected an image that fits into the memory that is left"
+        ) from None
+    kind = kind_by_content(data) or "damaged, too large, or of an unknown kind"
     raise ValueError(
-        f"{path}: expected an image, got a file that OpenCV and Pillow cannot decode: damaged, too "
-        "large, or of an unknown kind"
+        f"{path}: expected an image, got a file that OpenCV and Pillow cannot decode: {kind}"
     )
+
+
+def _check_declared(path: StrPath, read: image_headers.Read, length: int, max_pixels: int) -> bool:
+    """Return whether the header of an image file tells its size; check all sizes that it declares.
+
+    Raises:
+        ValueError: naming the file, if one has too many pixels.
+    """
+    try:
+        sizes = image_headers.declared_sizes(read, length)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    for size in sizes:
+        _check_size(path, size, max_pixels)
+    return bool(sizes)
+
+
+def _check_size(path: StrPath, size: tuple[int, int], max_pixels: int) -> None:
+    width, height = size
+    if width * height > max_pixels:
+        raise ValueError(
+            f"{path}: expected an image of at most {max_pixels} pixels (max_pixels), got a header "
+            f"that declares {width} x {height}"
+        )
 
 
 def _with_opencv(data: bytes) -> np.ndarray | None:
@@ -70,22 +117,44 @@ def _with_opencv(data: bytes) -> np.ndarray | None:
         return cv2.imdecode(
             np.frombuffer(data, "uint8"), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
         )
-    except cv2.error:  # more pixels than OpenCV allows
+    except Exception:  # cv2.error of many kinds, such as more pixels than OpenCV allows
         return None
 
 
-def _with_pillow(data: bytes) -> np.ndarray | None:
+def _with_pillow(data: bytes, max_pixels: int) -> np.ndarray | None:
     """Return an image file decoded by Pillow; None if it cannot decode it."""
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            if image.mode in _TOO_DEEP:
-                return None
-            if image.mode.startswith("I;16"):
-                grey = (np.asarray(image) >> 8).astype("uint8")
-                return np.dstack([grey] * 3)
-            return np.ascontiguousarray(np.asarray(image.convert("RGB"))[..., ::-1])
+        image = _opened_by_pillow(io.BytesIO(data))
+        if image is None or image.width * image.height > max_pixels or image.mode in _TOO_DEEP:
+            return None
+        if image.mode.startswith("I;16"):
+            grey = (np.asarray(image) >> 8).astype("uint8")
+            return np.dstack([grey] * 3)
+        return np.ascontiguousarray(np.asarray(image.convert("RGB"))[..., ::-1])
     except Exception:  # its many formats raise many types of errors
         return None
+
+
+def _opened_by_pillow(file: BinaryIO) -> ImageFile.ImageFile | None:
+    """Return the image that Pillow recognises in a file, not yet decoded; None if it does not.
+
+    `Image.open` does the same but has a bound of its own on the pixels, the same for the whole
+    process and lower than ours.
+    """
+    Image.init()
+    prefix = file.read(16)
+    for name in Image.ID:
+        factory, accept = Image.OPEN[name]
+        try:
+            accepted = name not in _NOT_IMAGES and (accept is None or accept(prefix))
+            if accepted and not isinstance(accepted, str):  # a text says what is not installed
+                file.seek(0)
+                return factory(file, "")
+        except (SyntaxError, IndexError, TypeError, struct.error):
+            continue  # perhaps it is of another format
+        except Exception:  # its many formats raise many types of errors
+            return None
+    return None
 
 
 def _is_cut_off(data: bytes) -> bool:
@@ -99,21 +168,32 @@ def _is_cut_off(data: bytes) -> bool:
 def image_size(path: StrPath) -> tuple[int, int]:
     """Return width and height of the image in a file, from its header if possible.
 
-    They are those of the array that `read_image_bgr` returns.
+    They are those of the array that `read_image_bgr` returns, if its bound allows so many pixels.
 
     Raises:
         OSError: if the file cannot be opened.
         ValueError: naming the file, if it is not an image.
     """
-    try:
-        with warnings.catch_warnings():
-            # Nothing is decoded here, so a "decompression bomb" does no harm.
-            warnings.simplefilter("ignore")
-            with Image.open(path) as image:
-                return image.size
-    except Exception:  # Pillow's many formats raise many types of errors
-        height, width = read_image_bgr(path).shape[:2]
-        return width, height
+    size = image_headers.header_size(path)
+    if size is not None:
+        return size
+    with open(path, "rb", opener=only_regular) as file:
+        length_of_file = os.fstat(file.fileno()).st_size
+
+        def read(place: int, length: int) -> bytes:
+            if place >= length_of_file:  # a system call refuses places that are too high
+                return b""
+            file.seek(place)
+            return file.read(length)
+
+        # Pillow decodes some kinds, such as icons, as soon as it opens them.
+        _check_declared(path, read, length_of_file, MAX_PIXELS)
+        file.seek(0)
+        opened = _opened_by_pillow(file)
+        if opened is not None:
+            return opened.size
+    height, width = read_image_bgr(path).shape[:2]
+    return width, height
 
 
 def preprocess_image(x: ArrayLike, mode: str = "caffe") -> np.ndarray:
@@ -194,10 +274,19 @@ def resize_image(
     """Return an image resized by `compute_resize_scale`, and the factor.
 
     Resizing is bilinear without antialiasing, as in keras-retinanet 1.0.0; its snapshots expect it.
+
+    Raises:
+        ValueError: if the resized image would have more than `MAX_PIXELS` pixels.
     """
     scale = compute_resize_scale(img.shape, min_side=min_side, max_side=max_side)
     if scale == 1:
         return img, scale
+    height, width = img.shape[:2]
+    if height * width * scale**2 > MAX_PIXELS:
+        raise ValueError(
+            f"expected an image that has at most {MAX_PIXELS} pixels after resizing, got one of "
+            f"{width} x {height}, {scale:.3g} times as large for sides {min_side} and {max_side}"
+        )
     if min(img.shape[:2]) * scale < 1:
         # A very long, thin image keeps one pixel on its short side.
         size = [max(1, round(side * scale)) for side in (img.shape[1], img.shape[0])]

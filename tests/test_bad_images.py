@@ -1,14 +1,22 @@
 """Unusual and damaged image files: what they become, or what is said of them."""
 
 import io
+import json
+import os
+import re
 import struct
+import subprocess
+import sys
 import zlib
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
+from keras_retinanet import images
 from keras_retinanet.images import image_size, preprocess_image, read_image_bgr, resize_image
+from tests import bombs
 
 Y, X = np.mgrid[:20, :30]
 PIXELS = np.stack([8 * X, 12 * Y, 5 * (X + Y)], axis=-1).astype("uint8")  # RGB
@@ -51,6 +59,11 @@ READABLE = {
     "rgb.tga": (RGB, {}),
     "rgb.ico": (RGB, {}),
     "rgb.pcx": (RGB, {}),
+    "rgb.jp2": (RGB, {}),
+    "rgb.icns": (RGB.resize((16, 16)), {}),
+    "rgb.qoi": (RGB, {}),
+    "big.tif": (RGB, {"big_tiff": True}),
+    "tiles.tif": (RGB, {"compression": "tiff_deflate", "tiffinfo": {322: 16, 323: 16}}),
     "animated.gif": (PALETTE, {"save_all": True, "append_images": [PALETTE.rotate(90)]}),
     "animated.png": (RGB, {"save_all": True, "append_images": [RGB.rotate(180)]}),
     "1x1.png": (RGB.crop((20, 9, 21, 10)), {}),
@@ -161,7 +174,6 @@ UNREADABLE = {
     "PNG overwritten": (overwritten(encoded("PNG", RGBA)), "expected an image, got a file"),
     "PNG without pixels": (png(30, 20, b""), "expected an image, got a file"),
     "PNG without width": (png(0, 20, b""), "expected an image, got a file"),
-    "PNG of 100,000 x 100,000": (png(100_000, 100_000, b""), "expected an image, got a file"),
     "BMP cut off": (part_of(encoded("BMP"), 0.9), "expected an image, got a file"),
     "GIF cut off": (part_of(encoded("GIF"), 0.9), "expected an image, got a file"),
     "WebP cut off": (part_of(encoded("WEBP"), 0.9), "expected an image, got a file"),
@@ -208,3 +220,92 @@ def test_damaged_bytes_are_read_or_named(tmp_path, kind):
             assert str(path) in str(error)
         else:
             assert image_size(path) == (width, height)
+
+
+@pytest.mark.filterwarnings("ignore:Palette images with Transparency")
+@pytest.mark.parametrize("name", READABLE)
+def test_the_bound_on_pixels_is_that_of_the_caller(tmp_path, name, monkeypatch):
+    path = saved(tmp_path, name)
+    if not name.endswith(
+        (".ico", ".icns")
+    ):  # Pillow's own bound matters for the images inside icons alone
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1)
+    width, height = image_size(path)
+    assert read_image_bgr(path, max_pixels=width * height).shape == (height, width, 3)
+    with pytest.raises(ValueError) as error:
+        read_image_bgr(path, max_pixels=width * height - 1)
+    sizes = f"({width} x {height}|{height} x {width})$"  # a TIFF may be turned
+    assert str(error.value).startswith(f"{path}: expected an image of at most {width * height - 1}")
+    assert re.search(f"got a header that declares {sizes}", str(error.value))
+
+
+def test_no_header_makes_a_decoder_take_memory(tmp_path):
+    """In one process of their own, whose peak only grows."""
+    paths = []
+    for number, (name, content) in enumerate(bombs.BOMBS.items()):
+        paths.append(str(tmp_path / f"{number} {name.replace('/', '')}"))
+        (tmp_path / paths[-1]).write_bytes(content())
+        assert os.path.getsize(paths[-1]) < 1_500_000
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(sys.path),
+        "PYTHONWARNINGS": "ignore",
+    }
+    done = subprocess.run(
+        [sys.executable, bombs.__file__, *paths], check=True, capture_output=True, env=environment
+    )
+    results = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [path for path, *_ in results] == paths
+    for path, read, _, peak in results:
+        assert peak < 100, path  # megabytes
+        # Some have a small image beside what is huge.
+        assert read == [1, 1, 3] or read.startswith(f"ValueError: {path}: "), read
+        assert len(str(read)) - len(path) < 300
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs")
+@pytest.mark.parametrize("function", [read_image_bgr, image_size])
+def test_a_fifo_is_no_image(tmp_path, function):
+    os.mkfifo(tmp_path / "a.jpg")
+    with pytest.raises(ValueError, match=r"a\.jpg: expected a regular file"):
+        function(tmp_path / "a.jpg")
+
+
+def test_a_file_larger_than_any_image_is_not_read(tmp_path):
+    path = tmp_path / "a.jpg"
+    path.touch()
+    os.truncate(path, 200 * 10**9)
+    with pytest.raises(ValueError, match=r"a\.jpg: expected a file of at most \d+ bytes, got 2000"):
+        read_image_bgr(path)
+    with pytest.raises(ValueError, match=r"a\.jpg: expected a file of at most"):
+        image_size(path)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [MemoryError(), OverflowError("x"), struct.error("x"), SyntaxError("x"), cv2.error("x")],
+)
+def test_an_error_of_a_decoder_names_the_file(tmp_path, monkeypatch, error):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(cv2, "imdecode", fail)
+    monkeypatch.setattr(images, "_opened_by_pillow", fail)
+    path = saved(tmp_path, "rgb.jpg")
+    with pytest.raises(ValueError, match=r"rgb\.jpg: expected an image"):
+        read_image_bgr(path)
+
+
+@pytest.mark.parametrize("name", ["a.hdr", "a.pfm", "a.pam", "a.sr", "a.avif", "a.pgm"])
+def test_what_opencv_writes_is_read(tmp_path, name):
+    picture = np.ascontiguousarray(PIXELS[..., ::-1])
+    if name in ("a.hdr", "a.pfm"):
+        picture = picture.astype("float32") / 255
+    if name == "a.pgm":
+        picture = picture[..., 0]
+    assert cv2.imwrite(str(tmp_path / name), picture)
+    found = read_image_bgr(tmp_path / name)
+    assert found.shape == (20, 30, 3)
+    assert image_size(tmp_path / name) == (30, 20)
+    with pytest.raises(ValueError, match="declares 30 x 20"):
+        read_image_bgr(tmp_path / name, max_pixels=599)

@@ -124,6 +124,15 @@ def test_a_thread_of_an_image_keeps_a_pixel():
     assert resized.shape == (1, 100, 3)
 
 
+def test_an_image_that_would_be_huge_after_resizing_is_refused():
+    line = np.zeros((1, 30000, 3), "uint8")
+    with pytest.raises(
+        ValueError, match=r"at most \d+ pixels after resizing, got .* 30000 x 1, 800"
+    ):
+        images.resize_image(line, 800, 10**9)
+    assert images.resize_image(line)[0].shape == (1, 1333, 3)
+
+
 def test_size_is_read_from_the_header(tmp_path):
     path = save(tmp_path / "a.jpg")
     height, width = IMAGE.shape[:2]

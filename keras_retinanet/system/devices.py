@@ -28,15 +28,27 @@ def start_tensorflow(op_threads: int | None = None, *, weights_are_frozen: bool 
         os.environ.setdefault("TF_ONEDNN_ASSUME_FROZEN_WEIGHTS", "1")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    # The C++ code writes messages before it reads the log level, so stderr itself is redirected.
-    sys.stderr.flush()
-    stderr, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nothing, 2)
+    with _without_stderr():
         import tensorflow  # noqa: F401
         from absl import logging
 
         logging.set_verbosity(logging.ERROR)  # Keras logs a warning for each .h5 file
+
+
+@contextlib.contextmanager
+def _without_stderr() -> Iterator[None]:
+    """Drop what is written to stderr, by C++ code too, which writes before it reads a log level."""
+    with contextlib.suppress(OSError, AttributeError):  # closed, or nobody reads it
+        sys.stderr.flush()
+    try:
+        stderr = os.dup(2)
+    except OSError:  # closed
+        yield
+        return
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nothing, 2)
+        yield
     finally:
         os.dup2(stderr, 2)
         os.close(nothing)

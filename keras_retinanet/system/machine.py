@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import gc
 import os
+import sys
 from collections.abc import Iterator
 
 _MEMINFO = "/proc/meminfo"
@@ -48,6 +49,23 @@ def _physical() -> int:
     with contextlib.suppress(AttributeError, OSError, ValueError):  # not on Windows
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return _UNKNOWN
+
+
+def is_running(pid: int) -> bool:
+    """Return whether this machine has a process of some id."""
+    if sys.platform == "win32":  # where `os.kill` would end it
+        query_information = 0x1000
+        handle = ctypes.windll.kernel32.OpenProcess(query_information, False, pid)
+        if handle:
+            ctypes.windll.kernel32.CloseHandle(handle)
+        return bool(handle)
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass  # another user's
+    return True
 
 
 @contextlib.contextmanager

@@ -1,8 +1,14 @@
 import os
+import resource
 import stat
+import subprocess
+import sys
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pytest
 
 from keras_retinanet.system import files
@@ -82,3 +88,102 @@ def test_a_sparse_file_is_refused_before_it_is_read(tmp_path):
         file.truncate(2**40)
     with pytest.raises(ValueError, match="at most 10 bytes"):
         files.read_file(tmp_path / "a", 10)
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (OSError(27, "File too large"), "[Errno 27] File too large: 'PATH'"),
+        (OSError(28, "Can't close file (errno = 28, error message"), "[Errno 28] No space left"),
+        (
+            OSError("Can't close file (file write failed: errno = 122, buf"),
+            "[Errno 122] Disk quota",
+        ),
+        (OSError("Unable to lock"), "PATH: Unable to lock"),
+        (RuntimeError("Can't decrement id ref count (errno = 27, error"), "[Errno 27] File too"),
+        (RuntimeError("another"), "another"),
+        (ValueError("another"), "another"),
+        (FileNotFoundError(2, "No such file", "another"), "[Errno 2] No such file: 'another'"),
+    ],
+)
+def test_errors_of_writing_name_the_file(tmp_path, error, text):
+    path = tmp_path / "net.h5"
+    with pytest.raises(Exception) as found, files.replacing(path):  # noqa: B017, PT011
+        raise error
+    text = text.replace("PATH", str(path))
+    assert str(found.value).startswith(text)
+    if not text.endswith("another'") and isinstance(found.value, OSError):
+        assert str(path) in str(found.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".keras", ".csv", ".png", ".npz"])
+def test_a_limit_on_files_names_the_file(tmp_path, suffix):
+    path = tmp_path / f"file{suffix}"
+    path.write_text("old")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (3000, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large") as error, files.replacing(path) as file:
+            if suffix == ".h5":
+                with h5py.File(file, "w") as opened:
+                    opened["a"] = np.ones(10_000)
+            elif suffix == ".npz":
+                np.savez(file, a=np.ones(10_000))
+            elif suffix == ".keras":
+                with zipfile.ZipFile(file, "w") as archive:
+                    archive.writestr("a", bytes(10_000))
+            else:
+                file.write_bytes(bytes(10_000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert error.value.filename == str(path)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("name", ["a" * 251 + ".csv", "é" * 120 + ".csv", "no suffix", ".hidden"])
+def test_names_of_any_length(tmp_path, name):
+    files.atomic_write(tmp_path / name, "text")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+# Name (DEAD and ALIVE are process ids), and whether it is removed.
+LEFT = [
+    (".resnet50_csv_01-DEAD-a0123456.keras", True),
+    (".resnet50_csv_01-DEAD-f0123456.h5", True),
+    (".history-DEAD-a0123456.csv", True),
+    (".no suffix-DEAD-a0123456", True),
+    (".of an earlier version-0123a456.keras", True),
+    (".resnet50_csv_01-ALIVE-a0123456.keras", False),
+    (".notes-DEAD-01234567.keras", False),
+    (".a day-20261125.keras", False),
+    (".a day-2026-20261125.keras", False),
+    (".of another kind-0123a456.txt", False),
+    (".retinanet-train.lock", False),
+    ("shown-DEAD-a0123456.keras", False),
+    ("net_01.keras", False),
+]
+
+
+@pytest.mark.parametrize(("name", "is_removed"), LEFT)
+def test_leftovers_of_dead_processes_are_removed(tmp_path, name, is_removed):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    name = name.replace("DEAD", str(dead.pid)).replace("ALIVE", str(os.getppid()))
+    (tmp_path / name).write_text("text")
+    (tmp_path / "folder" / name).mkdir(parents=True)
+    assert files.remove_leftovers(tmp_path, min_age=60) == []
+    assert files.remove_leftovers(tmp_path) == [tmp_path / name] * is_removed
+    assert (tmp_path / name).exists() is not is_removed
+    assert files.remove_leftovers(tmp_path / "folder") == []
+
+
+def test_the_ends_of_a_file(tmp_path):
+    path = tmp_path / "file"
+    for size in (0, 1, 4096, 5000, 8192, 100_000):
+        data = os.urandom(size)
+        path.write_bytes(data)
+        status, ends = files.read_ends(path)
+        assert status.st_size == size
+        assert ends == (data if size <= 8192 else data[:4096] + data[-4096:])

@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -58,3 +60,18 @@ def test_freed_memory_is_kept_where_the_c_library_can(monkeypatch):
     assert settings == {-1: 2**30, -2: 2**26, -3: 2**30}
     monkeypatch.setattr(machine.ctypes, "CDLL", lambda name: object())
     machine.keep_freed_memory()  # as on macOS: nothing happens
+
+
+def test_which_processes_run():
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    pids = [os.getpid(), os.getppid(), 1, dead.pid, 10**30]
+    assert [machine.is_running(pid) for pid in pids] == [True, True, True, False, False]
+
+
+def test_a_process_of_another_user_runs(monkeypatch):
+    def refuse(pid, number):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "kill", refuse)
+    assert machine.is_running(1)
