@@ -1,15 +1,17 @@
 """The .ini file of anchor parameters, pyramid levels and augmentation settings."""
 
 import configparser
-import contextlib
 import difflib
-import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from keras_retinanet.annotations.text import naming_file, read_text
 from keras_retinanet.augmentation.settings import SETTING_SPECS, Range
 from keras_retinanet.geometry.anchors import DEFAULT_LEVELS, AnchorParameters
+from keras_retinanet.system.limits import MAX_CONFIG_BYTES
+from keras_retinanet.system.messages import shorten
 from keras_retinanet.system.types import StrPath
 
 Number = TypeVar("Number", int, float)
@@ -19,6 +21,9 @@ _SECTIONS = {
     "pyramid_levels": ["levels"],
     "augmentation": list(SETTING_SPECS),
 }
+# More values, or values beyond, have no use, and take all memory or are infinite as float32.
+_MAX_VALUES = 100
+_MAX_PIXELS, _MAX_FACTOR = 10**6, 1e4
 
 
 @dataclass(frozen=True)
@@ -62,8 +67,8 @@ def load_config(path: StrPath) -> Config:
         ValueError: naming file, section and key, if something is missing, unknown or malformed, or
             if there is not one size and stride for each level.
     """
-    with _name_file_in_errors(path):
-        parser = _read(path)
+    parser = _read(path)
+    with naming_file(path):
         _check_sections(parser)
         config = Config.of(parser)
         _check_levels(config)
@@ -78,8 +83,8 @@ def read_config_file(config_path: StrPath) -> configparser.ConfigParser:
         ValueError: naming the file, if it is not an .ini file, or a section or key is missing or
             unknown.
     """
-    with _name_file_in_errors(config_path):
-        config = _read(config_path)
+    config = _read(config_path)
+    with naming_file(config_path):
         if "anchor_parameters" not in config:
             raise ValueError(f"expected a section [anchor_parameters], got {config.sections()}")
         _check_keys(config, "anchor_parameters")
@@ -116,23 +121,21 @@ def parse_pyramid_levels(config: configparser.ConfigParser) -> list[int]:
     return _positive_numbers(config, "pyramid_levels", "levels", int)
 
 
-@contextlib.contextmanager
-def _name_file_in_errors(path: StrPath) -> Iterator[None]:
-    """Put the file before the message of a ValueError."""
-    try:
-        yield
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
-
-
 def _read(path: StrPath) -> configparser.ConfigParser:
+    """Return the contents of an .ini file.
+
+    Raises:
+        OSError: if the file cannot be read.
+        ValueError: naming the file, if it is not an .ini file.
+    """
+    text = read_text(path, MAX_CONFIG_BYTES)
     # Values do not refer to each other, so a per cent sign has no special meaning.
     config = configparser.ConfigParser(interpolation=None)
-    with open(path, encoding="utf-8-sig") as file:
+    with naming_file(path):
         try:
-            config.read_file(file)
-        except (configparser.Error, UnicodeDecodeError) as error:
-            raise ValueError(f"expected an .ini file: {' '.join(str(error).split())}") from None
+            config.read_string(text, os.path.basename(path))
+        except configparser.Error as error:
+            raise ValueError(f"expected an .ini file: {error}") from None
     return config
 
 
@@ -182,8 +185,11 @@ def _check_levels(config: Config) -> None:
 
 def _augmentation(config: configparser.ConfigParser) -> dict[str, float | Range]:
     values: dict[str, float | Range] = {}
-    for key, text in config["augmentation"].items() if "augmentation" in config else ():
+    for key in config.options("augmentation") if "augmentation" in config else ():
+        text = _value(config, "augmentation", key)
         try:
+            if key not in SETTING_SPECS:
+                raise ValueError(f"expected one of {list(SETTING_SPECS)}")
             values[key] = SETTING_SPECS[key].read(_numbers(text, float))
         except ValueError as error:
             raise ValueError(f"[augmentation] {key}: {error}") from None
@@ -194,23 +200,38 @@ def _positive_numbers(
     config: configparser.ConfigParser, section: str, key: str, number_type: Callable[[str], Number]
 ) -> list[Number]:
     """Return the numbers above 0, separated by white space, of one key."""
-    if key not in config[section]:
-        raise ValueError(f"[{section}]: expected the key {key}")
-    text = config[section][key]
+    text = _value(config, section, key)
     try:
         numbers = _numbers(text, number_type)
     except ValueError:
         numbers = []
-    if not numbers or not all(0 < number < math.inf for number in numbers):
+    maximum = _MAX_PIXELS if number_type is int else _MAX_FACTOR
+    if not numbers or not all(1 / maximum <= number <= maximum for number in numbers):
         raise ValueError(
-            f"[{section}] {key}: expected {number_type.__name__} numbers above 0, separated by "
-            f"spaces, got {text!r}"
+            f"[{section}] {key}: expected {number_type.__name__} numbers above 0, at most "
+            f"{maximum:g}, separated by spaces, got {shorten(repr(text), 80)}"
+        )
+    if len(numbers) > _MAX_VALUES:
+        raise ValueError(
+            f"[{section}] {key}: expected at most {_MAX_VALUES} numbers, got {len(numbers)}"
         )
     return numbers
+
+
+def _value(config: configparser.ConfigParser, section: str, key: str) -> str:
+    """Return the text of a key."""
+    if section not in config or key not in config[section]:
+        raise ValueError(f"[{section}]: expected the key {key}")
+    try:
+        return config[section][key] or ""  # None, if the parser allows keys without a value
+    except configparser.Error as error:  # a reference to another value
+        raise ValueError(f"[{section}] {key}: {shorten(error)}") from None
 
 
 def _numbers(text: str, number_type: Callable[[str], Number]) -> list[Number]:
     try:
         return [number_type(value) for value in text.split()]
     except ValueError:
-        raise ValueError(f"expected numbers separated by spaces, got {text!r}") from None
+        raise ValueError(
+            f"expected numbers separated by spaces, got {shorten(repr(text), 80)}"
+        ) from None

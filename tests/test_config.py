@@ -1,5 +1,6 @@
 import configparser
 import dataclasses
+import os
 import re
 from pathlib import Path
 
@@ -106,6 +107,33 @@ def test_old_functions_agree(tmp_path):
         ("[augmentation]\nhue =\n", r"\[augmentation\] hue: expected two .* got nothing"),
         ("[augmentation]\nhue = 0 2\n", r"\[augmentation\] hue: .* in -1\.\.1, got 0 2"),
         (GOOD, r"sizes: expected one for each of the pyramid levels \[3, 4, 5, 6, 7\]"),
+        (GOOD + GOOD, "expected an .ini file: .* section 'anchor_parameters' already exists"),
+        (
+            GOOD.replace("16 32", "1000000000 32"),
+            r"sizes: .* at most 1e\+06, .* got '1000000000 32'",
+        ),
+        (GOOD.replace("8 16", "8 1" + "0" * 400), r"strides: .* at most 1e\+06"),
+        (GOOD.replace("8 16", "8 " + "1" * 5000), r"strides: .* got '8 111.* \.\.\. .*111'"),
+        (GOOD.replace("8 16", "8 inf"), r"strides: expected int numbers .* got '8 inf'"),
+        (GOOD.replace("8 16", "8 -16"), r"strides: expected int numbers above 0"),
+        (GOOD.replace("0.5 1", "0.5 inf"), r"ratios: .* got '0.5 inf'"),
+        (GOOD.replace("0.5 1", "1e-320 1"), r"ratios: .* got '1e-320 1'"),
+        (GOOD.replace("0.5 1", "1e300 1"), r"ratios: .* got '1e300 1'"),
+        (GOOD.replace("1 1.2 1.6", "1 " * 30_000), r"scales: expected at most 100 numbers"),
+        (GOOD.replace("1 1.2 1.6", ""), r"scales: expected float numbers .* got ''"),
+        (GOOD + f"{'x' * 60_000} = 3\n", r"expected the keys .* got \['xxx"),
+        ("[" + "x" * 60_000 + "]\n", "expected a section"),
+        ("x" * 60_000, "expected an .ini file: File contains no section headers"),
+        ("[]\n", "expected an .ini file|expected a section"),
+        ("\0", "expected an .ini file"),
+        ("[pyramid_levels]\nlevels = " + "3 " * 101, "levels: expected at most 100 numbers"),
+        ("[pyramid_levels]\nlevels =\n", r"levels: expected int numbers .* got ''"),
+        ("[augmentation]\nhue = nan 1\n", r"\[augmentation\] hue: .* got nan 1"),
+        ("[augmentation]\nhue = -inf 1\n", r"\[augmentation\] hue: .* got -inf 1"),
+        ("[augmentation]\nhue = " + "1 " * 30_000, r"\[augmentation\] hue: expected two"),
+        ("[DEFAULT]\nsizes = 1\n", r"expected a section .*, got \[\]"),
+        ("[DEFAULT]\nsize = 1\n" + GOOD, r"\[anchor_parameters\]: .* got \['size'\]"),
+        ("#" * 2**16 + "\n", "expected a file of at most 65536 bytes"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path, text, message):
@@ -113,3 +141,49 @@ def test_what_is_wrong_is_named(tmp_path, text, message):
     with pytest.raises(ValueError, match=message) as error:
         config.load_config(path)
     assert str(error.value).startswith(path)
+    assert len(str(error.value)) < 300 + len(path)
+
+
+def test_values_without_end_are_refused_by_old_functions_too(tmp_path):
+    parser = config.read_config_file(write(tmp_path, GOOD.replace("0.5 1", "1 " * 101)))
+    with pytest.raises(ValueError, match="ratios: expected at most 100 numbers, got 101"):
+        config.parse_anchor_parameters(parser)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (GOOD.replace("16 32", "%(none)s 32"), r"\[anchor_parameters\] sizes: .*none"),
+        (GOOD.replace("16 32", "50% 32"), r"\[anchor_parameters\] sizes: .*'%' must be followed"),
+        (
+            GOOD.replace("16 32", "%(sizes)s"),
+            r"\[anchor_parameters\] sizes: Recursion limit exceeded",
+        ),
+        (GOOD + "[augmentation]\nhue = %(none)s\n", r"\[augmentation\] hue: .*none"),
+        (GOOD + "[augmentation]\nhues = 1\n", r"\[augmentation\] hues: expected one of"),
+        (GOOD + "[pyramid_levels]\n", r"\[pyramid_levels\]: expected the key levels"),
+    ],
+)
+def test_parsers_with_interpolation(text, message):
+    parser = configparser.ConfigParser()
+    parser.read_string(text)
+    with pytest.raises(ValueError, match=message):
+        config.Config.of(parser)
+
+
+def test_a_section_that_is_not_there_is_named():
+    parser = configparser.ConfigParser()
+    for parse in (config.parse_anchor_parameters, config.parse_pyramid_levels):
+        with pytest.raises(ValueError, match=r"\[\w+\]: expected the key"):
+            parse(parser)
+    parser = configparser.ConfigParser(allow_no_value=True)
+    parser.read_string(GOOD.replace("sizes = 16 32", "sizes"))
+    with pytest.raises(ValueError, match=r"sizes: expected int numbers above 0"):
+        config.parse_anchor_parameters(parser)
+
+
+def test_only_regular_files_are_read(tmp_path):
+    os.mkfifo(tmp_path / "fifo.ini")
+    for read in (config.load_config, config.read_config_file):
+        with pytest.raises(ValueError, match=r"fifo\.ini: expected a regular file"):
+            read(tmp_path / "fifo.ini")

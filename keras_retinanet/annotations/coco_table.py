@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 
 from keras_retinanet.annotations.json_parts import json_parts
+from keras_retinanet.system.limits import MAX_COORDINATE
 from keras_retinanet.system.types import StrPath
 
 _Side = Annotated[float, msgspec.Meta(gt=0)]
@@ -125,10 +126,14 @@ def read_coco_fast(path: StrPath) -> CocoTable:
         else:
             categories += entries
     names = {category.name for category in categories}
+    # JSON may have half a character. Of a path it may stand for a byte that is no UTF-8.
+    "".join(names).encode()
+    "".join(file_names).encode("utf-8", "surrogateescape")
     if missing or not categories or len(names) < len(categories):
         raise ValueError("expected all lists, and categories with different names")
-    if not (np.isfinite(boxes).all() and np.isfinite(sizes).all()):
-        raise ValueError("expected finite numbers")
+    for numbers in (boxes, sizes):  # False for NaN
+        if not (np.abs(numbers) <= MAX_COORDINATE).all():
+            raise ValueError("expected finite numbers")
     _expect_different(np.sort(annotation_ids))
     categories.sort(key=lambda category: category.id)
     return CocoTable(

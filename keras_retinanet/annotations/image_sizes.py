@@ -10,9 +10,10 @@ from typing import TypeVar
 
 import numpy as np
 
-from keras_retinanet.annotations.image_headers import header_size
 from keras_retinanet.images import image_size
+from keras_retinanet.system.array_files import load_arrays
 from keras_retinanet.system.files import replacing
+from keras_retinanet.system.image_headers import header_size
 from keras_retinanet.system.types import StrPath
 
 _Result = TypeVar("_Result")
@@ -21,6 +22,7 @@ _Result = TypeVar("_Result")
 FEW = 1000
 _THREADS = 8  # they wait for the disk
 _PART = 500  # images that a thread takes at once
+_MAX_SIDE = 2**31 - 1  # pixels; no format has more
 _SLOW = 0.05  # seconds for a part; files in memory take a fifth of that
 
 
@@ -28,8 +30,8 @@ def read_sizes(paths: Sequence[str], source: StrPath) -> np.ndarray:
     """Return width and height of images, float64 `(n, 2)`; 0 and 0 for one that cannot be read.
 
     The sizes of more than `FEW` images are cached in the file `cache_path(source)`. Only images
-    that are new there, or whose size in bytes or modification time differs, are opened. If the
-    cache is damaged or cannot be written, all images are opened each time.
+    that are not there, that could not be read, or whose size in bytes or modification time differs,
+    are opened. If the cache is damaged or cannot be written, all images are opened each time.
 
     Args:
         paths: the image files.
@@ -44,6 +46,7 @@ def read_sizes(paths: Sequence[str], source: StrPath) -> np.ndarray:
     sizes, unknown = _look_up(_load(cache), names, stamps)
     if len(unknown):
         sizes[unknown] = _open_all([paths[index] for index in unknown])
+    if sizes[unknown].all(axis=1).any():
         with contextlib.suppress(OSError):
             _save(cache, names, stamps, sizes)
     return sizes
@@ -77,7 +80,7 @@ def _open_all(paths: Sequence[str]) -> np.ndarray:
 def _header_size(path: str) -> tuple[int, int] | None:
     try:
         return header_size(path)
-    except OSError:
+    except (OSError, ValueError):
         return 0, 0
 
 
@@ -120,19 +123,27 @@ def _look_up(
 
 
 def _save(cache: str, names: list[str], stamps: np.ndarray, sizes: np.ndarray) -> None:
+    readable = np.flatnonzero(sizes.all(axis=1))
     # No file name has a zero byte.
-    text = np.frombuffer("\0".join(names).encode("utf-8", "surrogateescape"), "uint8")
+    text = "\0".join(names[index] for index in readable).encode("utf-8", "surrogateescape")
     with replacing(cache) as temporary:
-        np.savez(temporary, names=text, stamps=stamps, sizes=sizes)
+        np.savez(
+            temporary,
+            names=np.frombuffer(text, "uint8"),
+            stamps=stamps[readable],
+            sizes=sizes[readable],
+        )
 
 
 def _load(cache: str) -> tuple[list[str], np.ndarray, np.ndarray] | None:
-    """Return what `_save` wrote; None if the file does not exist or is damaged."""
+    """Return what `_save` wrote; None if the file does not exist, is damaged or forged."""
     try:
-        with open(cache, "rb") as file, np.load(file, allow_pickle=False) as stored:
-            names = stored["names"].tobytes().decode("utf-8", "surrogateescape").split("\0")
-            stamps, sizes = stored["stamps"], stored["sizes"]
-        complete = stamps.shape == sizes.shape == (len(names), 2)
-        return (names, stamps.astype("int64"), sizes.astype("float64")) if complete else None
-    except Exception:  # NumPy and zipfile raise many types; in any case a new file replaces it
+        stored = load_arrays(cache, {"names": "u1", "stamps": "i8", "sizes": "f8"})
+    except (OSError, ValueError):  # a new file replaces it
         return None
+    names = stored["names"].tobytes().decode("utf-8", "surrogateescape").split("\0")
+    stamps, sizes = stored["stamps"], stored["sizes"]
+    if not stamps.shape == sizes.shape == (len(names), 2) or len(set(names)) < len(names):
+        return None
+    possible = (sizes >= 1) & (sizes <= _MAX_SIDE) & (sizes == np.floor(sizes))
+    return (names, stamps, sizes) if possible.all() else None

@@ -1,12 +1,15 @@
 """Decode the long lists in a JSON file part by part, so that few entries are in memory at once."""
 
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn, TextIO
 
 import msgspec
 
+from keras_retinanet.system.files import only_regular
+from keras_retinanet.system.limits import MAX_TEXT_BYTES
 from keras_retinanet.system.types import StrPath
 
 
@@ -40,7 +43,9 @@ def json_parts(
             message does not give the place in the file.
     """
     # Translating line ends would hide one inside a string, which JSON does not allow.
-    with open(path, encoding="utf-8-sig", newline="") as file:
+    with open(path, encoding="utf-8-sig", newline="", opener=only_regular) as file:
+        if os.fstat(file.fileno()).st_size > MAX_TEXT_BYTES:
+            raise ValueError(f"expected a file of at most {MAX_TEXT_BYTES} bytes")
         text, keys = _Text(file), set()
         text.take("{")
         while True:
@@ -60,6 +65,10 @@ def json_parts(
             raise ValueError("expected the end of the file")
 
 
+class ZeroByteError(ValueError):
+    """A zero byte, as in the holes of a sparse file: reading on would take all memory."""
+
+
 class _Text:
     """The text of a file from the current position on; the text before it is dropped."""
 
@@ -73,6 +82,8 @@ class _Text:
         rest = self._text[self._position :]
         # A long value is tried again after each part: doubling keeps the time linear.
         more = self._file.read(max(_PART, len(rest)))
+        if "\0" in more:
+            raise ZeroByteError("expected JSON, got a zero byte")
         self._text, self._position = rest + more, 0
         return bool(more)
 

@@ -3,11 +3,14 @@
 import io
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from keras_retinanet.annotations.text import csv_rows, read_text
+from keras_retinanet.annotations.text import csv_rows, naming_file, read_text
+from keras_retinanet.system.limits import MAX_DESCRIPTION_BYTES
+from keras_retinanet.system.messages import shorten
 from keras_retinanet.system.types import StrPath
 
 
@@ -98,7 +101,7 @@ class Files:
         path = self.held_out()
         if path is None:
             return None
-        held_out = set(read_text(path).split()[1:])  # after the header
+        held_out = set(_idents(path))
         return lambda ident: (ident in held_out) == (self.subset == "validation")
 
     def _first(self, folder: StrPath, names: Iterable[str]) -> str:
@@ -106,8 +109,25 @@ class Files:
         return next(filter(os.path.exists, paths), paths[0])
 
 
+# What the columns of the lists are called, in lower case and without spaces and underscores.
+_HEADINGS = ("labelname", "label", "labelid", "classid", "class", "mid", "id", "imageid")
+
+
+def _is_header(first_field: str) -> bool:
+    """Return whether the first field of a file is the name of a column, not an id such as /m/01."""
+    return first_field.strip().lower().replace("_", "").replace(" ", "") in _HEADINGS
+
+
+def _idents(path: StrPath) -> list[str]:
+    """Return the ids in a text file, without a header."""
+    idents = read_text(path).split()
+    return idents[1:] if idents and _is_header(idents[0]) else idents
+
+
 def read_class_names(files: Files) -> dict[str, str]:
     """Return the name of each class id, in the order of the labels; names lose their quotes.
+
+    A header is left out, with a warning.
 
     Raises:
         OSError: if a file cannot be read.
@@ -115,17 +135,22 @@ def read_class_names(files: Files) -> dict[str, str]:
             file, for an id without a description, two ids of one name, or none at all.
     """
     path = files.metadata(*files.layout.classes)
-    text = read_text(path)
-    try:
-        names = _parse_names(csv_rows(io.StringIO(text, newline="")))
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
+    text = read_text(path, MAX_DESCRIPTION_BYTES)
+    with naming_file(path):
+        rows = list(csv_rows(io.StringIO(text, newline="")))
+        if rows and _is_header(rows[0][1][0]):
+            (line, row), *rows = rows
+            warnings.warn(
+                f"{path}: line {line} is a header, left out: {shorten(','.join(row), 80)}",
+                stacklevel=2,
+            )
+        names = _parse_names(rows)
     if files.layout.trainable is not None:
         path = files.metadata(files.layout.trainable)
-        idents = read_text(path).split()
+        idents = _idents(path)
         unknown = [ident for ident in idents if ident not in names]
         if unknown:
-            raise ValueError(f"{path}: class id without a description: {unknown[0]}")
+            raise ValueError(f"{path}: class id without a description: {shorten(unknown[0])}")
         names = {ident: names[ident] for ident in idents}
     if not names:
         raise ValueError(f"{path}: expected at least one class, got none")
@@ -133,7 +158,9 @@ def read_class_names(files: Files) -> dict[str, str]:
     seen: set[str] = set()
     for ident, name in names.items():
         if name in seen:
-            raise ValueError(f"{path}: duplicate class name: '{name}' ({ident})")
+            raise ValueError(
+                f"{path}: duplicate class name: '{shorten(name)}' ({shorten(ident, 40)})"
+            )
         seen.add(name)
     return names
 
@@ -141,7 +168,7 @@ def read_class_names(files: Files) -> dict[str, str]:
 def _parse_names(rows: Iterable[tuple[int, list[str]]]) -> dict[str, str]:
     names: dict[str, str] = {}
     for line, row in rows:
-        if len(row) < 2:
+        if len(row) < 2 or not (row[0].strip() and row[1].strip()):
             raise ValueError(f"line {line}: expected 'id,name', got {row}")
         if row[0] in names:
             raise ValueError(f"line {line}: duplicate class id: {row[0]}")
@@ -154,36 +181,43 @@ def read_hierarchy(path: StrPath) -> dict[str, Any]:
 
     Raises:
         OSError: if the file cannot be read.
-        ValueError: naming the file, if it is not JSON or a node is malformed.
+        ValueError: naming the file, if it is not JSON, nested too deeply, or a node is malformed.
     """
-    text = read_text(path)
-    try:
-        tree = json.loads(text)
-    except ValueError as error:
-        raise ValueError(f"{path}: expected JSON: {error}") from None
-    nodes = [tree]
-    while nodes:
-        node = nodes.pop()
-        if not isinstance(node, dict) or not isinstance(node.get("LabelName"), str):
-            raise ValueError(f"{path}: expected an object with the key 'LabelName', got {node!r}")
-        nodes += node.get("Subcategory", [])
+    text = read_text(path, MAX_DESCRIPTION_BYTES)
+    with naming_file(path):
+        try:
+            tree = json.loads(text)
+        except ValueError as error:
+            raise ValueError(f"expected JSON: {error}") from None
+        nodes = [tree]
+        while nodes:
+            node = nodes.pop()
+            if not isinstance(node, dict) or not isinstance(node.get("LabelName"), str):
+                raise ValueError(f"expected an object with the key 'LabelName', got {node!r}")
+            below = node.get("Subcategory", [])
+            if not isinstance(below, list):
+                raise ValueError(f"Subcategory: expected a list, got {below!r}")
+            nodes += below
     return tree
+
+
+def _walk(hierarchy: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the nodes of a hierarchy, parents first; it may be nested deeply."""
+    waiting = [hierarchy]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        waiting += reversed(node.get("Subcategory", []))
 
 
 def find_hierarchy_parent(hierarchy: dict[str, Any], parent_cls: str) -> dict[str, Any] | None:
     """Return the part of a hierarchy whose root is a class id; None if there is none."""
-    if hierarchy["LabelName"] == parent_cls:
-        return hierarchy
-    below = (find_hierarchy_parent(child, parent_cls) for child in hierarchy.get("Subcategory", []))
-    return next((found for found in below if found is not None), None)
+    return next((node for node in _walk(hierarchy) if node["LabelName"] == parent_cls), None)
 
 
 def load_hierarchy_children(hierarchy: dict[str, Any]) -> list[str]:
     """Return the class ids in a hierarchy, parents first; an id may occur several times."""
-    idents = [hierarchy["LabelName"]]
-    for child in hierarchy.get("Subcategory", []):
-        idents += load_hierarchy_children(child)
-    return idents
+    return [node["LabelName"] for node in _walk(hierarchy)]
 
 
 def choose_classes(
@@ -204,11 +238,16 @@ def choose_classes(
         OSError: if the hierarchy cannot be read.
         ValueError: for an unknown name or a malformed hierarchy.
     """
+    if parent_label and labels_filter:
+        warnings.warn("labels_filter has no effect: parent_label takes precedence", stacklevel=3)
     idents = {name: ident for ident, name in names.items()}
     wanted = [parent_label] if parent_label else labels_filter or []
     for name in wanted:
         if name not in idents:
-            raise ValueError(f"unknown class {name!r}, expected one such as {list(idents)[:5]}")
+            known = shorten(list(idents)[:5], 120)
+            raise ValueError(
+                f"unknown class {shorten(repr(name), 60)}, expected one such as {known}"
+            )
     if not parent_label:
         return [idents[name] for name in dict.fromkeys(wanted)] if wanted else list(names)
     path = files.metadata(files.layout.hierarchy)

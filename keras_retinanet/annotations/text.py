@@ -6,10 +6,15 @@ import csv
 import io
 import math
 from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
+from typing import TextIO, TypeVar
 
 from keras_retinanet.system.files import read_file
-from keras_retinanet.system.limits import MAX_TEXT_BYTES
+from keras_retinanet.system.limits import (
+    MAX_COORDINATE,
+    MAX_LABEL_BYTES,
+    MAX_LINE,
+    MAX_TEXT_BYTES,
+)
 from keras_retinanet.system.messages import shorten
 from keras_retinanet.system.types import StrPath
 
@@ -38,15 +43,17 @@ def naming_file(path: StrPath, kind: str = "") -> Iterator[None]:
         raise ValueError(f"{start}: {shorten(error, 200)}") from None
 
 
-def read_text(path: StrPath) -> str:
+def read_text(path: StrPath, max_bytes: int = MAX_TEXT_BYTES) -> str:
     """Return the text in a UTF-8 file, without a byte-order mark; line ends stay as they are.
 
     Raises:
         OSError: if the file cannot be read.
-        ValueError: naming the file, if it is no regular file or holds more than `MAX_TEXT_BYTES`;
+        ValueError: naming the file, if it is no regular file or holds more than `max_bytes`;
             naming file and line, if it is not UTF-8.
     """
-    content = read_file(path, MAX_TEXT_BYTES).removeprefix(codecs.BOM_UTF8)
+    content = read_file(path, max_bytes).removeprefix(codecs.BOM_UTF8)
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise ValueError(f"{path}: line 1: expected UTF-8 text, got UTF-16: save it as UTF-8")
     try:
         return content.decode()
     except UnicodeDecodeError as error:
@@ -56,6 +63,21 @@ def read_text(path: StrPath) -> str:
         ) from None
 
 
+def bounded_lines(file: TextIO) -> Iterator[str]:
+    """Yield the lines of a file, as iterating over it does.
+
+    Raises:
+        ValueError: naming the line, for one of `MAX_LINE` characters or more: a file without line
+            ends would take all memory.
+    """
+    number = 0
+    while line := file.readline(MAX_LINE):
+        number += 1
+        if len(line) >= MAX_LINE:
+            raise ValueError(f"line {number}: expected fewer than {MAX_LINE} characters")
+        yield line
+
+
 def csv_rows(lines: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
     """Yield the number of each line of CSV, from 1, and its fields; blank lines are left out.
 
@@ -63,7 +85,7 @@ def csv_rows(lines: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
         lines: the lines with their ends, such as a file that was opened with `newline=""`.
 
     Raises:
-        ValueError: naming the line, if a quote is not closed on it.
+        ValueError: naming the line, if a quote is not closed on it, or a field is too long.
     """
     reader, line = csv.reader(lines), 0
     try:
@@ -73,13 +95,14 @@ def csv_rows(lines: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
             if any(map(str.strip, row)):
                 yield line, row
     except csv.Error as error:
-        raise ValueError(f"line {line + 1}: {error}") from None
+        hint = " (is a quote not closed?)" if reader.line_num > line + 1 else ""
+        raise ValueError(f"line {line + 1}: {error}{hint}") from None
 
 
 def parse_lines(
     path: StrPath, kind: str, parse: Callable[[list[str], str], _Parsed]
 ) -> list[_Parsed]:
-    """Return `parse(fields, place)` of each line of a text file that is not blank.
+    """Return `parse(fields, place)` of each line of a file of labels that is not blank.
 
     Args:
         path: the file, UTF-8, fields separated by white space.
@@ -90,16 +113,17 @@ def parse_lines(
         OSError: if the file cannot be read.
         ValueError: naming file and line, if it is not UTF-8 or `parse` raises one.
     """
-    lines = enumerate(io.StringIO(read_text(path), newline=None), 1)
-    fields = [(line.split(), f"line {number}") for number, line in lines]
-    try:
-        return [parse(found, place) for found, place in fields if found]
-    except ValueError as error:
-        raise ValueError(f"invalid {kind}: {path}: {error}") from None
+    lines = io.StringIO(read_text(path, MAX_LABEL_BYTES), newline=None)
+    with naming_file(path, f"invalid {kind}"):
+        return [
+            parse(fields, f"line {number}")
+            for number, line in enumerate(lines, 1)
+            if (fields := line.split())
+        ]
 
 
 def finite_number(text: str, what: str) -> float:
-    """Return the finite number that a text stands for.
+    """Return the finite number that a text stands for, such as a coordinate.
 
     Raises:
         ValueError: whose message begins with `what`.
@@ -107,9 +131,13 @@ def finite_number(text: str, what: str) -> float:
     try:
         value = float(text)
     except ValueError as error:
-        raise ValueError(f"{what}: {error}") from None
+        raise ValueError(f"{what}: {shorten(error, 120)}") from None
     if not math.isfinite(value):
-        raise ValueError(f"{what}: expected a finite number, got {text!r}")
+        raise ValueError(f"{what}: expected a finite number, got {shorten(repr(text), 80)}")
+    if abs(value) > MAX_COORDINATE:
+        raise ValueError(
+            f"{what}: expected at most {MAX_COORDINATE:.0e}, got {shorten(repr(text), 80)}"
+        )
     return value
 
 
@@ -122,4 +150,4 @@ def whole_number(text: str, what: str) -> int:
     try:
         return int(text)
     except ValueError as error:
-        raise ValueError(f"{what}: {error}") from None
+        raise ValueError(f"{what}: {shorten(error, 120)}") from None

@@ -1,4 +1,4 @@
-"""Reading images and boxes for training: unreadable images and invalid boxes are left out."""
+"""Reading images and boxes for training: what is wrong with them is left out, named and counted."""
 
 import threading
 import warnings
@@ -11,7 +11,8 @@ import numpy as np
 from keras_retinanet.augmentation import crops
 from keras_retinanet.batches.dataset import DetectionDataset
 from keras_retinanet.batches.image_cache import CACHES
-from keras_retinanet.geometry.boxes import are_valid
+from keras_retinanet.geometry.boxes import are_valid, clip_to_image
+from keras_retinanet.system.messages import shorten
 from keras_retinanet.system.types import Annotations
 
 
@@ -118,25 +119,65 @@ def load_annotations(dataset: DetectionDataset, group: Sequence[int]) -> list[An
     return annotations_group
 
 
-def drop_invalid_boxes(
-    dataset: DetectionDataset, image_index: int, image: np.ndarray, annotations: Annotations
-) -> Annotations:
-    """Return annotations without boxes that are empty or leave the image, with a warning.
+class BoxClipper:
+    """Makes the boxes of a data set fit their images, and counts the boxes that did not.
 
-    Args:
-        dataset: names the image in the warning.
-        image_index: index of the image.
-        image: array `(h, w, ...)`.
-        annotations: of the image; `bboxes` may be any sequence of boxes.
+    Attributes:
+        clipped: path of each image with boxes that were clipped -> their number.
+        dropped: path of each image with boxes that were dropped -> their number.
     """
-    boxes = np.asarray(annotations["bboxes"], "float64").reshape(-1, 4)
-    annotations = {**annotations, "bboxes": boxes}
-    valid = are_valid(boxes, *image.shape[:2])
-    if valid.all():
-        return annotations
-    warnings.warn(
-        f"Image {dataset.image_path(image_index)} with id {image_index} (shape {image.shape}) "
-        f"contains the following invalid boxes: {boxes[~valid].tolist()}.",
-        stacklevel=2,
-    )
-    return crops.keep_boxes(annotations, valid)
+
+    def __init__(self) -> None:
+        """Start without counts."""
+        self.clipped: dict[str, int] = {}
+        self.dropped: dict[str, int] = {}
+        self._lock = threading.Lock()
+
+    def fit(
+        self,
+        dataset: DetectionDataset,
+        image_index: int,
+        image: np.ndarray,
+        annotations: Annotations,
+    ) -> Annotations:
+        """Return annotations whose boxes have an area and lie inside the image.
+
+        Exporters round, so a box that leaves its image by a pixel is clipped: without it the
+        network would be trained to see background there. The first such image of the data set is
+        named in a warning. Other boxes are dropped, with a warning for each image.
+
+        Args:
+            dataset: names the image.
+            image_index: index of the image.
+            image: array `(h, w, ...)`.
+            annotations: of the image; `bboxes` may be any sequence of boxes.
+        """
+        boxes = np.asarray(annotations["bboxes"], "float64").reshape(-1, 4)
+        annotations = {**annotations, "bboxes": boxes}
+        if are_valid(boxes, *image.shape[:2]).all():
+            return annotations
+        clipped, usable, changed = clip_to_image(boxes, *image.shape[:2])
+        path = dataset.image_path(image_index)
+        if changed.any():
+            self._count_clipped(path, int(changed.sum()))
+        annotations["bboxes"] = clipped
+        if usable.all():
+            return annotations
+        with self._lock:
+            self.dropped[path] = int((~usable).sum())
+        warnings.warn(
+            f"Image {path} with id {image_index} (shape {image.shape}) "
+            f"contains the following invalid boxes: {shorten(boxes[~usable].tolist())}.",
+            stacklevel=2,
+        )
+        return crops.keep_boxes(annotations, usable)
+
+    def _count_clipped(self, path: str, number: int) -> None:
+        with self._lock:
+            first = not self.clipped
+            self.clipped[path] = number
+        if first:
+            warnings.warn(
+                f"clipped boxes that leave their image by up to a pixel, the first in {path}",
+                stacklevel=3,
+            )

@@ -108,7 +108,10 @@ def _pascal_arguments(parser: argparse.ArgumentParser, command: str) -> None:
     parser.add_argument(
         "pascal_path", help="folder with ImageSets/Main/, Annotations/ and JPEGImages/"
     )
-    parser.add_argument("--image-extension", default=".jpg", help="extension of the image files")
+    parser.add_argument(
+        "--image-extension",
+        help="extension of the image files, such as .jpg, tried before the usual ones",
+    )
     parser.add_argument(
         "--classes", help="CSV file of rows class_name,id (default: the 20 classes of VOC)"
     )
@@ -150,7 +153,7 @@ def _oid_arguments(parser: argparse.ArgumentParser, command: str) -> None:
     parser.add_argument("--version", default="v4", choices=list(LAYOUTS), help="of Open Images")
     parser.add_argument(
         "--labels-filter",
-        type=lambda text: text.split(","),
+        type=lambda text: [name.strip() for name in text.split(",")],
         help="names of the classes to use, separated by commas",
     )
     parser.add_argument("--parent-label", help="use this class and all classes below it")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -55,6 +56,7 @@ def _add_picture_options(group: argparse._ArgumentGroup) -> None:
     )
     add("--config", help=".ini file with anchor parameters, pyramid levels and augmentation")
     add("--group-method", default="ratio", choices=["none", "random", "ratio"], help="no effect")
+    common.add_max_pixels(group)
 
 
 def _add_output_options(group: argparse._ArgumentGroup) -> None:
@@ -90,7 +92,7 @@ def parse_args(args: Sequence[str] | None) -> argparse.Namespace:
     for name in ("image_min_side", "image_max_side"):
         if getattr(options, name) is None:
             setattr(options, name, defaults[name])
-    common.check_range(options, "at least 1", ("image_min_side", "image_max_side"))
+    common.check_range(options, "at least 1", ("image_min_side", "image_max_side", "max_pixels"))
     if options.json and not options.check:
         raise ValueError("--json is for --check: add it")
     if options.json and os.path.isdir(options.json):
@@ -194,6 +196,7 @@ def data_arguments(options: argparse.Namespace) -> dict[str, Any]:
         "image_min_side": options.image_min_side,
         "image_max_side": options.image_max_side,
         "no_resize": not options.resize,
+        "max_pixels": options.max_pixels,
         "config": config,
         "group_method": "none",
         "shuffle_groups": False,
@@ -208,7 +211,9 @@ def check(options: argparse.Namespace) -> None:
     from keras_retinanet.reports.progress import progress_bar
 
     try:
-        generator = create_generator(options, missing_ok=True)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".* listed again")  # the report names them
+            generator = create_generator(options, missing_ok=True)
     except ValueError as error:
         # Malformed annotations are not wrong usage (code 2): the data set is broken (code 1).
         sys.exit(f"error: {' '.join(str(error).split())}")

@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_retinanet.geometry import boxes
 from keras_retinanet.geometry.anchor_index import AnchorIndex
+from keras_retinanet.system.messages import shorten
 
 if TYPE_CHECKING:
     import keras
@@ -58,8 +59,23 @@ class AnchorParameters:
 
     @classmethod
     def from_dict(cls, values: dict[str, list]) -> "AnchorParameters":
-        """Return the parameters that `to_dict` described."""
-        return cls(**values)
+        """Return the parameters that `to_dict` described.
+
+        Raises:
+            ValueError: if they are not four lists of finite numbers.
+        """
+        try:
+            found = cls(**values)
+            lists = found.to_dict().values()
+            good = all(np.ndim(numbers) == 1 and np.isfinite(numbers).all() for numbers in lists)
+        except (TypeError, ValueError, OverflowError):
+            good = False
+        if not good:
+            raise ValueError(
+                "expected anchors with four lists of numbers, sizes, strides, ratios and scales, "
+                f"got {shorten(values, 120)}"
+            )
+        return found
 
     def __eq__(self, other: Any) -> bool:
         return isinstance(other, AnchorParameters) and self.to_dict() == other.to_dict()

@@ -9,6 +9,10 @@ from typing import Any
 
 import numpy as np
 
+# How far a box may leave its image and still be clipped to it: exporters round. In pixels, and as a
+# share of the image's side.
+EDGE_PIXELS, EDGE_SHARE = 1.0, 0.002
+
 
 def array_module(*arrays: Any) -> ModuleType:
     """Return the module of functions for some arrays: `numpy`, or `keras.ops` for tensors."""
@@ -29,6 +33,39 @@ def are_valid(boxes: np.ndarray, height: int, width: int) -> np.ndarray:
     sides = boxes[:, 2:] - boxes[:, :2]
     limits = np.array([width, height])
     return ((sides > 0) & (boxes[:, :2] >= 0) & (boxes[:, 2:] <= limits)).all(axis=1)
+
+
+def edge_tolerance(height: float, width: float) -> np.ndarray:
+    """Return how far a box may leave an image and still be clipped: pixels in x and y, `(2,)`."""
+    return np.maximum(EDGE_PIXELS, EDGE_SHARE * np.array([width, height], "float64"))
+
+
+def clip_to_image(
+    boxes: np.ndarray, height: float, width: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return boxes clipped to an image, which of them can be used, and which of these changed.
+
+    A box can be used if it leaves the image by at most `edge_tolerance`, and has an area after
+    clipping. For an image 100 pixels wide, -0.5 becomes 0 and 101 becomes 100; a box that ends at
+    102 cannot be used. Unlike `clip`, the limits are the edges of the image.
+
+    Args:
+        boxes: float array `(n, 4)`; not changed.
+        height: number of rows of the image.
+        width: number of columns of the image.
+
+    Returns:
+        Three arrays: the boxes `(n, 4)`, those that cannot be used as they were; usable, bool
+        `(n,)`; changed, bool `(n,)`.
+    """
+    limits = np.tile([width, height], 2)
+    # Adding x and width, or scaling fractions, leaves an error in the last digits.
+    tolerance = np.tile(edge_tolerance(height, width), 2) + 1e-6
+    clipped = np.clip(boxes, 0, limits)
+    near = ((boxes >= -tolerance) & (boxes <= limits + tolerance)).all(axis=1)  # False for NaN
+    usable = near & (clipped[:, 2:] > clipped[:, :2]).all(axis=1)
+    changed = usable & (clipped != boxes).any(axis=1)
+    return np.where(usable[:, None], clipped, boxes), usable, changed
 
 
 def iou(boxes: np.ndarray, query_boxes: np.ndarray) -> np.ndarray:

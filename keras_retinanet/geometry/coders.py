@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from keras_retinanet.geometry.boxes import array_module
+from keras_retinanet.system.messages import shorten
 
 
 @dataclass(frozen=True)
@@ -75,8 +76,9 @@ def coder_from_dict(values: dict) -> CornerCoder:
     Raises:
         ValueError: if the kind is unknown, or a value is malformed.
     """
-    if values.get("kind") != "corner":
-        raise ValueError(f"expected a box coder of the kind 'corner', got {values.get('kind')!r}")
+    kind = values.get("kind") if isinstance(values, dict) else values
+    if not isinstance(values, dict) or kind != "corner":
+        raise ValueError(f"expected a box coder of the kind 'corner', got {shorten(repr(kind))}")
     return corner_coder(values.get("mean"), values.get("std"))
 
 
@@ -119,5 +121,10 @@ def _four_numbers(name: str, values: Sequence[float]) -> tuple[float, ...]:
             f"Expected {name} to be a np.ndarray, list or tuple. Received: {type(values)}"
         )
     if len(values) != 4:
-        raise ValueError(f"Expected {name} to hold 4 numbers. Received: {values}")
-    return tuple(float(value) for value in values)
+        raise ValueError(f"Expected {name} to hold 4 numbers. Received: {shorten(values)}")
+    try:
+        return tuple(float(value) for value in values)
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(
+            f"Expected {name} to hold 4 numbers. Received: {shorten(values)}"
+        ) from None

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from keras_retinanet.system.messages import shorten
+
 
 @dataclass(frozen=True)
 class FilterSettings:
@@ -41,11 +43,11 @@ class FilterSettings:
             ValueError: naming the setting.
         """
         if self.nms and _is_number(self.nms_threshold) and not 0 <= self.nms_threshold <= 1:
-            raise ValueError(f"nms_threshold: expected 0 to 1, got {self.nms_threshold}")
+            raise ValueError(f"nms_threshold: expected 0 to 1, got {shorten(self.nms_threshold)}")
         for name in ("max_detections", "pre_nms_top_k"):
             value = getattr(self, name)
             if _is_number(value) and (value < 0 or not isinstance(value, numbers.Integral)):
-                raise ValueError(f"{name}: expected an integer of at least 0, got {value}")
+                raise ValueError(f"{name}: expected an integer of at least 0, got {shorten(value)}")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as plain values, for JSON."""
@@ -64,7 +66,7 @@ class FilterSettings:
         try:
             return cls(**values)
         except TypeError as error:
-            raise ValueError(f"expected filter settings: {error}") from None
+            raise ValueError(f"expected filter settings: {shorten(error)}") from None
 
 
 def given_settings(values: Mapping[str, Any]) -> dict[str, Any]:

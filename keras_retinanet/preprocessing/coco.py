@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import sys
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,29 +16,56 @@ from pycocotools.coco import COCO
 
 from keras_retinanet.annotations.box_table import BoxTable
 from keras_retinanet.annotations.coco_table import CocoTable, read_coco_fast
-from keras_retinanet.annotations.text import read_text
-from keras_retinanet.preprocessing.labelled import LabelledGenerator, drop_empty_boxes
+from keras_retinanet.annotations.json_parts import ZeroByteError
+from keras_retinanet.annotations.text import naming_file, read_text
+from keras_retinanet.preprocessing.labelled import (
+    LabelledGenerator,
+    drop_empty_boxes,
+    warn_about_fractions,
+)
+from keras_retinanet.system.limits import MAX_COORDINATE
+from keras_retinanet.system.messages import shorten
 from keras_retinanet.system.types import StrPath
 
 # What a value has to be, in words, and the check.
 Check = tuple[str, Callable[[Any], bool]]
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and abs(value) <= sys.float_info.max  # no NaN
+def _is_number(value: Any, limit: float = sys.float_info.max) -> bool:
+    return isinstance(value, (int, float)) and abs(value) <= limit  # no NaN
+
+
+def _is_coordinate(value: Any) -> bool:
+    return _is_number(value, MAX_COORDINATE)
 
 
 def _is_box(value: Any) -> bool:
-    return isinstance(value, list) and len(value) == 4 and all(map(_is_number, value))
+    return isinstance(value, list) and len(value) == 4 and all(map(_is_coordinate, value))
+
+
+def _is_text(value: Any, errors: str = "strict") -> bool:
+    """Return whether a value is text that can be written: JSON may have half a character."""
+    if not isinstance(value, str):
+        return False
+    try:
+        value.encode("utf-8", errors)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _is_path(value: Any) -> bool:
+    return _is_text(value, "surrogateescape")  # how Python writes names that are not UTF-8
 
 
 _NUMBER: Check = ("a number", _is_number)
-_SIDE = ("a number above 0", lambda value: _is_number(value) and value > 0)
-_TEXT = ("text", lambda value: isinstance(value, str))
+_SIDE = ("a number above 0", lambda value: _is_coordinate(value) and value > 0)
+_TEXT = ("text", _is_text)
+_PATH = ("text", _is_path)
 _IDENT = ("a number or text", lambda value: _is_number(value) or isinstance(value, str))
 _BOX = ("4 numbers x, y, width, height", _is_box)
 _NEEDED: dict[str, dict[str, Check]] = {
-    "images": {"id": _IDENT, "file_name": _TEXT, "width": _SIDE, "height": _SIDE},
+    "images": {"id": _IDENT, "file_name": _PATH, "width": _SIDE, "height": _SIDE},
     "annotations": {"image_id": _IDENT, "category_id": _NUMBER, "bbox": _BOX},
     "categories": {"id": _NUMBER, "name": _TEXT},
 }
@@ -67,23 +95,40 @@ def load_coco(path: StrPath) -> COCO:
 
 def load_table(path: StrPath) -> CocoTable:
     """Return images, boxes and categories of a COCO JSON file; same errors as `load_coco`."""
-    with contextlib.suppress(Exception):  # the slow reader can read it, or says what is wrong
-        return read_coco_fast(path)
+    with naming_file(path):
+        try:
+            return read_coco_fast(path)
+        except ZeroByteError:
+            raise
+        except Exception:  # the slow reader can read it, or says what is wrong
+            pass
     return CocoTable.of(_read(path))
 
 
 def _read(path: StrPath) -> dict[str, Any]:
     """Return the dictionary in a COCO JSON file, checked."""
     text = read_text(path)
-    try:
-        dataset = json.loads(text)
-    except ValueError as error:
-        raise ValueError(f"{path}: expected JSON: {error}") from None
-    try:
+    with naming_file(path):
+        try:
+            dataset = json.loads(text, object_pairs_hook=_object)
+        except ValueError as error:
+            raise ValueError(f"expected JSON: {error}") from None
         _check(dataset)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
     return dataset
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object; raise ValueError if a section comes twice, of which one would be lost.
+
+    That is checked for objects inside others too, where it does no harm.
+    """
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = [key for key in _NEEDED if keys.count(key) > 1]
+        if twice:
+            raise ValueError(f"the key {twice[0]!r} comes twice")
+    return content
 
 
 def _fill_in(annotations: list[dict[str, Any]]) -> None:
@@ -104,9 +149,18 @@ def _check(dataset: Any) -> None:
         raise ValueError(f"expected an object with keys {list(_NEEDED)}")
     for section, keys in _NEEDED.items():
         if not isinstance(dataset.get(section), list):
-            raise ValueError(f"expected the key {section!r} with a list, got {sorted(dataset)}")
+            raise ValueError(
+                f"expected the key {section!r} with a list, got {_got(section, dataset)}"
+            )
         for number, entry in enumerate(dataset[section]):
             _check_entry(entry, f"{section}[{number}]", keys)
+    for number, annotation in enumerate(dataset["annotations"]):
+        for key, (kind, holds) in _OPTIONAL.items():
+            if annotation.get(key) is not None and not holds(annotation[key]):
+                raise ValueError(
+                    f"annotations[{number}]: expected {key} with {kind}, got "
+                    f"{_short(annotation[key])}"
+                )
     images = _unique(dataset, "images", "id")
     categories = _unique(dataset, "categories", "id")
     _unique(dataset, "categories", "name")
@@ -116,26 +170,32 @@ def _check(dataset: Any) -> None:
     for number, annotation in enumerate(dataset["annotations"]):
         place = f"annotations[{number}]"
         if annotation["image_id"] not in images:
-            raise ValueError(f"{place}: unknown image_id {annotation['image_id']!r}")
+            raise ValueError(f"{place}: unknown image_id {_short(annotation['image_id'])}")
         if annotation["category_id"] not in categories:
             raise ValueError(
-                f"{place}: unknown category_id {annotation['category_id']} "
-                f"(categories: {sorted(categories)})"
+                f"{place}: unknown category_id {_short(annotation['category_id'])} "
+                f"(categories: {shorten(sorted(categories), 80)})"
             )
-        for key, (kind, holds) in _OPTIONAL.items():
-            if annotation.get(key) is not None and not holds(annotation[key]):
-                raise ValueError(f"{place}: expected {key} with {kind}, got {annotation[key]!r}")
 
 
 def _check_entry(entry: Any, place: str, keys: Mapping[str, Check]) -> None:
     if not isinstance(entry, dict):
-        raise ValueError(f"{place}: expected an object with keys {list(keys)}, got {entry!r}")
+        raise ValueError(f"{place}: expected an object with keys {list(keys)}, got {_short(entry)}")
     missing = [key for key in keys if key not in entry]
     if missing:
-        raise ValueError(f"{place}: expected the keys {missing}, got {sorted(entry)}")
+        raise ValueError(f"{place}: expected the keys {missing}, got {shorten(sorted(entry), 80)}")
     for key, (kind, holds) in keys.items():
         if not holds(entry[key]):
-            raise ValueError(f"{place}: expected {key} with {kind}, got {entry[key]!r}")
+            raise ValueError(f"{place}: expected {key} with {kind}, got {_short(entry[key])}")
+
+
+def _short(value: Any) -> str:
+    return shorten(repr(value), 80)
+
+
+def _got(section: str, dataset: Mapping[str, Any]) -> str:
+    """Return what stands there instead of a list, or which other keys there are."""
+    return _short(dataset[section]) if section in dataset else shorten(sorted(dataset), 80)
 
 
 def _unique(dataset: Mapping[str, Any], section: str, key: str) -> set:
@@ -144,7 +204,7 @@ def _unique(dataset: Mapping[str, Any], section: str, key: str) -> set:
     for number, entry in enumerate(dataset[section]):
         value = entry.get(key)
         if value is not None and value in seen:
-            raise ValueError(f"{section}[{number}]: duplicate {key}: {value!r}")
+            raise ValueError(f"{section}[{number}]: duplicate {key}: {_short(value)}")
         seen.add(value)
     return seen
 
@@ -175,6 +235,8 @@ class CocoGenerator(LabelledGenerator):
         paths = [os.path.join(folder, name) for name in table.file_names]
         self.load_classes()
         boxes, dropped = _boxes_of(table, self._file)
+        self._declared = table.sizes
+        self._annotated, self._crowds = len(table.crowd), int(table.crowd.sum())
         super().__init__(
             self.classes,
             paths,
@@ -184,6 +246,19 @@ class CocoGenerator(LabelledGenerator):
             sizes=table.sizes,
             **kwargs,
         )
+
+    def declared_size(self, image_index: int) -> tuple[int, int] | None:
+        """Return width and height of an image in the annotations, rounded."""
+        width, height = self._declared[image_index].round().astype(int).tolist()
+        return width, height
+
+    def why_no_boxes(self) -> str:
+        """Return the likely cause, for messages, if the data set has no box at all."""
+        if not self._annotated:
+            return f"the list 'annotations' in {self._file} is empty"
+        if self._crowds == self._annotated:
+            return f"all {self._crowds} are crowds, which are not trained"
+        return super().why_no_boxes()
 
     @functools.cached_property
     def coco(self) -> COCO:
@@ -212,14 +287,23 @@ class CocoGenerator(LabelledGenerator):
 def _boxes_of(table: CocoTable, source: str) -> tuple[BoxTable, np.ndarray]:
     """Return the boxes to train on, and the number of boxes left out of each image.
 
-    Crowds, boxes thinner than a pixel and, with a warning, boxes without area are left out. Crowds
-    are not counted.
+    Crowds and, with a warning, boxes thinner than a pixel or without area are left out. Crowds are
+    not counted.
     """
     size = len(table.image_ids)
+    warn_about_fractions(table.boxes, f"{source}: ")
     width, height = table.boxes[:, 2:].T
     thinner = np.minimum(width, height)
     # Boxes without area are kept at first, for the warning.
-    kept = ~table.crowd & ~((thinner > 0) & (thinner < 1))
+    thin = ~table.crowd & (thinner > 0) & (thinner < 1)
+    if thin.any():
+        first = table.image_ids[table.image_indices[thin][0]]
+        warnings.warn(
+            f"left out {thin.sum()} boxes thinner than a pixel, the first of them in {source}: "
+            f"image {first}",
+            stacklevel=3,
+        )
+    kept = ~table.crowd & ~thin
     left_top, sides = table.boxes[kept, :2], table.boxes[kept, 2:]
     rows = np.column_stack([left_top, left_top + sides, table.labels[kept]])
     boxes, _ = drop_empty_boxes(

@@ -7,17 +7,27 @@ import sys
 from array import array
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from math import inf
 from typing import Any, NoReturn, TextIO, TypeVar
 
 import numpy as np
 from PIL import Image
 
 from keras_retinanet.annotations.box_table import BoxTable
-from keras_retinanet.annotations.text import csv_rows, finite_number, read_text, whole_number
+from keras_retinanet.annotations.csv_causes import HEADER, cause_in_boxes, cause_in_classes
+from keras_retinanet.annotations.text import (
+    bounded_lines,
+    csv_rows,
+    finite_number,
+    naming_file,
+    read_text,
+    whole_number,
+)
 from keras_retinanet.images import read_image_bgr
 from keras_retinanet.preprocessing.generator import Generator
-from keras_retinanet.preprocessing.labelled import LabelledGenerator
+from keras_retinanet.preprocessing.labelled import LabelledGenerator, check_labels
+from keras_retinanet.system.files import only_regular
+from keras_retinanet.system.limits import MAX_COORDINATE as MAX
+from keras_retinanet.system.messages import shorten
 from keras_retinanet.system.types import StrPath
 
 # For `import *`: what this module defines, and what it always brought along.
@@ -92,35 +102,58 @@ def _read(
     path: StrPath, kind: str, parse: Callable[[Iterator[tuple[int, list[str]]]], _Read]
 ) -> _Read:
     """Return what `parse` makes of the rows of a file; its errors name the file."""
-    try:
-        with _open_for_csv(path) as file:
-            return parse(csv_rows(file))
-    except UnicodeDecodeError:
-        read_text(path)  # raises an error that names the line
-        raise
-    except ValueError as error:
-        raise ValueError(f"invalid CSV {kind} file: {path}: {error}") from None
+    with _open_for_csv(path) as file, naming_file(path, f"invalid CSV {kind} file"):
+        try:
+            return parse(csv_rows(bounded_lines(file)))
+        except UnicodeDecodeError:
+            pass
+    read_text(path)  # raises an error that names the line
+    raise ValueError(f"{path}: expected UTF-8 text")  # another program has changed the file
 
 
 def _parse_classes(rows: Iterable[tuple[int, list[str]]]) -> dict[str, int]:
     classes: dict[str, int] = {}
+    lines: dict[str, int] = {}
+    labels: set[int] = set()
     for line, row in rows:
-        if len(row) != 2:
-            raise ValueError(f"line {line}: {_CLASS_FORMAT}")
-        name, text = row
-        if not name:
-            raise ValueError(f"line {line}: expected a class name, got none")
-        label = whole_number(text, f"line {line}: malformed class ID")
-        if label < 0:
-            raise ValueError(f"line {line}: malformed class ID: expected 0 or more, got {label}")
+        try:
+            name, label = _parse_class(row)
+        except ValueError as error:
+            cause = cause_in_classes(row, not classes)
+            raise ValueError(f"line {line}: {_with_cause(error, cause, _CLASS_FORMAT)}") from None
         if name in classes:
-            raise ValueError(f"line {line}: duplicate class name: '{name}'")
-        if label in classes.values():
+            raise ValueError(f"line {line}: duplicate class name: {_quoted(name)}")
+        if label in labels:
             raise ValueError(f"line {line}: duplicate class ID: {label}")
-        classes[name] = label
+        classes[name], lines[name] = label, line
+        labels.add(label)
     if not classes:
         raise ValueError("expected at least one row 'class_name,class_id', got none")
+    check_labels(classes, lambda name: f"line {lines[name]}: class {_quoted(name)}")
     return classes
+
+
+def _parse_class(row: list[str]) -> tuple[str, int]:
+    if len(row) != 2:
+        raise ValueError(_CLASS_FORMAT)
+    name, text = row
+    if not name:
+        raise ValueError("expected a class name, got none")
+    label = whole_number(text, "malformed class ID")
+    if label < 0:
+        raise ValueError(f"malformed class ID: expected 0 or more, got {label}")
+    return name, label
+
+
+def _with_cause(problem: ValueError | str, cause: str, row_format: str) -> str:
+    """Return what is wrong with a row, and its likely cause if there is one."""
+    if cause == HEADER:
+        return f"{cause}; {row_format}"
+    return f"{shorten(problem, 110)}: {cause}" if cause else str(problem)
+
+
+def _quoted(text: str) -> str:
+    return shorten(repr(text), 60)
 
 
 def _parse_annotations(
@@ -137,7 +170,7 @@ def _parse_annotations(
             name, left, top, right, bottom, class_name = row[:6]
             x1, y1, x2, y2 = float(left), float(top), float(right), float(bottom)
             label = classes[class_name]
-            good = bool(name) and -inf < x1 < x2 < inf and -inf < y1 < y2 < inf
+            good = bool(name) and -MAX < x1 < x2 < MAX and -MAX < y1 < y2 < MAX
         except (ValueError, KeyError):
             good = False
         if good:
@@ -146,7 +179,9 @@ def _parse_annotations(
         elif row[0] and row[1:6] == [""] * 5:  # an image without objects
             index_of.setdefault(row[0], len(index_of))
         else:
-            raise ValueError(f"line {line}: {_what_is_wrong(row, classes)}")
+            problem = _what_is_wrong(row, classes)
+            cause = cause_in_boxes(row, classes, not index_of)
+            raise ValueError(f"line {line}: {_with_cause(problem, cause, _BOX_FORMAT)}")
     if not index_of:
         raise ValueError("expected at least one row, got none")
     table = BoxTable(np.asarray(image_indices), np.asarray(boxes).reshape(-1, 5), len(index_of))
@@ -171,7 +206,11 @@ def _what_is_wrong(row: list[str], classes: Mapping[str, int]) -> str:
         return f"x2 ({x2:.12g}) must be higher than x1 ({x1:.12g})"
     if y2 <= y1:
         return f"y2 ({y2:.12g}) must be higher than y1 ({y1:.12g})"
-    return f"unknown class name: '{class_name}' (classes: {classes})"
+    return _unknown(class_name, classes)
+
+
+def _unknown(name: str, classes: Mapping[str, int]) -> str:
+    return f"unknown class name: {_quoted(name)} (classes: {shorten(dict(classes), 80)})"
 
 
 def raise_from(value: Exception, from_value: BaseException | None) -> NoReturn:
@@ -184,7 +223,7 @@ def _open_for_csv(path: StrPath) -> TextIO:
 
     Public programs import this from keras-retinanet 1.0.0, and the two functions below.
     """
-    return open(path, encoding="utf-8-sig", newline="")
+    return open(path, encoding="utf-8-sig", newline="", opener=only_regular)
 
 
 def _read_classes(csv_reader: Iterable[list[str]]) -> dict[str, int]:
@@ -194,14 +233,24 @@ def _read_classes(csv_reader: Iterable[list[str]]) -> dict[str, int]:
     given twice. A blank line is an error.
     """
     classes: dict[str, int] = OrderedDict()
-    for line, row in enumerate(csv_reader, 1):
+    for line, row in _numbered(csv_reader):
         if len(row) != 2:
             raise ValueError(f"line {line}: {_CLASS_FORMAT}")
         label = whole_number(row[1], f"line {line}: malformed class ID")
         if row[0] in classes:
-            raise ValueError(f"line {line}: duplicate class name: '{row[0]}'")
+            raise ValueError(f"line {line}: duplicate class name: {_quoted(row[0])}")
         classes[row[0]] = label
     return classes
+
+
+def _numbered(csv_reader: Iterable[list[str]]) -> Iterator[tuple[int, list[str]]]:
+    """Yield the number and the fields of each row of a `csv.reader`; its errors as ValueError."""
+    line = 0
+    try:
+        for line, row in enumerate(csv_reader, 1):
+            yield line, row
+    except csv.Error as error:
+        raise ValueError(f"line {line + 1}: {shorten(error)}") from None
 
 
 def _read_annotations(
@@ -213,7 +262,7 @@ def _read_annotations(
     A blank line is an error.
     """
     images: dict[str, list[dict[str, int | str]]] = OrderedDict()
-    for line, row in enumerate(csv_reader, 1):
+    for line, row in _numbered(csv_reader):
         if len(row) < 6:
             raise ValueError(f"line {line}: {_BOX_FORMAT}")
         boxes = images.setdefault(row[0], [])
@@ -226,10 +275,11 @@ def _read_annotations(
         for low, high in (("x1", "x2"), ("y1", "y2")):
             if sides[high] <= sides[low]:
                 raise ValueError(
-                    f"line {line}: {high} ({sides[high]}) must be higher than {low} ({sides[low]})"
+                    f"line {line}: {high} ({shorten(sides[high], 40)}) must be higher than {low} "
+                    f"({shorten(sides[low], 40)})"
                 )
         if row[5] not in classes:
-            raise ValueError(f"line {line}: unknown class name: '{row[5]}' (classes: {classes})")
+            raise ValueError(f"line {line}: {_unknown(row[5], classes)}")
         boxes.append({key: sides[key] for key in ("x1", "x2", "y1", "y2")} | {"class": row[5]})
     return images
 
@@ -262,6 +312,10 @@ class CSVGenerator(LabelledGenerator):
         self.image_names, annotations = read_table(csv_data_file, classes)
         paths = [os.path.join(self.base_dir, name) for name in self.image_names]
         super().__init__(classes, paths, annotations, source=csv_data_file, **kwargs)
+
+    def why_no_boxes(self) -> str:
+        """Return the likely cause, for messages, if the data set has no box at all."""
+        return f"every row of {self._source} is 'img_file,,,,,', an image without objects"
 
     @functools.cached_property
     def image_data(self) -> dict[str, list[tuple]]:

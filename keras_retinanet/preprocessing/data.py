@@ -120,7 +120,7 @@ class PascalData(_NamedSets):
         train_set: set to train on.
         val_set: set to evaluate on.
         classes: CSV file of rows `class_name,id`; None for the 20 classes of VOC.
-        image_extension: extension of the image files.
+        image_extension: extension of the image files, tried before the usual ones; None for none.
         skip_truncated: whether to leave out objects marked as truncated.
         skip_difficult: whether to leave out objects marked as difficult.
     """
@@ -130,7 +130,7 @@ class PascalData(_NamedSets):
     train_set: str = "train"
     val_set: str = "val"
     classes: StrPath | None = None
-    image_extension: str = ".jpg"
+    image_extension: str | None = None
     skip_truncated: bool = False
     skip_difficult: bool = False
 

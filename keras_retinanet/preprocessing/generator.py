@@ -11,7 +11,7 @@ from keras_retinanet.augmentation import crops
 from keras_retinanet.augmentation.transforms import TransformParameters, adjust_transform_for_image
 from keras_retinanet.batches import padding
 from keras_retinanet.batches.grouping import Groups
-from keras_retinanet.batches.reading import ImageReader, drop_invalid_boxes, load_annotations
+from keras_retinanet.batches.reading import BoxClipper, ImageReader, load_annotations
 from keras_retinanet.batches.sample_context import (
     current_context,
     make_contexts,
@@ -57,6 +57,10 @@ class Generator(keras.utils.PyDataset):
         groups: image indices of each batch of the current epoch.
         epoch: number of the current epoch.
         skipped: path of each unreadable image that was replaced -> how often.
+        clipped: path of each image with boxes that left it a little and were clipped -> number of
+            these boxes.
+        dropped_in_training: path of each image with boxes without area, or that left it further,
+            and were dropped -> number of these boxes.
         failure: the error that stopped a thread of the pipeline, if one did.
     """
 
@@ -157,6 +161,9 @@ class Generator(keras.utils.PyDataset):
         self.failure: Exception | None = None
         self._reader = ImageReader(cache)
         self.skipped = self._reader.skipped
+        self._box_clipper = BoxClipper()
+        self.clipped = self._box_clipper.clipped
+        self.dropped_in_training = self._box_clipper.dropped
         if no_resize and scale_range is not None:
             raise ValueError("a range of scales needs images that are resized")
         self._made_groups: list[list[int]] | None = None  # `groups`, unless somebody changed them
@@ -208,6 +215,18 @@ class Generator(keras.utils.PyDataset):
     def dropped_boxes(self, image_index: int) -> int:
         """Return how many invalid boxes of an image the reader left out, if it counts them."""
         return 0
+
+    def has_boxes(self) -> bool:
+        """Return whether any image has a box; True if only reading all annotations would tell."""
+        return True
+
+    def why_no_boxes(self) -> str:
+        """Return the likely cause, for messages, if the data set has no box at all."""
+        return "load_annotations returns none for any image"
+
+    def declared_size(self, image_index: int) -> tuple[int, int] | None:
+        """Return width and height of an image as its annotations declare them; None if not."""
+        return None
 
     def class_names(self) -> list[str | None]:
         """Return the name of each label from 0; None for a label not in use."""
@@ -322,9 +341,13 @@ class Generator(keras.utils.PyDataset):
     def filter_annotations(
         self, image_group: Images, annotations_group: AnnotationsGroup, group: Sequence[int]
     ) -> Samples:
-        """Return annotations without boxes that are empty or leave the image, with a warning."""
+        """Return annotations whose boxes lie inside their image; see `BoxClipper.fit`.
+
+        Boxes that leave it by up to a pixel, or 0.2 % of the side if that is more, are clipped.
+        Other boxes that leave it, or have no area, are dropped with a warning.
+        """
         samples = zip(group, image_group, annotations_group, strict=True)
-        return image_group, [drop_invalid_boxes(self, *sample) for sample in samples]
+        return image_group, [self._box_clipper.fit(self, *sample) for sample in samples]
 
     def random_visual_effect_group(
         self, image_group: Images, annotations_group: AnnotationsGroup

@@ -1,4 +1,4 @@
-"""Data sets in KITTI form: `SUBSET/labels/*.txt` and `SUBSET/images/*.png`.
+"""Data sets in KITTI form: `SUBSET/labels/*.txt` and `SUBSET/images/*.png`, or other images.
 
 The format of a line is that of http://www.cvlibs.net/datasets/kitti/: 15 fields, of which the first
 is the class and the fifth to eighth are left, top, right and bottom in pixels from 0.
@@ -7,11 +7,14 @@ is the class and the fifth to eighth are left, top, right and bottom in pixels f
 import os
 from typing import Any
 
+from keras_retinanet.annotations.image_files import ImageFinder
 from keras_retinanet.annotations.text import finite_number, parse_lines
 from keras_retinanet.preprocessing.labelled import LabelledGenerator
+from keras_retinanet.system.messages import shorten
 from keras_retinanet.system.types import StrPath
 
-# "DontCare" marks regions that nobody labelled; keras-retinanet trains them as "Misc".
+# "DontCare" marks regions that nobody labelled; keras-retinanet trains them as "Misc". Of two names
+# for a label the last is the one that is shown.
 kitti_classes = {
     "Car": 0,
     "Van": 1,
@@ -20,8 +23,8 @@ kitti_classes = {
     "Person_sitting": 4,
     "Cyclist": 5,
     "Tram": 6,
-    "Misc": 7,
     "DontCare": 7,
+    "Misc": 7,
 }
 # All fields; with a detection's score; or without those of the object in space.
 _COUNTS = (15, 16, 8)
@@ -45,14 +48,15 @@ def _parse(fields: list[str], place: str) -> tuple:
     if len(fields) not in _COUNTS:
         raise ValueError(f"{place}: expected 15 fields, got {len(fields)}")
     if fields[0] not in kitti_classes:
-        raise ValueError(f"{place}: unknown class '{fields[0]}' (classes: {list(kitti_classes)})")
+        name = shorten(fields[0], 40)
+        raise ValueError(f"{place}: unknown class '{name}' (classes: {list(kitti_classes)})")
     x1, y1, x2, y2 = (
         finite_number(text, f"{place}: malformed {side}")
         for text, side in zip(fields[4:8], _SIDES, strict=True)
     )
     if x2 <= x1 or y2 <= y1:
         raise ValueError(
-            f"{place}: expected right and bottom above left and top, got {fields[4:8]}"
+            f"{place}: expected right and bottom above left and top, got {shorten(fields[4:8])}"
         )
     return x1, y1, x2, y2, kitti_classes[fields[0]]
 
@@ -65,7 +69,8 @@ class KittiGenerator(LabelledGenerator):
 
         Args:
             base_dir: folder of the subsets.
-            subset: the folder in it with `labels/` and `images/`.
+            subset: the folder in it with `labels/` and `images/`; images are PNG files, or others
+                where there is none.
             **kwargs: for `Generator`.
 
         Raises:
@@ -75,7 +80,11 @@ class KittiGenerator(LabelledGenerator):
         self.base_dir = base_dir
         labels = os.path.join(base_dir, subset, "labels")
         names = sorted(name for name in os.listdir(labels) if name.endswith(".txt"))
-        folder = os.path.join(base_dir, subset, "images")
-        paths = [os.path.join(folder, name[: -len(".txt")] + ".png") for name in names]
+        images = ImageFinder(os.path.join(base_dir, subset, "images"))
+        paths = [images.find(name.removesuffix(".txt"), ".png") for name in names]
         annotations = [read_labels(os.path.join(labels, name)) for name in names]
         super().__init__(kitti_classes, paths, annotations, source=labels, **kwargs)
+
+    def why_no_boxes(self) -> str:
+        """Return the likely cause, for messages, if the data set has no box at all."""
+        return f"all {len(self.paths)} label files are empty"

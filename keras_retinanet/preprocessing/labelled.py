@@ -8,15 +8,21 @@ from typing import Any
 
 import numpy as np
 
+from keras_retinanet.annotations.absent_files import why_absent
 from keras_retinanet.annotations.box_table import BoxTable
 from keras_retinanet.annotations.image_sizes import read_sizes
+from keras_retinanet.annotations.repetitions import repeated_boxes, repeated_images
 from keras_retinanet.images import read_image_bgr
 from keras_retinanet.preprocessing.generator import Generator
+from keras_retinanet.system.limits import MAX_PIXELS, MAX_UNUSED_LABELS
 from keras_retinanet.system.machine import gc_paused
+from keras_retinanet.system.messages import shorten
 from keras_retinanet.system.types import Annotations, StrPath
 
 # With this many images in one folder, listing it is faster than looking for each file.
 MIN_IMAGES_TO_LIST = 100
+# With this many ids without a class, beyond one for each class, the ids are likely not meant so.
+USUAL_GAPS = 10
 
 
 class LabelledGenerator(Generator):
@@ -31,6 +37,7 @@ class LabelledGenerator(Generator):
         annotations: for each image rows `x1, y1, x2, y2, label` in pixels; empty if a subclass has
             a `load_annotations` of its own.
         dropped: for each image the number of boxes left out as invalid; None if there are none.
+        max_pixels: maximum number of pixels that an image may declare.
     """
 
     def __init__(
@@ -43,6 +50,7 @@ class LabelledGenerator(Generator):
         missing_ok: bool = False,
         dropped: np.ndarray | None = None,
         sizes: np.ndarray | None = None,
+        max_pixels: int = MAX_PIXELS,
         **kwargs: Any,
     ) -> None:
         """Keep what a reader has read.
@@ -58,25 +66,53 @@ class LabelledGenerator(Generator):
             dropped: for each image the number of boxes left out as invalid; None for none at all.
             sizes: width and height of each image, float64 `(images, 2)`; None to read them from
                 the files if they are needed.
+            max_pixels: maximum number of pixels that an image may declare; reading one with more
+                is an error.
             **kwargs: for `Generator`.
 
         Raises:
-            ValueError: if there is no class or no image, or image files do not exist, naming the
-                first.
+            ValueError: if there is no class or no image, if a label is out of range (see
+                `check_labels`), or if image files do not exist, naming the first.
         """
         if source is not None and not (missing_ok and paths):
             check_files(source, paths)
         if not classes:
             raise ValueError("expected a data set with at least one class, got none")
+        where = "" if source is None else f"{source}: "
+        check_labels(classes, lambda name: f"{where}class {shorten(name, 60)!r}")
         self.classes = dict(classes)
         self.labels = {label: name for name, label in self.classes.items()}
         self.paths = list(paths)
         self.annotations = BoxTable.of(() if annotations is None else annotations)
         self.dropped = dropped
+        self.max_pixels = max_pixels
         self._source = source
         self._sizes = sizes
+        if annotations is not None:
+            self._warn_about_what_looks_wrong()
         with gc_paused():
             super().__init__(**kwargs)
+
+    def _warn_about_what_looks_wrong(self) -> None:
+        """Warn about what can be meant as it is written, but rarely is."""
+        where = "" if self._source is None else f"{self._source}: "
+        for what, repetition in (
+            ("images", repeated_images(self.paths)),
+            ("boxes", repeated_boxes(self.annotations, self.paths, self.labels)),
+        ):
+            if repetition is not None:
+                warnings.warn(
+                    f"{where}{what} listed again, which count again: {repetition.number}, the "
+                    f"first: {shorten(repetition.first, 200)}",
+                    stacklevel=4,
+                )
+        warn_about_fractions(self.annotations.rows[:, :4], where)
+        if self.num_classes() > 2 * len(self.labels) + USUAL_GAPS:
+            warnings.warn(
+                f"{where}the highest class id is {max(self.labels)}, so the network gets "
+                f"{self.num_classes()} outputs for {len(self.labels)} classes",
+                stacklevel=4,
+            )
 
     def _aspect_ratios(self) -> Sequence[float] | np.ndarray:
         """Return the aspect ratio of every image; unknown sizes are read all at once."""
@@ -86,7 +122,8 @@ class LabelledGenerator(Generator):
         if self._sizes is None:
             self._sizes = read_sizes(self.paths, self._source)
         width, height = self._sizes.T
-        return np.divide(width, height, out=np.ones(len(height)), where=height > 0)
+        with np.errstate(over="ignore"):  # a file may say that an image is 1e-320 pixels high
+            return np.divide(width, height, out=np.ones(len(height)), where=height > 0)
 
     def size(self) -> int:
         """Return the number of images."""
@@ -126,16 +163,60 @@ class LabelledGenerator(Generator):
 
     def load_image(self, image_index: int) -> np.ndarray:
         """Return an image as BGR uint8."""
-        return read_image_bgr(self.paths[image_index])
+        return read_image_bgr(self.paths[image_index], max_pixels=self.max_pixels)
 
     def load_annotations(self, image_index: int) -> Annotations:
         """Return labels `(n,)` and boxes `(n, 4)` of an image, in new arrays."""
         rows = self.annotations[image_index]
         return {"labels": rows[:, 4].astype(int), "bboxes": rows[:, :4].copy()}
 
+    def has_boxes(self) -> bool:
+        """Return whether any image has a box; True if a subclass loads them by itself."""
+        own = type(self).load_annotations is not LabelledGenerator.load_annotations
+        return own or len(self.annotations.rows) > 0
+
+    def why_no_boxes(self) -> str:
+        """Return the likely cause, for messages, if the data set has no box at all."""
+        if self.dropped is not None and self.dropped.any():
+            return f"all {self.dropped.sum()} are invalid or thinner than a pixel, and left out"
+        return "the annotations have none"
+
     def dropped_boxes(self, image_index: int) -> int:
         """Return how many invalid boxes of an image were left out."""
         return 0 if self.dropped is None else int(self.dropped[image_index])
+
+
+def check_labels(classes: Mapping[str, int], place_of: Callable[[str], str]) -> None:
+    """Raise ValueError if a label is negative, or so high that it cannot be meant.
+
+    A network has an output for each label up to the highest, whether a class has it or not.
+
+    Args:
+        classes: class name -> label.
+        place_of: function of a class name that says where it is, for the message.
+    """
+    highest = len(set(classes.values())) - 1 + MAX_UNUSED_LABELS
+    for name, label in classes.items():
+        if not 0 <= label <= highest:
+            raise ValueError(
+                f"{place_of(name)}: expected an id of 0 to {highest}, since the network has an "
+                f"output for each id up to the highest, got {shorten(label, 40)}"
+            )
+
+
+def warn_about_fractions(boxes: np.ndarray, where: str = "") -> None:
+    """Warn if boxes `(n, 4)`, which are in pixels, all lie within one pixel.
+
+    Args:
+        boxes: of all images.
+        where: "file: ", for the warning.
+    """
+    if len(boxes) and (boxes <= 1).all() and (boxes != boxes.round()).any():
+        warnings.warn(
+            f"{where}no coordinate is above 1: are they fractions of the image's sides? They are "
+            "read as pixels",
+            stacklevel=5,
+        )
 
 
 def check_files(source: StrPath, paths: Sequence[str]) -> None:
@@ -145,10 +226,9 @@ def check_files(source: StrPath, paths: Sequence[str]) -> None:
     listed = _list_folders(paths)
     missing = [path for path in paths if path not in listed and not os.path.isfile(path)]
     if missing:
-        raise ValueError(
-            f"{source}: {len(missing)} of {len(paths)} image files not found, "
-            f"the first: {missing[0]}"
-        )
+        cause = why_absent(missing[0])
+        message = f"{source}: {len(missing)} of {len(paths)} image files not found, the first: "
+        raise ValueError(shorten(f"{message}{missing[0]}{cause and f' ({cause})'}", 299))
 
 
 def _list_folders(paths: Iterable[str]) -> set[str]:

@@ -4,27 +4,35 @@ The formats are those of https://storage.googleapis.com/openimages/web/download_
 of boxes for each subset, in fractions of the image's sides, and class names in another.
 """
 
-import csv
 import json
 import os
 import warnings
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from keras_retinanet.annotations import fractions
 from keras_retinanet.annotations.open_images_layouts import (
-    LAYOUTS,
     Files,
     choose_classes,
     find_hierarchy_parent,
     load_hierarchy_children,
     read_class_names,
+    read_hierarchy,
 )
-from keras_retinanet.annotations.text import finite_number, read_text
+from keras_retinanet.annotations.text import (
+    bounded_lines,
+    csv_rows,
+    finite_number,
+    naming_file,
+    read_text,
+)
 from keras_retinanet.images import image_size
 from keras_retinanet.preprocessing.labelled import LabelledGenerator
-from keras_retinanet.system.files import replacing
+from keras_retinanet.system.array_files import load_arrays
+from keras_retinanet.system.files import only_regular, read_ends, replacing
 from keras_retinanet.system.types import StrPath
 
 # Of an image: width, height, and rows `x1, y1, x2, y2, label` in pixels, `(n, 5)`.
@@ -44,6 +52,7 @@ __all__ = [
 ]
 
 _SIDES = ("XMin", "YMin", "XMax", "YMax")
+_COLUMNS = ("ImageID", "LabelName", *_SIDES)
 
 
 def read_boxes(
@@ -62,39 +71,57 @@ def read_boxes(
     Raises:
         OSError: if the file cannot be read.
         ValueError: naming file and line, for a missing column, a row that is too short, a
-            malformed or reversed box, or text that is not UTF-8.
+            malformed or reversed box, boxes that mostly are no fractions, or text that is not
+            UTF-8.
     """
+    # The file may be larger than memory, so it is not read at once.
+    with (
+        open(path, newline="", encoding="utf-8-sig", opener=only_regular) as file,
+        naming_file(path),
+    ):
+        try:
+            return _read_rows(csv_rows(bounded_lines(file)), labels, keep)
+        except UnicodeDecodeError:
+            pass
+    read_text(path)  # raises an error that names the line
+    raise ValueError(f"{path}: expected UTF-8 text")  # another program has changed the file
+
+
+def _read_rows(
+    rows: Iterator[tuple[int, list[str]]],
+    labels: Mapping[str, int],
+    keep: Callable[[str], bool] | None,
+) -> dict[str, list[tuple]]:
+    line, columns = next(rows, (1, []))
+    missing = {*_COLUMNS} - set(columns)
+    if missing:
+        raise ValueError(f"line {line}: expected the columns {sorted(missing)}")
+    ident_at, name_at, *sides_at = map(columns.index, _COLUMNS)
     boxes: dict[str, list[tuple]] = {}
-    for line, row in _rows(path):
-        if row["LabelName"] in labels and (keep is None or keep(row["ImageID"])):
-            box = _parse(row, f"{path}: line {line}")
-            boxes.setdefault(row["ImageID"], []).append((*box, labels[row["LabelName"]]))
+    far_lines, total = [], 0
+    for line, row in rows:
+        if len(row) < len(columns):
+            raise ValueError(f"line {line}: expected {len(columns)} columns, got {len(row)}")
+        ident, label = row[ident_at], labels.get(row[name_at])
+        if label is not None and (keep is None or keep(ident)):
+            box = _parse([row[at] for at in sides_at], f"line {line}")
+            boxes.setdefault(ident, []).append((*box, label))
+            total += 1
+            if min(box) < fractions.FAR_BELOW or max(box) > fractions.FAR_ABOVE:
+                far_lines.append(line)
+    if 2 * len(far_lines) > total:
+        raise ValueError(
+            f"line {far_lines[0]}: expected fractions of the image's sides, 0 to 1: it and "
+            f"{len(far_lines) - 1} other of {total} boxes are not: are they pixels?"
+        )
     return boxes
 
 
-def _rows(path: StrPath) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield line and row of a CSV file of boxes, which may be larger than memory."""
-    with open(path, newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        try:
-            columns = reader.fieldnames or []
-            missing = {"ImageID", "LabelName", *_SIDES} - set(columns)
-            if missing:
-                raise csv.Error(f"expected the columns {sorted(missing)}")
-            for row in reader:
-                if row[columns[-1]] is None:
-                    count = len(columns) - list(row.values()).count(None)
-                    raise csv.Error(f"expected {len(columns)} columns, got {count}")
-                yield reader.line_num, row
-        except csv.Error as error:
-            raise ValueError(f"{path}: line {max(1, reader.line_num)}: {error}") from None
-        except UnicodeDecodeError:
-            read_text(path)  # names the line
-            raise
-
-
-def _parse(row: Mapping[str, str], place: str) -> tuple[float, ...]:
-    x1, y1, x2, y2 = (finite_number(row[key], f"{place}: malformed {key}") for key in _SIDES)
+def _parse(texts: Sequence[str], place: str) -> tuple[float, ...]:
+    x1, y1, x2, y2 = (
+        finite_number(text, f"{place}: malformed {key}")
+        for text, key in zip(texts, _SIDES, strict=True)
+    )
     if x2 <= x1:
         raise ValueError(f"{place}: x2 ({x2}) must be higher than x1 ({x1})")
     if y2 <= y1:
@@ -119,33 +146,41 @@ def to_pixels(boxes: Mapping[str, list[tuple]], folder: StrPath) -> dict[str, Si
         ValueError: if there is no image.
     """
     images: dict[str, SizedBoxes] = {}
-    absent = thin = 0
+    absent, thin = [], []
     for ident, rows in boxes.items():
+        path = os.path.join(folder, f"{ident}.jpg")
         try:
-            width, height = image_size(os.path.join(folder, f"{ident}.jpg"))
+            width, height = image_size(path)
         except (OSError, ValueError):
-            absent += 1
+            absent.append(path)
             continue
-        pixels = np.array(rows) * [width, height, width, height, 1]
+        pixels = np.array(rows)
+        pixels[:, :4] = fractions.scale(pixels[:, :4], np.array([width, height]))
         rounded = np.round(pixels)
         kept = (rounded[:, 2] > rounded[:, 0]) & (rounded[:, 3] > rounded[:, 1])
-        thin += int((~kept).sum())
+        thin += [path] * int((~kept).sum())
         if kept.any():
             images[ident] = (width, height, pixels[kept])
     if not images:
-        raise ValueError(f"{folder}: expected images, found none of the {len(boxes)} annotated")
-    if absent:
-        warnings.warn(f"{folder}: left out {absent} images, missing or unreadable", stacklevel=3)
-    if thin:
-        warnings.warn(f"{folder}: left out {thin} boxes thinner than a pixel", stacklevel=3)
+        first = f", the first: {absent[0]}" if absent else ""
+        raise ValueError(
+            f"{folder}: expected images, found none of the {len(boxes)} annotated{first}"
+        )
+    for left_out, text in (
+        (absent, "images, missing or unreadable"),
+        (thin, "boxes thinner than a pixel"),
+    ):
+        if left_out:
+            warnings.warn(
+                f"{folder}: left out {len(left_out)} {text}, the first: {left_out[0]}", stacklevel=3
+            )
     return images
 
 
 def load_hierarchy(metadata_dir: StrPath, version: str = "v4") -> dict[str, Any]:
     """Return the hierarchy of classes in a metadata folder."""
-    path = Files("", "train", version, metadata_dir).metadata(LAYOUTS[version].hierarchy)
-    with open(path, encoding="utf-8-sig") as file:
-        return json.load(file)
+    files = Files("", "train", version, metadata_dir)
+    return read_hierarchy(files.metadata(files.layout.hierarchy))
 
 
 def get_labels(metadata_dir: StrPath, version: str = "v4") -> tuple[dict[int, str], dict[str, int]]:
@@ -189,9 +224,9 @@ def _old_box(row: np.ndarray, width: int, height: int) -> dict[str, float]:
 
 
 def _fingerprint(path: str) -> list[Any]:
-    """Return path, size and modification time of a file or folder."""
-    status = os.stat(path)
-    return [os.path.abspath(path), status.st_size, status.st_mtime_ns]
+    """Return path, size and modification time of a file or folder, and a hash of a file's ends."""
+    status, ends = (os.stat(path), b"") if os.path.isdir(path) else read_ends(path)
+    return [os.path.abspath(path), status.st_size, status.st_mtime_ns, zlib.crc32(ends)]
 
 
 def save_cache(path: StrPath, images: Mapping[str, SizedBoxes], made_from: Any) -> None:
@@ -208,20 +243,48 @@ def save_cache(path: StrPath, images: Mapping[str, SizedBoxes], made_from: Any) 
         )
 
 
-def load_cache(path: StrPath, made_from: Any) -> dict[str, SizedBoxes] | None:
-    """Return what `save_cache` wrote; None for a missing or damaged file, or other sources."""
+def load_cache(path: StrPath, made_from: Any, num_classes: int) -> dict[str, SizedBoxes] | None:
+    """Return what `save_cache` wrote; None for a missing or damaged file, or other sources.
+
+    Args:
+        path: the file.
+        made_from: what the cache must have been made from.
+        num_classes: labels must be below.
+    """
+    types = {"made_from": "U", "idents": "U", "sizes": "i8", "starts": "i8", "rows": "f8"}
     try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
-            if str(stored["made_from"]) != json.dumps(made_from):
-                return None
-            starts, rows = stored["starts"].tolist(), stored["rows"]
-            sizes, idents = stored["sizes"].tolist(), stored["idents"].tolist()
-    except Exception:  # NumPy and zipfile raise many types; in any case a new file replaces it
+        stored = load_arrays(path, types)
+        sources, idents = str(stored["made_from"]), stored["idents"].tolist()
+    except (OSError, ValueError):  # a new file replaces it
+        return None
+    sizes, starts, rows = stored["sizes"], stored["starts"], stored["rows"]
+    if sources != json.dumps(made_from) or not _fit(idents, sizes, starts, rows, num_classes):
         return None
     return {
         ident: (*size, rows[start:end])
-        for ident, size, start, end in zip(idents, sizes, starts[:-1], starts[1:], strict=True)
+        for ident, size, start, end in zip(
+            idents, sizes.tolist(), starts[:-1].tolist(), starts[1:].tolist(), strict=True
+        )
     }
+
+
+def _fit(
+    idents: list[str], sizes: np.ndarray, starts: np.ndarray, rows: np.ndarray, num_classes: int
+) -> bool:
+    """Return whether the arrays of a cache fit each other and hold possible values."""
+    count = len(idents)
+    shapes = sizes.shape, starts.shape, rows.shape[1:]
+    if shapes != ((count, 2), (count + 1,), (5,)) or len(set(idents)) < count:
+        return False
+    if starts[0] != 0 or starts[-1] != len(rows) or (starts[1:] <= starts[:-1]).any():
+        return False
+    x1, y1, x2, y2, labels = rows.T
+    return bool(
+        ((sizes >= 1) & (sizes < 2**31)).all()
+        and np.isfinite(rows).all()
+        and ((x1 < x2) & (y1 < y2)).all()
+        and ((labels >= 0) & (labels < num_classes) & (labels == np.floor(labels))).all()
+    )
 
 
 class OpenImagesGenerator(LabelledGenerator):
@@ -287,7 +350,7 @@ def _read(files: Files, names: Mapping[str, str], cache: str) -> dict[str, Sized
     held_out = files.held_out()
     sources = [path, folder] if held_out is None else [path, folder, held_out]
     made_from = [*map(_fingerprint, sources), list(names)]
-    images = load_cache(cache, made_from)
+    images = load_cache(cache, made_from, len(names))
     if images is None:
         labels = {ident: label for label, ident in enumerate(names)}
         images = to_pixels(read_boxes(path, labels, files.is_in_subset()), folder)

@@ -9,11 +9,20 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
+from keras_retinanet.annotations.absent_files import why_absent
+from keras_retinanet.annotations.box_table import BoxTable
+from keras_retinanet.annotations.repetitions import Repetition, repeated_boxes, repeated_images
 from keras_retinanet.geometry.anchor_fit import fit_anchors
 from keras_retinanet.geometry.anchors import AnchorParameters
 from keras_retinanet.preprocessing.generator import Generator
 from keras_retinanet.reports.samples import load_sample
+from keras_retinanet.system.files import only_regular
+from keras_retinanet.system.types import Annotations
+
+_ORIENTATION, _UPRIGHT = 0x0112, 1  # tag of EXIF and its usual value (JEITA CP-3451, 4.6.4)
+_TURNED = (2, 3, 4, 5, 6, 7, 8)
 
 
 @dataclass(frozen=True)
@@ -57,8 +66,8 @@ class DatasetReport:
         images: number of images.
         images_without_boxes: number of readable images without a valid box.
         unreadable: image -> why it cannot be read.
-        dropped: image -> number of boxes that training drops, because they have no area or are not
-            fully inside the image.
+        dropped: image -> number of boxes that training drops, because they have no area or leave
+            the image by more than a pixel or 0.2 % of its side.
         total: boxes of all classes.
         classes: class name -> boxes of that class, in the order of the labels.
         original_size: square root of the box area, in pixels of the image file.
@@ -67,6 +76,14 @@ class DatasetReport:
         anchors: the anchors that the boxes were matched to.
         fitted_anchors: the anchors that `fit_anchors` finds for these boxes, and that training uses
             unless a config sets anchors; None if one does.
+        clipped: image -> number of boxes that leave it by less, and are clipped.
+        no_boxes: the likely cause why the data set has no box at all; None if it has some.
+        other_size: image -> how its size differs from the one in its annotations.
+        rotated: image -> its EXIF orientation, 2 to 8. It is ignored, so boxes that were drawn on
+            the rotated picture are elsewhere. The size in the annotations does not tell on which
+            picture they were drawn: many tools write the one of the pixels as stored.
+        repeated_boxes: boxes that are listed again for their image; None if there are none.
+        repeated_images: images that are listed again; None if there are none.
     """
 
     images: int
@@ -80,11 +97,21 @@ class DatasetReport:
     shape: Quartiles | None
     anchors: AnchorParameters
     fitted_anchors: AnchorParameters | None
+    clipped: dict[str, int] = field(default_factory=dict)
+    no_boxes: str | None = None
+    other_size: dict[str, str] = field(default_factory=dict)
+    rotated: dict[str, int] = field(default_factory=dict)
+    repeated_boxes: Repetition | None = None
+    repeated_images: Repetition | None = None
 
     @property
     def broken(self) -> bool:
-        """Whether an image cannot be read or a box was dropped."""
-        return bool(self.unreadable or self.dropped)
+        """Whether something is not used as it was meant.
+
+        Clipped boxes and repetitions do not count: they are used.
+        """
+        found = (self.unreadable, self.dropped, self.no_boxes, self.other_size, self.rotated)
+        return any(found)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as dictionaries, lists and plain numbers, for JSON."""
@@ -96,6 +123,12 @@ class DatasetReport:
             "images_without_boxes": self.images_without_boxes,
             "unreadable": [{"file": file, "error": why} for file, why in self.unreadable.items()],
             "dropped": [{"file": file, "boxes": count} for file, count in self.dropped.items()],
+            "clipped": [{"file": file, "boxes": count} for file, count in self.clipped.items()],
+            "no_boxes": self.no_boxes,
+            "other_size": [{"file": file, "sizes": text} for file, text in self.other_size.items()],
+            "rotated": [{"file": file, "orientation": n} for file, n in self.rotated.items()],
+            "repeated_boxes": self.repeated_boxes and self.repeated_boxes.to_dict(),
+            "repeated_images": self.repeated_images and self.repeated_images.to_dict(),
             **self.total.to_dict(),
             "classes": {name: count.to_dict() for name, count in self.classes.items()},
             **{name: spread and asdict(spread) for name, spread in spreads.items()},
@@ -106,10 +139,18 @@ class DatasetReport:
 
 @dataclass(frozen=True)
 class _ImageCheck:
-    """One image: why it is unreadable, or its valid boxes, resized; and how many were dropped."""
+    """One image: why it is unreadable, or its valid boxes, resized; and what is wrong with it.
 
+    `rows` are all boxes as annotated, `x1, y1, x2, y2, label`.
+    """
+
+    rows: np.ndarray
     error: str | None = None
+    absent: bool = False
     dropped: int = 0
+    clipped: int = 0
+    other_size: str | None = None
+    orientation: int = _UPRIGHT
     bboxes: np.ndarray = field(default_factory=lambda: np.zeros((0, 4)))
     labels: np.ndarray = field(default_factory=lambda: np.zeros(0, int))
     anchored: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
@@ -135,19 +176,54 @@ def check_dataset(
 
 
 def _check(generator: Generator, index: int) -> _ImageCheck:
-    dropped = generator.dropped_boxes(index)
+    dropped, rows = generator.dropped_boxes(index), np.zeros((0, 5))
     try:
+        rows = _rows(generator.load_annotations(index))
         sample = load_sample(generator, index)
     except (OSError, ValueError) as error:
-        return _ImageCheck(error=str(error) or repr(error), dropped=dropped)
+        absent = isinstance(error, FileNotFoundError)
+        return _ImageCheck(rows, str(error) or repr(error), absent, dropped)
     valid = sample.valid
+    size = sample.size
+    declared = generator.declared_size(index)
     return _ImageCheck(
+        rows,
         dropped=dropped + int((~valid).sum()),
+        clipped=int(sample.clipped.sum()),
+        other_size=None
+        if declared in (None, size)
+        else f"{_by(size)} pixels, annotated as {_by(declared)}",
+        orientation=_orientation(generator.image_path(index), size),
         bboxes=sample.bboxes[valid],
         labels=sample.labels[valid],
         anchored=sample.anchored[valid],
         scale=sample.scale,
     )
+
+
+def _rows(annotations: Annotations) -> np.ndarray:
+    """Return boxes and labels as `x1, y1, x2, y2, label`, float64 `(n, 5)`."""
+    boxes = np.asarray(annotations["bboxes"], "float64").reshape(-1, 4)
+    return np.column_stack([boxes, np.asarray(annotations["labels"], "float64")])
+
+
+def _by(size: tuple[int, int]) -> str:
+    return f"{size[0]} x {size[1]}"
+
+
+def _orientation(path: str, size: tuple[int, int]) -> int:
+    """Return the EXIF orientation of an image file that was ignored when it was read.
+
+    It is upright where there is none, or where the image was turned by it: as in a TIFF, or by a
+    data set with a `load_image` of its own.
+    """
+    try:
+        with open(path, "rb", opener=only_regular) as file, Image.open(file) as image:
+            orientation = image.getexif().get(_ORIENTATION)
+            ignored = image.format != "TIFF" and image.size == size
+    except Exception:  # no file, or one of the many errors of damaged EXIF data
+        return _UPRIGHT
+    return orientation if ignored and orientation in _TURNED else _UPRIGHT
 
 
 def _summarise(generator: Generator, checks: Sequence[_ImageCheck]) -> DatasetReport:
@@ -160,10 +236,16 @@ def _summarise(generator: Generator, checks: Sequence[_ImageCheck]) -> DatasetRe
     widths, heights = (boxes[:, 2:] - boxes[:, :2]).T
     sizes = np.sqrt(widths * heights)
     configured = generator.config.anchor_params
+    rows = BoxTable.of([check.rows for check in checks])
+    annotated = len(rows.rows) + sum(check.dropped for check in checks)
+    unreadable = {path: check.error for path, check in named if check.error}
+    absent = next((path for path, check in named if check.absent), None)
+    if absent is not None and (cause := why_absent(absent)):
+        unreadable[absent] = f"{unreadable[absent]} ({cause})"
     return DatasetReport(
         images=len(checks),
         images_without_boxes=sum(not check.error and not len(check.bboxes) for check in checks),
-        unreadable={path: check.error for path, check in named if check.error},
+        unreadable=unreadable,
         dropped={path: check.dropped for path, check in named if check.dropped},
         total=_count(anchored),
         classes={
@@ -176,6 +258,12 @@ def _summarise(generator: Generator, checks: Sequence[_ImageCheck]) -> DatasetRe
         shape=Quartiles.of(heights / widths),
         anchors=configured or AnchorParameters.default,
         fitted_anchors=None if configured else fit_anchors(boxes, labels).params,
+        clipped={path: check.clipped for path, check in named if check.clipped},
+        no_boxes=None if annotated else generator.why_no_boxes(),
+        other_size={path: check.other_size for path, check in named if check.other_size},
+        rotated={path: n.orientation for path, n in named if n.orientation != _UPRIGHT},
+        repeated_boxes=repeated_boxes(rows, paths, dict(enumerate(generator.class_names()))),
+        repeated_images=repeated_images(paths),
     )
 
 

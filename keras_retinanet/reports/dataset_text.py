@@ -36,11 +36,26 @@ def print_report(report: DatasetReport) -> None:
     Console().print(_class_table(report))
     absent = [name for name, count in report.classes.items() if not count.boxes]
     if absent:
-        print(f"Classes without boxes ({len(absent)}): {', '.join(absent)}")
+        _print(f"Classes without boxes ({len(absent)}): {', '.join(absent)}")
     Console().print(_size_table(report))
     _print_anchors(report)
     _print_files("Unreadable images", report.unreadable)
     _print_files("Images with boxes dropped: no area, or not fully inside", report.dropped)
+    _print_files("Images with boxes clipped: outside by up to a pixel", report.clipped)
+    _print_files("Images of another size than annotated", report.other_size)
+    _print_files(
+        "Images with an EXIF orientation, which is ignored: store them upright, or check that the "
+        "boxes are in the pixels as stored",
+        report.rotated,
+    )
+    for what, repetition in (("Boxes", report.repeated_boxes), ("Images", report.repeated_images)):
+        if repetition is not None:
+            _print(
+                f"{what} listed again, which count again: {repetition.number}, the first: "
+                f"{repetition.first}"
+            )
+    if report.no_boxes is not None:
+        _print(f"There is no box at all: {report.no_boxes}")
     if not report.broken:
         print("Nothing is broken.")
 
@@ -103,6 +118,11 @@ def _print_files(title: str, files: Mapping[str, str | int]) -> None:
     print(f"{title} ({len(files)}):")
     for path, value in list(files.items())[:LISTED]:
         line = str(value)
-        print(f"  {line if path in line else f'{path}: {line}'}")
+        _print(f"  {line if path in line else f'{path}: {line}'}")
     if len(files) > LISTED:
         print(f"  and {len(files) - LISTED} more (--json names all)")
+
+
+def _print(line: str) -> None:
+    """Print a line; bytes in file names that are no UTF-8 are printed as such."""
+    print(line.encode("utf-8", "backslashreplace").decode())

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from keras_retinanet import drawing
-from keras_retinanet.geometry.boxes import are_valid
+from keras_retinanet.geometry.boxes import clip_to_image
 from keras_retinanet.geometry.targets import positive_anchors
 from keras_retinanet.preprocessing.generator import Generator
 
@@ -22,19 +22,24 @@ class Sample:
 
     Attributes:
         image: BGR uint8 `(h, w, 3)`.
-        bboxes: array `(n, 4)` in pixels of `image`; all boxes of the data set.
+        size: width and height before resizing.
+        bboxes: array `(n, 4)` in pixels of `image`; all boxes of the data set. Those that leave the
+            image a little are clipped to it, as in training.
         labels: int array `(n,)`.
-        valid: bool array `(n,)`: False for boxes without area or partly outside the image, which
+        valid: bool array `(n,)`: False for boxes without area or further outside the image, which
             training drops.
+        clipped: bool array `(n,)`: True for boxes that were clipped.
         scale: the factor by which the image was resized.
         anchors: array `(p, 4)`: the anchors that are matched to a valid box.
         anchored: bool array `(n,)`: whether an anchor is matched to the box.
     """
 
     image: np.ndarray
+    size: tuple[int, int]
     bboxes: np.ndarray
     labels: np.ndarray
     valid: np.ndarray
+    clipped: np.ndarray
     scale: float
     anchors: np.ndarray
     anchored: np.ndarray
@@ -54,15 +59,18 @@ def load_sample(generator: Generator, image_index: int, epoch: int | None = None
     """
     image, annotations = generator.load_image(image_index), generator.load_annotations(image_index)
     boxes = np.asarray(annotations["bboxes"], "float64").reshape(-1, 4)
+    boxes, valid, clipped = clip_to_image(boxes, *image.shape[:2])
     annotations = {
         "bboxes": boxes,
         "labels": np.asarray(annotations["labels"], int),
-        "valid": are_valid(boxes, *image.shape[:2]),
+        "valid": valid,
+        "clipped": clipped,
     }
     if epoch is not None:
         (image,), (annotations,) = generator.augment_group(
             [image], [annotations], [image_index], epoch
         )
+    height, width = image.shape[:2]
     image, scale = generator.resize_image(image)
     boxes, valid = annotations["bboxes"] * scale, annotations["valid"]
     anchors = generator.generate_anchors(image.shape)
@@ -70,7 +78,17 @@ def load_sample(generator: Generator, image_index: int, epoch: int | None = None
     positive, assigned = positive_anchors(anchors, boxes[valid], index=index)
     anchored = np.zeros(len(boxes), bool)
     anchored[np.flatnonzero(valid)[assigned]] = True
-    return Sample(image, boxes, annotations["labels"], valid, scale, anchors[positive], anchored)
+    return Sample(
+        image,
+        (width, height),
+        boxes,
+        annotations["labels"],
+        valid,
+        annotations["clipped"],
+        scale,
+        anchors[positive],
+        anchored,
+    )
 
 
 def draw_sample(

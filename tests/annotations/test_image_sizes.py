@@ -64,9 +64,9 @@ def test_an_image_is_open_all_once(many, paths, tmp_path, opened):
     assert len(opened) == 5
     assert (tmp_path / ".a.csv.image-sizes.npz").is_file()
     opened.clear()
-    # What is not there has no time to know it by.
+    # Whether an image cannot be read is found out anew: the disk may have failed.
     assert read_sizes(paths, source).tolist() == EXPECTED
-    assert opened == ["absent.jpg"]
+    assert opened == ["broken.jpg", "absent.jpg"]
 
 
 def test_other_order_and_fewer_images(many, paths, tmp_path, opened):
@@ -152,3 +152,69 @@ def test_a_generator_groups_by_the_kept_sizes(many, tmp_path, opened):
         assert generator.groups == [[1, 2], [0, 3]]
         assert [generator.image_aspect_ratio(i) for i in range(4)] == [2, 1 / 3, 1, 2]
         assert len(opened) == times
+
+
+NAN, INF = float("nan"), float("inf")
+# What is stored instead: an array, or a function of the right one.
+FORGED = {
+    "negative": {"sizes": lambda right: -right},
+    "zero": {"sizes": lambda right: right * [0, 1]},
+    "no number": {"sizes": lambda right: right + NAN},
+    "infinite": {"sizes": lambda right: right + INF},
+    "fractions": {"sizes": lambda right: right + 0.5},
+    "huge": {"sizes": lambda right: right + 1e300},
+    "of one image too few": {"sizes": lambda right: right[1:]},
+    "of three numbers": {"sizes": lambda right: np.ones((3, 3))},
+    "in another order": {"sizes": lambda right: np.asfortranarray(right)},
+    "complex": {"sizes": lambda right: right.astype(complex)},
+    "integers": {"sizes": lambda right: right.astype("int64")},
+    "objects": {"sizes": lambda right: right.astype(object)},
+    "times of another type": {"stamps": lambda right: right.astype("float64")},
+    "times without a second": {"stamps": lambda right: right[:, :1]},
+    "names of another type": {"names": lambda right: np.array(["a.jpg", "b.png", "c.bmp"])},
+    "names repeated": {"names": lambda right: np.frombuffer(b"a.jpg\0a.jpg\0c.bmp", "uint8")},
+    "names missing": {"names": lambda right: np.empty(0, "uint8")},
+    "one array too many": {"more": lambda right: np.zeros(3)},
+}
+
+
+@pytest.mark.parametrize("kind", FORGED)
+def test_a_forged_file_makes_no_difference(many, paths, tmp_path, opened, kind):
+    source = tmp_path / "a.csv"
+    read_sizes(paths, source)
+    with np.load(cache_path(source)) as stored:
+        arrays = dict(stored)
+    for name, change in FORGED[kind].items():
+        arrays[name] = change(arrays.get(name))
+    np.savez(cache_path(source), **arrays)
+    opened.clear()
+    assert read_sizes(paths, source).tolist() == EXPECTED
+    assert len(opened) == 5
+    opened.clear()
+    read_sizes(paths[:3], source)  # the new file is right
+    assert opened == []
+
+
+def test_no_changed_bit_changes_a_size(many, paths, tmp_path):
+    source = tmp_path / "a.csv"
+    read_sizes(paths[:3], source)
+    with open(cache_path(source), "rb") as file:
+        content = file.read()
+    for place in range(0, len(content), 3):
+        changed = bytearray(content)
+        changed[place] ^= 1 << place % 8
+        with open(cache_path(source), "wb") as file:
+            file.write(changed)
+        assert read_sizes(paths[:3], source).tolist() == EXPECTED[:3]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no FIFOs")
+@pytest.mark.parametrize("kind", ["fifo", "device"])
+def test_what_is_no_regular_file_makes_no_difference(many, paths, tmp_path, kind):
+    source = tmp_path / "a.csv"
+    if kind == "fifo":
+        os.mkfifo(cache_path(source))
+    else:
+        os.symlink("/dev/zero", cache_path(source))
+    assert read_sizes(paths, source).tolist() == EXPECTED
+    assert os.path.isfile(cache_path(source))

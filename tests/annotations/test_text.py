@@ -3,6 +3,7 @@ import io
 import pytest
 
 from keras_retinanet.annotations.text import (
+    bounded_lines,
     csv_rows,
     finite_number,
     naming_file,
@@ -21,6 +22,22 @@ def test_text_is_utf_8_with_or_without_a_mark(tmp_path):
     with pytest.raises(ValueError) as error:
         read_text(path)
     assert str(error.value) == f"{path}: line 3: expected UTF-8 text, got the byte 0xe9"
+
+
+def test_utf_16_is_named(tmp_path):
+    path = tmp_path / "a.txt"
+    for encoding in ("utf-16-le", "utf-16-be"):
+        path.write_bytes("\ufeffa".encode(encoding))
+        with pytest.raises(ValueError, match="line 1: expected UTF-8 text, got UTF-16: save it as"):
+            read_text(path)
+
+
+def test_lines_have_a_maximum_length():
+    text = "a\rb\r\n\n" + "c" * 1000
+    lines = io.StringIO(text, newline="")
+    assert list(bounded_lines(lines)) == ["a\r", "b\r\n", "\n", "c" * 1000]
+    with pytest.raises(ValueError, match="^line 2: expected fewer than 1048576 characters$"):
+        list(bounded_lines(io.StringIO("a\n" + "b" * 2**21)))
 
 
 def rows_of(text):
@@ -66,9 +83,14 @@ def test_numbers():
         ("-nan", finite_number),
         ("", finite_number),
         ("1.0", whole_number),
+        ("1e10", finite_number),
+        ("9" * 5000, whole_number),
+        ("x" * 10**6, finite_number),
+        ("x" * 10**6, whole_number),
     ):
-        with pytest.raises(ValueError, match="^x: "):
+        with pytest.raises(ValueError, match="^x: ") as error:
             read(text, "x")
+        assert len(str(error.value)) < 200
 
 
 def test_errors_name_the_file_and_stay_short():

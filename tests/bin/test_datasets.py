@@ -72,13 +72,18 @@ def test_pascal_has_its_own_classes_and_skips(tmp_path):
     (tmp_path / "JPEGImages" / "a.png").write_bytes(b"")
     (tmp_path / "Annotations" / "a.xml").write_text("<annotation></annotation>")
     (tmp_path / "classes.csv").write_text("cell,0\n")
-    options = parse(
-        *("train", "pascal", str(tmp_path), "--image-extension", ".png", "--skip-difficult"),
+    arguments = (
+        *("train", "pascal", str(tmp_path), "--skip-difficult"),
         *("--pascal-val-set", "val", "--classes", str(tmp_path / "classes.csv")),
     )
-    generator = datasets.open_validation(options)
+    generator = datasets.open_validation(parse(*arguments))
     assert generator.class_names() == ["cell"]
     assert (generator.skip_difficult, generator.skip_truncated) == (True, False)
+    assert generator.paths == [str(tmp_path / "JPEGImages" / "a.png")]
+    # An extension that is given comes first.
+    (tmp_path / "JPEGImages" / "a.bmp").write_bytes(b"")
+    generator = datasets.open_validation(parse(*arguments, "--image-extension", ".bmp"))
+    assert generator.paths == [str(tmp_path / "JPEGImages" / "a.bmp")]
 
 
 @pytest.mark.parametrize(
@@ -148,7 +153,7 @@ def test_the_options_of_open_images_reach_the_reader(monkeypatch):
         "keras_retinanet.preprocessing.open_images.OpenImagesGenerator",
         lambda *args, **arguments: seen.update(arguments, args=args),
     )
-    options = parse("train", "oid", "there", "--version", "v7", "--labels-filter", "Cat,Dog")
+    options = parse("train", "oid", "there", "--version", "v7", "--labels-filter", "Cat, Dog")
     datasets.open_validation(options, batch_size=2)
     assert seen.pop("args") == ("there", "validation")
     assert seen == {

@@ -7,9 +7,11 @@ import sys
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from keras_retinanet.bin import debug
 from keras_retinanet.reports import window
+from tests import data_sets
 from tests.fakes import picture
 
 RED, GREEN = [0, 0, 255], [0, 255, 0]
@@ -107,7 +109,7 @@ def test_old_flags_stand_before_or_after_the_data_set():
         **{"image_min_side": 400, "image_max_side": 500, "config": "c.ini"},
         **{"no_gui": True, "output_dir": "x", "flatten_output": True, "group_method": "none"},
         **{"dataset_type": "csv", "annotations": "boxes.csv", "classes": "classes.csv"},
-        **{"check": False, "json": None},
+        **{"check": False, "json": None, "max_pixels": 2**28},
     }
 
 
@@ -204,6 +206,83 @@ def test_check_of_a_broken_set(folder, capsys):
     assert "photos/2.png: 1" in out
 
 
+def report_of(arguments):
+    """Return the exit code and the report of --check."""
+    code = code_of([*arguments, "--check", "--json", "report.json"])
+    with open("report.json") as file:
+        return code, json.load(file)
+
+
+def test_check_of_boxes_at_the_edge_and_of_repetitions(folder, capsys):
+    with open("boxes.csv", "a") as file:
+        file.write("photos/2.png,40,40,65,48.9,dog\n" + 2 * "./photos/2.png,1,1,9,9,cat\n")
+    code, report = report_of(ARGUMENTS)
+    assert code == 0
+    assert report["clipped"] == [{"file": "photos/2.png", "boxes": 1}]
+    assert report["repeated_images"] == {"number": 1, "first": "./photos/2.png is photos/2.png"}
+    assert report["repeated_boxes"]["number"] == 1
+    output = capsys.readouterr()
+    assert "Images with boxes clipped: outside by up to a pixel (1):" in output.out
+    assert "Images listed again, which count again: 1, the first: " in output.out
+    assert "listed again" not in output.err
+
+
+@pytest.mark.parametrize(
+    ("form", "cause"),
+    [
+        ("csv", "every row of annotations.csv is 'img_file,,,,,', an image without objects"),
+        ("coco", "the list 'annotations' in ./annotations/instances_val2017.json is empty"),
+        ("kitti", ""),
+        ("pascal", ""),
+        ("yolo", ""),
+    ],
+)
+def test_check_of_a_set_without_a_box(tmp_path, monkeypatch, capsys, form, cause):
+    monkeypatch.chdir(tmp_path)
+    data_sets.write(tmp_path, form, {"a": [], "b": []})
+    arguments = {
+        "csv": ["csv", "annotations.csv", "classes.csv"],
+        "coco": ["coco", "."],
+        "kitti": ["kitti", ".", "train"],
+        "pascal": ["pascal", ".", "--pascal-set", "train"],
+        "yolo": ["yolo", "data.yaml"],
+    }[form]
+    try:
+        debug.main([*arguments, "--check"])
+    except SystemExit as stop:
+        code = stop.code
+    if code != 1:  # a reader refuses it by itself
+        assert code.startswith("error: ")
+        return
+    assert f"There is no box at all: {cause}" in capsys.readouterr().out
+
+
+def test_check_of_declared_sizes_and_exif_rotation(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    data_sets.write(tmp_path, "coco")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (40, 20)).save("images/val2017/a.jpg", exif=exif)
+    Image.new("RGB", (20, 40)).save("images/val2017/b.jpg")
+    code, report = report_of(["coco", "."])
+    assert code == 1
+    assert [entry["orientation"] for entry in report["rotated"]] == [6]
+    assert [entry["sizes"] for entry in report["other_size"]] == [
+        "20 x 40 pixels, annotated as 40 x 20"
+    ]
+    out = capsys.readouterr().out
+    assert "Images of another size than annotated (1):\n  ./images/val2017/b.jpg: 20 x 40" in out
+    assert "Images with an EXIF orientation" in out
+    assert "Nothing is broken." not in out
+
+
+def test_check_names_images_with_too_many_pixels(folder):
+    code, report = report_of([*ARGUMENTS, "--max-pixels", str(64 * 48 - 1)])
+    assert code == 1
+    assert len(report["unreadable"]) == 3
+    assert report_of([*ARGUMENTS, "--max-pixels", str(64 * 48)])[0] == 0
+
+
 def test_check_of_annotations_that_cannot_be_understood(folder, capsys):
     (folder / "boxes.csv").write_text("photos/0.png,10,10,10,40,cat\n")
     error = code_of([*ARGUMENTS, "--check"])
@@ -218,6 +297,7 @@ def test_check_of_annotations_that_cannot_be_understood(folder, capsys):
         (["--json", "x.json"], "--json is for --check"),
         (["--check", "--json", "."], "--json .: expected a file, got a folder"),
         (["--image-min-side", "0"], "--image-min-side: expected at least 1, got 0"),
+        (["--max-pixels", "0"], "--max-pixels: expected at least 1, got 0"),
         (["--no-gui", "--config", "nowhere.ini"], "nowhere.ini"),
     ],
 )

@@ -79,3 +79,18 @@ def test_parameters_survive_json():
     assert hash(again) == hash(params)
     assert again != AnchorParameters.default
     assert again.num_anchors() == 4
+
+
+@pytest.mark.parametrize("value", [5, "x" * 10**5, None, [{}], [[1.0]], [float("inf")], 10**400])
+@pytest.mark.parametrize("name", ["sizes", "strides", "ratios", "scales", "other"])
+def test_malformed_parameters_are_refused(name, value):
+    values = {**AnchorParameters.default.to_dict(), name: value}
+    with pytest.raises(ValueError, match="^expected anchors with four lists") as error:
+        AnchorParameters.from_dict(values)
+    assert len(str(error.value)) < 300
+
+
+@pytest.mark.parametrize("values", [None, 3, [], "x"])
+def test_what_is_no_dictionary_holds_no_parameters(values):
+    with pytest.raises(ValueError, match="^expected anchors with four lists"):
+        AnchorParameters.from_dict(values)

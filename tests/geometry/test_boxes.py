@@ -1,5 +1,6 @@
 import keras
 import numpy as np
+import pytest
 
 from keras_retinanet.geometry import boxes
 
@@ -38,6 +39,57 @@ def test_valid_boxes_have_an_area_and_lie_inside():
     )
     assert boxes.are_valid(found, 20, 30).tolist() == [True] + [False] * 6
     assert boxes.are_valid(np.zeros((0, 4)), 20, 30).shape == (0,)
+
+
+@pytest.mark.parametrize(
+    ("shape", "tolerance"), [((20, 30), [1, 1]), ((500, 501), [1.002, 1]), ((2000, 500), [1, 4])]
+)
+def test_how_far_a_box_may_leave_its_image(shape, tolerance):
+    np.testing.assert_allclose(boxes.edge_tolerance(*shape), tolerance)
+
+
+# A box in an image 30 pixels wide and 20 high -> what it becomes, None if it cannot be used.
+AT_THE_EDGE = {
+    (0, 0, 30, 20): (0, 0, 30, 20),
+    (1, 2, 3, 4): (1, 2, 3, 4),
+    (-0.5, 2, 3, 4): (0, 2, 3, 4),
+    (1, -1, 3, 4): (1, 0, 3, 4),
+    (-1, -1, 31, 21): (0, 0, 30, 20),
+    (1, 2, 31 + 1e-9, 4): (1, 2, 30, 4),
+    (1, 2, 31.1, 4): None,
+    (-1.1, 2, 3, 4): None,
+    (1, 2, 3, 21.1): None,
+    (1, -1.1, 3, 4): None,
+    (-1, 2, 0, 4): None,  # no area is left
+    (30, 2, 31, 4): None,
+    (29.5, 2, 31, 4): (29.5, 2, 30, 4),
+    (3, 2, 3, 4): None,
+    (5, 2, 3, 4): None,
+    (-1, 21, 31, 4): None,
+    (np.nan, 2, 3, 4): None,
+    (1, 2, np.inf, 4): None,
+}
+
+
+def test_boxes_at_the_edge_are_clipped_to_it():
+    given = np.array(list(AT_THE_EDGE), "float64")
+    before = given.copy()
+    clipped, usable, changed = boxes.clip_to_image(given, 20, 30)
+    np.testing.assert_array_equal(given, before)
+    for box, (old, new) in enumerate(AT_THE_EDGE.items()):
+        assert usable[box] == (new is not None), old
+        assert changed[box] == (new not in (old, None)), old
+        np.testing.assert_array_equal(clipped[box], old if new is None else new)
+    for array, shape in zip(
+        boxes.clip_to_image(np.zeros((0, 4)), 20, 30), ((0, 4), (0,), (0,)), strict=True
+    ):
+        assert array.shape == shape
+
+
+def test_in_a_large_image_a_box_may_leave_further():
+    given = np.array([[-4.0, 0, 5, 5], [-4.1, 0, 5, 5], [0, -1.1, 5, 5]])
+    _, usable, _ = boxes.clip_to_image(given, 500, 2000)
+    assert usable.tolist() == [True, False, False]
 
 
 def test_clip_of_tensors_is_that_of_arrays():

@@ -67,3 +67,17 @@ def test_a_coder_goes_through_json():
 def test_none_means_the_default():
     assert corner_coder(None, None) == CornerCoder()
     assert corner_coder(None, [1] * 4) == CornerCoder(std=(1, 1, 1, 1))
+
+
+@pytest.mark.parametrize("value", [5, "x" * 10**5, [0.1] * 5000, [0, 0, 0, []], [10**400] * 4])
+@pytest.mark.parametrize("name", ["kind", "mean", "std"])
+def test_a_malformed_coder_is_refused(name, value):
+    with pytest.raises(ValueError) as error:
+        coder_from_dict({**CornerCoder().to_dict(), name: value})
+    assert len(str(error.value)) < 300
+
+
+@pytest.mark.parametrize("values", [None, 3, [], "x"])
+def test_what_is_no_dictionary_is_no_coder(values):
+    with pytest.raises(ValueError, match="expected a box coder of the kind 'corner'"):
+        coder_from_dict(values)

@@ -98,3 +98,12 @@ def test_the_module_itself_needs_no_tensorflow():
     path = sys.modules[FilterSettings.__module__].__file__
     done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    "values", [{"nms_threshold": 10**400}, {"max_detections": -(10**400)}, {"x" * 10**5: 1}]
+)
+def test_errors_about_settings_are_short(values):
+    with pytest.raises(ValueError) as error:
+        FilterSettings.from_dict(values)
+    assert len(str(error.value)) < 300

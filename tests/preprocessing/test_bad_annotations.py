@@ -2,6 +2,7 @@
 
 import re
 
+import numpy as np
 import pytest
 
 from tests.data_sets import FORMS, IMAGES, error_of, found_boxes, image_path, read, write
@@ -153,16 +154,45 @@ def test_open_images_reads_the_classes_asked_for_and_no_others(tmp_path):
 @pytest.mark.parametrize("form", FORMS)
 def test_a_box_that_leaves_its_image(tmp_path, form):
     folder = write(tmp_path, form, {"b": [(4, 5, 14, 15, "Van"), (4, 5, 50, 15, "Van")]})
-    if form == "yolo":
-        assert "labels/b.txt: line 2: expected fractions of the image's sides" in error_of(
-            folder, form
-        )
-        return
     generator = read(folder, form)
     with pytest.warns(UserWarning, match=r"b\.\w+ with id 0 .* invalid boxes: \[\[4.*, 50.*\]\]"):
         _, annotations = generator.sample(0, 0)
     assert len(annotations["bboxes"]) == 1
     assert found_boxes(generator)["b"][1] == (4, 5, 50, 15, "Van")
+
+
+# Of an image 40 pixels wide and 20 high: what is annotated, and what is trained.
+EDGES = [
+    ((4, 5, 14, 15), (4, 5, 14, 15)),
+    ((0, 0, 40, 20), (0, 0, 40, 20)),
+    ((-0.5, -0.5, 14, 15), (0, 0, 14, 15)),
+    ((-1, 5, 14, 15), (0, 5, 14, 15)),
+    ((4, -1, 14, 15), (4, 0, 14, 15)),
+    ((4, 5, 41, 15), (4, 5, 40, 15)),
+    ((4, 5, 14, 21), (4, 5, 14, 20)),
+    ((-1, -1, 41, 21), (0, 0, 40, 20)),
+    ((-1.2, 5, 14, 15), None),
+    ((4, 5, 41.2, 15), None),
+    ((4, 5, 14, 21.2), None),
+    ((4, -30, 14, -20), None),
+    ((-1, 5, 0, 15), None),
+]
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(("annotated", "trained"), EDGES)
+def test_boxes_at_the_edge_are_clipped_and_those_beyond_dropped(
+    tmp_path, recwarn, form, annotated, trained
+):
+    inside = (2, 3, 12, 13, "Car")
+    write(tmp_path, form, {"b": [inside, (*annotated, "Van")]})
+    _, annotations = read(tmp_path, form, no_resize=True).sample(0, 0)
+    expected = [inside[:4], trained] if trained else [inside[:4]]
+    # YOLO's numbers are rounded to six digits.
+    np.testing.assert_allclose(annotations["bboxes"], expected, atol=1e-4)
+    said = " ".join(str(warning.message) for warning in recwarn)
+    assert ("clipped boxes that leave their image" in said) == (trained not in (None, annotated))
+    assert ("contains the following invalid boxes" in said) == (trained is None)
 
 
 def test_quoted_commas_and_spare_columns_of_csv(tmp_path):

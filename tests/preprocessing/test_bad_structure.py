@@ -131,9 +131,9 @@ MALFORMED = {
         ("[Car, Van]", "Car", "expected the key 'names' with the classes, got 'Car'"),
         ("names:", "titles:", "expected the key 'names' with the classes"),
         ("names:", "nc: 3\nnames:", "nc: 3 classes, but 2 names"),
-        ("images", "5", "train: expected a path or a list of paths, got"),
+        ("images", "{5: a}", "train: expected a path or a list of paths, got"),
         ("images", "[", "expected YAML: "),
-        ("images", "2024-02-31", "expected YAML: day is out of range"),
+        ("images", '"\\ud800"', "expected YAML: expected text without"),
     ],
 }
 

@@ -169,6 +169,50 @@ def test_what_is_wrong_with_a_row_is_named(tmp_path, text, message):
         read_annotations(path, CLASSES)
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "filename,xmin,ymin,xmax,ymax,class\na.jpg,1,2,3,4,dog\n",
+            "line 1: this looks like a header: remove the line; format should be 'img_file,x1,",
+        ),
+        ("\nfilename,width,height,class,xmin,ymin,xmax,ymax\n", "line 2: this looks like a header"),
+        (
+            "a.jpg,1,2,3,4, dog\n",
+            "line 1: unknown class name: ' dog' (classes: {'dog': 0, 'cat': 4}): there is a class "
+            "'dog': blanks count",
+        ),
+        ("a.jpg;1;2;3;4;dog\n", "'img_file,,,,,': the fields are separated by ';', not ','"),
+        ('"a.jpg,1,2,3,4,dog"\n', "'img_file,,,,,': the line is in quotes: remove them"),
+        ("a.jpg,dog,1,2,3,4\n", "float: 'dog': the class is in column 2, not 6"),
+    ],
+)
+def test_the_likely_cause_is_named(tmp_path, text, message):
+    path = write(tmp_path / "a.csv", text)
+    with pytest.raises(ValueError) as error:
+        read_annotations(path, CLASSES)
+    assert message in str(error.value)
+    assert len(str(error.value)) < 300
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "name,id\ndog,0\n",
+            "line 1: this looks like a header: remove the line; format should be 'class_name,class",
+        ),
+        ("dog;0\n", "'class_name,class_id': the fields are separated by ';', not ','"),
+        ("0,dog\n", "'dog': the name comes first, then the id"),
+    ],
+)
+def test_the_likely_cause_in_classes_is_named(tmp_path, text, message):
+    path = write(tmp_path / "c.csv", text)
+    with pytest.raises(ValueError) as error:
+        read_classes(path)
+    assert message in str(error.value)
+
+
 def test_a_row_of_white_space_is_blank(tmp_path):
     path = write(tmp_path / "a.csv", "a.jpg,1,2,3,4,dog\n  ,,,,,\n")
     assert read_annotations(path, CLASSES) == {"a.jpg": [(1, 2, 3, 4, 0)]}

@@ -31,11 +31,39 @@ def test_reads_boxes_and_classes_in_the_order_of_the_names(folder):
     assert generator.load_annotations(2)["labels"].tolist() == [1]
 
 
-def test_two_names_share_the_last_label(folder):
+def test_two_names_share_the_last_label_and_misc_is_shown(folder):
     generator = KittiGenerator(str(folder))
     assert generator.num_classes() == 8
     assert generator.name_to_label("Misc") == generator.name_to_label("DontCare") == 7
-    assert generator.label_to_name(7) == "DontCare"
+    assert generator.label_to_name(7) == "Misc"
+    assert generator.class_names()[6:] == ["Tram", "Misc"]
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".PNG", ".webp"])
+def test_images_may_have_another_extension(folder, suffix):
+    image = folder / "train" / "images" / "000002.png"
+    image.rename(image.with_suffix(suffix))
+    assert KittiGenerator(str(folder)).paths[2] == str(image.with_suffix(suffix))
+    # As keras-retinanet looks for PNG files, these come first.
+    image.write_bytes(image.with_suffix(suffix).read_bytes())
+    assert KittiGenerator(str(folder)).paths[2] == str(image)
+
+
+def test_why_there_are_no_boxes(folder):
+    for path in (folder / "train" / "labels").iterdir():
+        path.write_text("")
+    generator = KittiGenerator(str(folder))
+    assert not generator.has_boxes()
+    assert generator.why_no_boxes() == "all 3 label files are empty"
+
+
+def test_boxes_that_leave_their_image_are_clipped_or_dropped_in_training(folder):
+    lines = [CAR.replace("10.5 2 30", sides) for sides in ("-1 2 30", "10.5 2 41", "10.5 2 43")]
+    (folder / "train" / "labels" / "000000.txt").write_text("\n".join(lines))
+    generator = KittiGenerator(str(folder), no_resize=True)
+    with pytest.warns(UserWarning, match="invalid boxes"), pytest.warns(match="clipped boxes"):
+        _, annotations = generator.sample(0, 0)
+    assert annotations["bboxes"].tolist() == [[0, 2, 30, 12.25], [10.5, 2, 40, 12.25]]
 
 
 @pytest.mark.parametrize(
@@ -46,6 +74,11 @@ def test_two_names_share_the_last_label(folder):
         (CAR.replace("10.5", "ten"), "line 2: malformed left: could not convert"),
         (CAR.replace("10.5", "inf"), "line 2: malformed left: expected a finite number"),
         (CAR.replace("10.5", "30"), "line 2: expected right and bottom above"),
+        (CAR.replace("Car", "x" * 100_000), "line 2: unknown class 'xxx"),
+        (CAR.replace("10.5", "1e999"), "line 2: malformed left: expected a finite number"),
+        (CAR.replace("10.5", "9" * 5000), "line 2: malformed left: expected a finite number"),
+        ("Car " * 100_000, "line 2: expected 15 fields, got 100000"),
+        ("\0", "line 2: expected 15 fields, got 1"),
     ],
 )
 def test_malformed_lines_are_named(tmp_path, line, message):
@@ -54,6 +87,7 @@ def test_malformed_lines_are_named(tmp_path, line, message):
     with pytest.raises(ValueError, match="^invalid KITTI label file: ") as error:
         read_labels(path)
     assert f"{path}: {message}" in str(error.value)
+    assert len(str(error.value)) < 300 + len(str(path))
 
 
 def test_missing_files_are_named(folder):

@@ -203,12 +203,59 @@ def test_boxes_thinner_than_a_pixel_are_left_out_and_counted(v4):
         (("a", "/m/cat", 0.5, 0.5, 0, 1), r"line 2: x2 \(0.5\) must be higher than x1 \(0.5\)"),
         (("a", "/m/cat", 0, 1, 0.5, 0.4), r"line 2: y2 \(0.4\) must be higher than y1 \(0.5\)"),
         (("a", "/m/cat", "x", 1, 0, 1), "line 2: malformed XMin: could not convert"),
+        (("a", "/m/cat", "9" * 5000, 1, 0, 1), "line 2: malformed XMin: expected a finite"),
+        (("a", "/m/cat", 0, 1e300, 0, 1), "line 2: malformed XMax: expected at most 1e"),
+        (("a", "/m/cat", 10, 50, 20, 60), "line 2: expected fractions .*: are they pixels"),
+        (('"a', "/m/cat", 0, 1, 0, '1\n"'), "line 2: a quote is not closed"),
+        (("x" * 2**20, "/m/cat", 0, 1, 0, 1), "line 2: expected fewer than 1048576"),
     ],
 )
 def test_malformed_boxes_are_named(tmp_path, row, message):
     path = write(tmp_path, "boxes.csv", csv_of([row]))
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=message) as error:
         read_boxes(path, {"/m/cat": 0})
+    assert str(error.value).startswith(f"{path}: ")
+    assert len(str(error.value)) < 300 + len(str(path))
+
+
+def test_boxes_that_leave_their_image_are_clipped_or_dropped_in_training(v4):
+    # Of 40 x 20 pixels: 0.4 pixels outside; 4 pixels; far away.
+    sides = [(0.25, 0.5, 0.1, 0.6), (-0.01, 1, 0, 1.02), (0, 1.1, 0, 1), (0, 30, 0, 1)]
+    rows = csv_of([("a", "/m/cat", *box) for box in sides])
+    write(v4, "2018_04/train/train-annotations-bbox.csv", rows)
+    generator = open_set(v4, "train", missing=0, no_resize=True)
+    with pytest.warns(UserWarning, match="invalid boxes"), pytest.warns(match="clipped boxes"):
+        _, annotations = generator.sample(0, 0)
+    np.testing.assert_allclose(annotations["bboxes"], [[10, 2, 20, 12], [0, 0, 40, 20]])
+
+
+def test_pixels_instead_of_fractions_are_an_error_of_the_set(v4):
+    rows = csv_of([ROWS[0], *(("a", "/m/cat", 0, 30, 0, 10) for _ in range(2))])
+    path = write(v4, "2018_04/train/train-annotations-bbox.csv", rows)
+    message = r"line 3: expected fractions .* 1 other of 3 boxes are not: are they pixels\?"
+    with pytest.raises(ValueError, match=f"^{path}: {message}"):
+        open_set(v4, "train", missing=0)
+
+
+def test_a_header_of_the_class_file_shifts_no_labels(v4):
+    write(v4, "2018_04/class-descriptions-boxable.csv", f"LabelName,DisplayName\n{CLASSES}")
+    with pytest.warns(UserWarning, match="line 1 is a header, left out: LabelName,DisplayName"):
+        generator = open_set(v4, "train")
+    assert generator.class_names() == ["Cat", "Dogs", "Animal"]
+    assert generator.load_annotations(0)["labels"].tolist() == [0, 1]
+
+
+def test_only_regular_files_are_read(tmp_path):
+    os.mkfifo(tmp_path / "boxes.csv")
+    with pytest.raises(ValueError, match="expected a regular file"):
+        read_boxes(tmp_path / "boxes.csv", {"/m/cat": 0})
+
+
+@pytest.mark.parametrize("text", ["x", "[" * 100_000, '{"LabelName": "a", "Subcategory": 0}'])
+def test_the_old_function_names_a_malformed_hierarchy(v4, text):
+    path = write(v4, "2018_04/bbox_labels_600_hierarchy.json", text)
+    with pytest.raises(ValueError, match=f"^{path}: "):
+        load_hierarchy(str(v4 / "2018_04"))
 
 
 def test_what_is_not_there_is_named(v4):
@@ -245,6 +292,58 @@ def test_a_damaged_cache_is_made_anew(v4, damage):
     assert again.load_annotations(0)["labels"].tolist() == [0, 1]
     # The new one is whole.
     assert open_set(v4, "train", missing=0).paths == first.paths
+
+
+# What is stored instead of an array of the cache.
+FORGED = {
+    "sizes negative": {"sizes": lambda right: -right},
+    "sizes zero": {"sizes": lambda right: 0 * right},
+    "sizes of one image too few": {"sizes": lambda right: right[1:]},
+    "sizes as fractions": {"sizes": lambda right: right + 0.5},
+    "sizes huge": {"sizes": lambda right: right + 2**40},
+    "starts not rising": {"starts": lambda right: right[::-1].copy()},
+    "starts beyond the end": {"starts": lambda right: right * 7},
+    "starts of one too many": {"starts": lambda right: np.append(right, right[-1:])},
+    "rows of four numbers": {"rows": lambda right: right[:, :4].copy()},
+    "rows without a number": {"rows": lambda right: right + float("nan")},
+    "rows reversed": {"rows": lambda right: right * [-1, 1, -1, 1, 1]},
+    "rows without an area": {"rows": lambda right: right * [0, 1, 0, 1, 1]},
+    "labels negative": {"rows": lambda right: right - [0, 0, 0, 0, 9]},
+    "labels too high": {"rows": lambda right: right + [0, 0, 0, 0, 9]},
+    "labels as fractions": {"rows": lambda right: right + [0, 0, 0, 0, 0.5]},
+    "names repeated": {"idents": lambda right: np.array(["a"] * len(right))},
+    "names as bytes": {"idents": lambda right: right.astype("S")},
+    "objects": {"idents": lambda right: right.astype(object)},
+    "one array missing": {"starts": None},
+}
+
+
+@pytest.mark.parametrize("kind", FORGED)
+def test_a_forged_cache_is_made_anew(v4, kind):
+    first = open_set(v4, "train")
+    path = v4 / "cache" / "oid_v4_train.npz"
+    with np.load(path) as stored:
+        arrays = dict(stored)
+    for name, change in FORGED[kind].items():
+        right = arrays.pop(name)
+        if change is not None:
+            arrays[name] = change(right)
+    np.savez(path, **arrays)
+    again = open_set(v4, "train")
+    assert (again.paths, again.sizes) == (first.paths, first.sizes)
+    for name in ("labels", "bboxes"):
+        expected = first.load_annotations(0)[name].tolist()
+        assert again.load_annotations(0)[name].tolist() == expected
+    assert open_set(v4, "train", missing=0).paths == first.paths
+
+
+def test_a_changed_file_of_equal_size_and_time_is_read(v4):
+    path = v4 / "2018_04/train/train-annotations-bbox.csv"
+    for last, expected in ((ROWS[0], 0), (("a", "/m/dog", *ROWS[0][2:]), 1)):
+        write(v4, "2018_04/train/train-annotations-bbox.csv", csv_of([last]))
+        os.utime(path, ns=(5, 5))
+        found = open_set(v4, "train", missing=0).load_annotations(0)["labels"]
+        assert found.tolist() == [expected]
 
 
 def test_the_cache_knows_which_images_were_held_out(tmp_path):

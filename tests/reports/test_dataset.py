@@ -3,7 +3,9 @@
 import json
 
 import pytest
+from PIL import Image
 
+from keras_retinanet.annotations.repetitions import Repetition
 from keras_retinanet.config import Config
 from keras_retinanet.geometry.anchors import AnchorParameters
 from keras_retinanet.reports.dataset import Count, Quartiles, check_dataset
@@ -66,9 +68,11 @@ def test_anchors_are_fitted_where_none_are_given():
     assert check_dataset(broken_set()).fitted_anchors is None
 
 
-def test_an_unbroken_set_without_boxes():
+def test_a_set_without_boxes_is_broken():
     report = check_dataset(MemoryGenerator([picture(40, 60)], [truth()]))
-    assert not report.broken
+    assert report.broken
+    assert report.no_boxes == "load_annotations returns none for any image"
+    assert report.to_dict()["no_boxes"] == report.no_boxes
     assert report.total == Count(0, 0)
     assert (report.original_size, report.network_size, report.shape) == (None, None, None)
     assert report.fitted_anchors == report.anchors
@@ -87,3 +91,97 @@ def test_as_json():
     assert report["anchors"]["sizes"] == [16]
     empty = check_dataset(MemoryGenerator([picture(40, 60)], [truth()])).to_dict()
     assert empty["shape"] is None
+
+
+def test_a_set_whose_only_boxes_are_dropped_has_some():
+    report = check_dataset(MemoryGenerator([picture(40, 60)], [truth((10, 10, 70, 20, 1))]))
+    assert report.no_boxes is None
+    assert report.dropped == {"memory/0": 1}
+
+
+def test_clipped_boxes_are_counted_and_not_broken():
+    rows = [(-1, 4, 20, 20, 0), (4, 4, 20, 40.5, 0), (4, 4, 20, 20, 1)]
+    report = check_dataset(MemoryGenerator([picture(40, 60)] * 2, [truth(*rows), truth(rows[2])]))
+    assert report.clipped == {"memory/0": 2}
+    assert not report.dropped
+    assert not report.broken
+    assert report.total.boxes == 4
+    assert report.to_dict()["clipped"] == [{"file": "memory/0", "boxes": 2}]
+    assert report.original_size.largest == (16 * 36) ** 0.5
+
+
+def test_repetitions_are_named_and_not_broken():
+    class TwoNames(MemoryGenerator):
+        def image_path(self, image_index):
+            return ["memory/a", "memory/b", "memory/./a"][image_index]
+
+    rows = [(4, 4, 20, 20, 1), (4, 4, 20, 20, 1)]
+    images = [picture(40, 60), ValueError("cut off"), picture(40, 60)]
+    report = check_dataset(TwoNames(images, [truth(rows[0]), truth(*rows), truth()]))
+    # The boxes of unreadable images are listed all the same.
+    assert report.repeated_boxes == Repetition(1, "memory/b: box 4, 4, 20, 20 of class 'dog'")
+    assert report.repeated_images == Repetition(1, "./a is a")
+    written = json.loads(json.dumps(report.to_dict()))
+    assert written["repeated_images"] == {"number": 1, "first": "./a is a"}
+    assert report.to_dict()["broken"] is True  # an image is unreadable
+    good = check_dataset(TwoNames(images[:1] * 3, [truth(*rows), truth(), truth()]))
+    assert good.repeated_boxes.number == 1
+    assert not good.broken
+
+
+def test_declared_sizes_are_compared_with_those_of_the_images():
+    class Declares(MemoryGenerator):
+        def declared_size(self, image_index):
+            return [(60, 40), (40, 60), None][image_index]
+
+    rows = [truth((4, 4, 20, 20, 0))] * 3
+    report = check_dataset(Declares([picture(40, 60)] * 3, rows))
+    assert report.other_size == {"memory/1": "60 x 40 pixels, annotated as 40 x 60"}
+    assert report.broken
+    expected = [{"file": "memory/1", "sizes": "60 x 40 pixels, annotated as 40 x 60"}]
+    assert report.to_dict()["other_size"] == expected
+
+
+class Turning(MemoryGenerator):
+    """Images in files, one of which is turned."""
+
+    def image_path(self, image_index):
+        return self.paths[image_index]
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif"])
+def test_images_with_an_exif_orientation_are_named(tmp_path, suffix):
+    paths = []
+    for orientation in range(1, 10):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        paths.append(str(tmp_path / f"{orientation}{suffix}"))
+        Image.new("RGB", (60, 40)).save(paths[-1], exif=exif)
+    Turning.paths = paths
+    report = check_dataset(Turning([picture(40, 60)] * 9, [truth((4, 4, 20, 20, 0))] * 9))
+    if suffix == ".tif":  # the orientation is part of the format, and obeyed
+        assert not report.rotated
+        return
+    assert report.rotated == {path: n for n, path in enumerate(paths[1:-1], 2)}
+    assert report.broken
+    assert report.to_dict()["rotated"][0] == {"file": paths[1], "orientation": 2}
+
+
+def test_a_data_set_that_turns_its_images_is_right(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Turning.paths = [str(tmp_path / "a.jpg")]
+    Image.new("RGB", (40, 60)).save(Turning.paths[0], exif=exif)
+    report = check_dataset(Turning([picture(40, 60)], [truth((4, 4, 20, 20, 0))]))
+    assert not report.broken
+
+
+def test_the_likely_cause_is_named_for_the_first_absent_image(tmp_path):
+    (tmp_path / "a.png").touch()
+    Turning.paths = [str(tmp_path / "a.jpg"), str(tmp_path / "b.jpg")]
+    errors = [FileNotFoundError(f"not there: {path}") for path in Turning.paths]
+    report = check_dataset(Turning(errors, [truth()] * 2))
+    assert list(report.unreadable.values()) == [
+        f"not there: {Turning.paths[0]} (but 'a.png' exists)",
+        f"not there: {Turning.paths[1]}",
+    ]

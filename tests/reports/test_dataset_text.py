@@ -1,5 +1,6 @@
 """The report on a data set as text."""
 
+from keras_retinanet.annotations.repetitions import Repetition
 from keras_retinanet.geometry.anchors import AnchorParameters
 from keras_retinanet.reports import dataset_text
 from keras_retinanet.reports.dataset import Count, DatasetReport, Quartiles
@@ -54,3 +55,35 @@ def test_long_lists_are_cut_in_the_text(capsys):
     assert "  and 5 more (--json names all)\n" in out
     assert "Images with boxes dropped: no area, or not fully inside (1):\n  x.jpg: 3\n" in out
     assert "Nothing is broken." not in out
+
+
+def test_what_else_is_found_as_text(capsys):
+    dataset_text.print_report(
+        report(
+            clipped={"a.jpg": 2},
+            other_size={"b.jpg": "60 x 40 pixels, annotated as 40 x 60"},
+            rotated={"c.jpg": 6},
+            repeated_boxes=Repetition(3, "d.jpg: box 1, 2, 3, 4 of class 'cat'"),
+            repeated_images=Repetition(1, "./d.jpg is d.jpg"),
+            no_boxes="the annotations have none",
+        )
+    )
+    out = capsys.readouterr().out
+    assert "Images with boxes clipped: outside by up to a pixel (1):\n  a.jpg: 2\n" in out
+    assert "Images of another size than annotated (1):\n  b.jpg: 60 x 40 pixels, ann" in out
+    assert "Images with an EXIF orientation, which is ignored: " in out
+    assert "(1):\n  c.jpg: 6\n" in out
+    assert "Boxes listed again, which count again: 3, the first: d.jpg: box 1, 2, 3, 4 of" in out
+    assert "Images listed again, which count again: 1, the first: ./d.jpg is d.jpg\n" in out
+    assert "There is no box at all: the annotations have none\n" in out
+    assert "Nothing is broken." not in out
+
+
+def test_clipped_boxes_and_repetitions_are_not_broken(capsys):
+    dataset_text.print_report(report(clipped={"a.jpg": 2}, repeated_images=Repetition(1, "a.jpg")))
+    assert capsys.readouterr().out.endswith("Nothing is broken.\n")
+
+
+def test_names_that_are_no_text_are_printed(capsys):
+    dataset_text.print_report(report(dropped={"\udcff.jpg": 1}, classes={"\ud800": Count(0, 0)}))
+    assert "\\udcff.jpg: 1" in capsys.readouterr().out

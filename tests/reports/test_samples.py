@@ -25,11 +25,20 @@ def generator(rows=ROWS, **options):
 def test_which_boxes_match_an_anchor():
     sample = samples.load_sample(generator(), 0)
     assert sample.valid.tolist() == [True, True, False]
+    assert not sample.clipped.any()
+    assert sample.size == (64, 48)
     assert sample.anchored.tolist() == [True, False, False]
     assert sample.anchors.tolist() == [[4, 4, 20, 20]]
     assert sample.bboxes.tolist() == [list(row[:4]) for row in ROWS]
     assert sample.labels.tolist() == [0, 1, 1]
     assert sample.scale == 1
+
+
+def test_a_box_that_leaves_by_up_to_a_pixel_is_clipped():
+    sample = samples.load_sample(generator([(-1, 4, 20, 20, 0), (48, 4, 66, 20, 1)]), 0)
+    assert sample.bboxes.tolist() == [[0, 4, 20, 20], [48, 4, 66, 20]]
+    assert sample.valid.tolist() == [True, False]
+    assert sample.clipped.tolist() == [True, False]
 
 
 def test_an_anchor_is_matched_to_one_of_two_equal_boxes():
