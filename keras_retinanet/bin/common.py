@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import functools
+import os
+import signal
 import sys
+import threading
 import warnings
-from collections.abc import Callable, Iterable, Mapping
-from types import MappingProxyType
-from typing import ParamSpec, TextIO
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import FrameType, MappingProxyType
+from typing import Any, ParamSpec, TextIO, cast
 
 from keras_retinanet.system.limits import MAX_PIXELS
 
@@ -27,24 +31,185 @@ def report_errors(main: Callable[Parameters, None]) -> Callable[Parameters, None
     """Make a `main` report bad input as one line on stderr and exit with code 2.
 
     ValueError and OSError are bad input; any other error is a bug and keeps its traceback. A
-    warning becomes one line too.
+    warning becomes one line too. A signal lets `main` clean up, and gives the usual code: 130 for
+    SIGINT, 143 for SIGTERM, 129 for SIGHUP. If nobody reads the output any more, as after `| head`,
+    the command ends without a word, with code 141.
     """
 
     @functools.wraps(main)
     def wrapped(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
         show, warnings.showwarning = warnings.showwarning, _show_warning
         try:
-            main(*args, **kwargs)
-        except KeyboardInterrupt:
-            print("\ninterrupted", file=sys.stderr)
-            sys.exit(130)
-        except (ValueError, OSError) as error:
-            print(f"error: {_one_line(error)}", file=sys.stderr)
-            sys.exit(2)
+            code = _run(functools.partial(main, *args, **kwargs))
         finally:
             warnings.showwarning = show
+        # Only here, where the error and all that it kept alive are gone.
+        if code is not None:
+            sys.exit(code)
 
     return wrapped
+
+
+def _run(main: Callable[[], None]) -> int | None:
+    """Call a `main` and report its error; return the exit code, None if it returned.
+
+    Raises:
+        BaseException: what `main` raised, if it is a defect, or SystemExit.
+    """
+    with _standard_streams(), _interruptible() as received:
+        error: BaseException | None = None
+        try:
+            main()
+        except BaseException as raised:
+            error = raised
+        is_nameless = isinstance(error, OSError) and error.filename is None
+        unwritten = _flush(probe=is_nameless)
+        if received:  # whatever error a library made of it
+            number = signal.Signals(received[0])
+            _print_error(f"\n{_SIGNALS[number.name]}")
+            return 128 + number
+        says_nothing = isinstance(error, SystemExit) and not error.code
+        if unwritten is not None and (error is None or is_nameless or says_nothing):
+            error = unwritten
+        if isinstance(error, KeyboardInterrupt):
+            _print_error("\ninterrupted")
+            return 130
+        if isinstance(error, BrokenPipeError) and error.filename is None:
+            return 141
+        if isinstance(error, (ValueError, OSError)):
+            _print_error(f"error: {_one_line(error)}")
+            return 2
+        if error is not None:
+            raise error
+        return None
+
+
+def _print_error(text: str) -> None:
+    try:
+        print(text, file=sys.stderr)
+    except OSError:  # nobody reads it
+        _discard_output(sys.stderr)
+
+
+# The signals that let a command clean up, and what it says. Windows has no SIGHUP.
+_SIGNALS: Mapping[str, str] = MappingProxyType(
+    {"SIGINT": "interrupted", "SIGTERM": "terminated", "SIGHUP": "hung up"}
+)
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[list[int]]:
+    """Let each of `_SIGNALS` raise KeyboardInterrupt; yield the list of those that came.
+
+    A signal that is ignored, as under `nohup`, or that the program handles itself, is left alone. A
+    second one ends the process at once.
+    """
+    received: list[int] = []
+    before: dict[int, Any] = {}
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        for other in before:
+            signal.signal(other, signal.SIG_DFL)
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is threading.main_thread():  # others cannot handle signals
+        for number in (getattr(signal, name) for name in _SIGNALS if hasattr(signal, name)):
+            handler = signal.getsignal(number)
+            if handler in (signal.SIG_DFL, signal.default_int_handler):
+                before[number] = handler
+                signal.signal(number, stop)
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _standard_streams() -> Iterator[None]:
+    """Open standard streams that are closed, as after `>&-`, on the null device.
+
+    Otherwise the first files that are opened would get their numbers, and what C libraries print.
+    """
+    if None not in (sys.stdin, sys.stdout, sys.stderr):
+        yield
+        return
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(number)
+    with open(os.devnull, "w") as nothing, contextlib.ExitStack() as restore:
+        for name in ("stdout", "stderr"):
+            if getattr(sys, name) is None:
+                setattr(sys, name, nothing)
+                restore.callback(setattr, sys, name, None)
+        yield
+
+
+def _flush(probe: bool) -> OSError | None:
+    """Write what the standard streams hold back; return the error of one that takes no more.
+
+    Args:
+        probe: whether to write to stdout too, which without a buffer holds nothing back.
+    """
+    failed = None
+    for stream, name in ((sys.stderr, "standard error"), (sys.stdout, "standard output")):
+        try:
+            if probe and stream is sys.stdout:
+                stream.write("\n")
+            stream.flush()
+        except OSError as error:
+            failed = error
+            if not isinstance(error, BrokenPipeError):
+                failed = OSError(error.errno, error.strerror, name)
+            _discard_output(stream)
+    return failed
+
+
+def _discard_output(stream: TextIO) -> None:
+    """Send what is written to a stream, and what it holds back, to the null device."""
+    with contextlib.suppress(OSError, ValueError):  # it may have no file
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, stream.fileno())
+        os.close(nothing)
+
+
+class _Unread:
+    """A standard stream that drops what is written once nobody reads it any more."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        try:
+            return self._stream.write(text)
+        except BrokenPipeError:
+            _discard_output(self._stream)
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except BrokenPipeError:
+            _discard_output(self._stream)
+
+
+@contextlib.contextmanager
+def outliving_its_readers() -> Iterator[None]:
+    """Let what runs inside go on when nobody reads its output any more.
+
+    It is for a command whose results are files: the terminal or the `tee` of a training run may end
+    days before it.
+    """
+    streams = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = (cast("TextIO", _Unread(stream)) for stream in streams)
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = streams
 
 
 def _one_line(error: Exception) -> str:
@@ -63,7 +228,7 @@ def _show_warning(
     line: str | None = None,
 ) -> None:
     if issubclass(category, UserWarning):
-        print(f"warning: {message}", file=sys.stderr)
+        _print_error(f"warning: {message}")
 
 
 def flag(name: str) -> str:

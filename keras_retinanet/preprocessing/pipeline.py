@@ -1,7 +1,9 @@
 """Batches of a generator, prefetched by threads while the model trains."""
 
+import atexit
 import contextlib
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
@@ -14,6 +16,9 @@ from keras_retinanet.preprocessing.generator import Generator
 from keras_retinanet.system.machine import cores
 
 T = TypeVar("T")
+
+_QUIET = 0.1  # seconds without a call after which TensorFlow's threads count as waiting
+_PATIENCE = 30.0  # seconds that the end of the program waits for batches in the making
 
 # A function of the first index of some batches, and the end, that returns a dataset of them.
 MakeDataset = Callable[[int | tf.Tensor, int | tf.Tensor], tf.data.Dataset]
@@ -217,13 +222,63 @@ def _record_failure(generator: Generator, function: Callable[..., T]) -> Callabl
     """Return a function that does the same, and keeps its first error as `generator.failure`."""
 
     def recording(*arguments: Any) -> T:
-        try:
-            return function(*arguments)
-        except Exception as error:
-            generator.failure = generator.failure or error
-            raise
+        with _calls.one():
+            try:
+                return function(*arguments)
+            except Exception as error:
+                generator.failure = generator.failure or error
+                raise
 
     return recording
+
+
+class _Calls:
+    """The calls of Python functions by TensorFlow's threads.
+
+    A thread that wants to run Python code while Python ends kills the process, or waits for ever. A
+    dataset whose iterator is still alive has such threads, which fill its queues. So before Python
+    ends, new calls fail at once, until the queues are full of errors and no thread calls any more.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running = 0
+        self._last = -_QUIET
+        self._stopped = False
+
+    @contextlib.contextmanager
+    def one(self) -> Iterator[None]:
+        """Count a call while it runs.
+
+        Raises:
+            RuntimeError: if Python is about to end.
+        """
+        with self._lock:
+            self._running += 1
+            self._last = time.monotonic()
+        try:
+            if self._stopped:
+                raise RuntimeError("no more batches: the program ends")
+            yield
+        finally:
+            with self._lock:
+                self._running -= 1
+                self._last = time.monotonic()
+
+    def stop(self) -> None:
+        """Let new calls fail, and wait until there are none."""
+        self._stopped = True
+        end = time.monotonic() + _PATIENCE
+        while (now := time.monotonic()) < end:
+            with self._lock:
+                if not self._running and now - self._last >= _QUIET:
+                    return
+            time.sleep(_QUIET / 10)
+
+
+# For the process as a whole, as the end of Python is.
+_calls = _Calls()
+atexit.register(_calls.stop)
 
 
 def _spec(array: np.ndarray) -> tf.TensorSpec:

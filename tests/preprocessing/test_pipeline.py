@@ -1,4 +1,7 @@
+import subprocess
+import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import numpy as np
@@ -260,3 +263,80 @@ def test_a_model_of_keras_trains_on_batches_of_equal_shapes(model, workers):
     plain.fit(generator, epochs=2, verbose=0, callbacks=[counter])
     assert counter.steps == [4, 4]
     assert generator.epoch >= 2
+
+
+# Programs that end while threads make batches -> their exit codes. `Unfit` cannot begin a second
+# epoch; `Busy` holds Python's lock for a while.
+PROGRAM = """
+import sys, time
+from keras_retinanet.preprocessing import pipeline
+from tests.preprocessing.test_generator import Blocks
+
+class Unfit(Blocks):
+    def on_epoch_end(self):
+        raise ValueError("no next epoch")
+
+class Unready(Blocks):
+    ready = False
+    def start_epoch(self, epoch):
+        if self.ready:
+            raise ValueError("no epoch")
+        super().start_epoch(epoch)
+
+class Busy(Blocks):
+    def __getitem__(self, index):
+        batch = super().__getitem__(index)
+        for _ in range(300_000):
+            pass
+        return batch
+
+"""
+ENDINGS = {
+    "busy": ("it = iter(pipeline.batches(Busy(), workers=4))\nnext(it)", 0),
+    "many": (
+        "all = [iter(pipeline.batches(Busy(), workers=2)) for _ in range(3)]\n"
+        "for it in all: next(it)",
+        0,
+    ),
+    "error": ("it = iter(pipeline.batches(Busy(), workers=4))\nnext(it)\nraise TypeError", 1),
+    "end of an epoch": ("it = iter(pipeline.batches(Unfit(), workers=4))\nwhile True: next(it)", 1),
+    "start of an epoch": (
+        "g = Unready()\ndataset = pipeline.batches(g, workers=4)\ng.ready = True\n"
+        "it = iter(dataset)\nnext(it)",
+        1,
+    ),
+    "error caught": (
+        "g = Unfit()\nit = iter(pipeline.batches(g, workers=4))\n"
+        "try:\n"
+        "    with pipeline.unwrap_errors(g):\n"
+        "        while True: next(it)\n"
+        "except ValueError as error:\n"
+        "    sys.exit(str(error) != 'no next epoch')",
+        0,
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_program_may_end_while_batches_are_made(ending):
+    code, expected = ENDINGS[ending]
+    for _ in range(2):  # of such programs, 40 to 80 % hung or were aborted
+        done = subprocess.run(
+            [sys.executable, "-c", PROGRAM + code], capture_output=True, text=True, timeout=120
+        )
+        assert done.returncode == expected, done.stderr
+        assert "terminate called" not in done.stderr
+
+
+def test_calls_fail_once_they_are_stopped():
+    calls = pipeline._Calls()
+    with calls.one():
+        pass
+    with ThreadPoolExecutor(1) as pool, calls.one():
+        stopping = pool.submit(calls.stop)
+        time.sleep(0.3)
+        assert not stopping.done()
+        with pytest.raises(RuntimeError, match="the program ends"), calls.one():
+            pass
+    stopping.result(timeout=5)
