@@ -12,7 +12,7 @@ import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 import keras
 import numpy as np
@@ -23,6 +23,7 @@ from keras_retinanet.geometry.boxes import clip
 from keras_retinanet.images import resize_image
 from keras_retinanet.layers.filter_settings import FilterSettings
 from keras_retinanet.models import ModelInfo, convert_model, is_training_model
+from keras_retinanet.system.processes import refuse_after_fork
 
 # Images wait for others of their size until they could fill this many batches.
 _WAITING_BATCHES = 8
@@ -98,6 +99,13 @@ class Detector:
         self._dtype = model.inputs[0].dtype if isinstance(model, keras.Model) else "float32"
         self._run = _compiled(model)
 
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be copied or sent to another process: a compiled network cannot be."""
+        raise TypeError(
+            "a Detector cannot be pickled, copied or sent to another process: hand over the path "
+            "of its model, and load it there (keras_retinanet.detection.photos.load_detector)"
+        )
+
     def run_network(self, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Run the network.
 
@@ -120,9 +128,11 @@ class Detector:
         self,
         images: Sequence[np.ndarray],
         score_threshold: float = 0.05,
-        max_detections: int | None = 100,
+        max_detections: int | None = None,
     ) -> list[Detections]:
         """Return the detections of each image; images of equal size after resizing share a batch.
+
+        A warning tells if an image has as many as the model can return.
 
         Args:
             images: BGR uint8 (h, w, 3) of any sizes.
@@ -133,7 +143,16 @@ class Detector:
         found: dict[int, Detections] = {}
         for indices, results, _ in self.detect_batches(samples, len(images)):
             found.update(zip(indices, results, strict=True))
-        return [found[i].above(score_threshold).best(max_detections) for i in range(len(images))]
+        above = [found[i].above(score_threshold) for i in range(len(images))]
+        full = [len(one) for one in above if one.capped]
+        if full and (max_detections is None or max_detections > max(full)):
+            # The same text each time, which Python shows once.
+            warnings.warn(
+                f"an image has {max(full)} detections, the maximum of this model: there may be "
+                "more; give Detector or convert_model a higher max_detections",
+                stacklevel=2,
+            )
+        return [one.best(max_detections) for one in above]
 
     def detect_batches(
         self, samples: Iterable[tuple[int, Prepared]], batch_size: int
@@ -148,17 +167,25 @@ class Detector:
             For each batch: the indices, all detections of each image, seconds that the network
             took.
         """
-        for group in _batches(samples, batch_size):
-            batch = np.stack([self._normalise(sample.image) for _, sample in group])
-            batch = batch.astype(self._dtype, copy=False)
-            start = time.perf_counter()
-            outputs = self.run_network(batch)
-            seconds = time.perf_counter() - start
-            found = [
-                _to_original(sample, *output)
-                for (_, sample), *output in zip(group, *outputs, strict=True)
-            ]
+        for group in equal_sizes(samples, batch_size):
+            found, seconds = self.detect_batch([sample for _, sample in group])
             yield [index for index, _ in group], found, seconds
+
+    def detect_batch(self, samples: Sequence[Prepared]) -> tuple[list[Detections], float]:
+        """Run prepared images of equal size as one batch.
+
+        Returns:
+            All detections of each image, seconds that the network took.
+        """
+        batch = np.stack([self._normalise(sample.image) for sample in samples])
+        batch = batch.astype(self._dtype, copy=False)
+        start = time.perf_counter()
+        outputs = self.run_network(batch)
+        seconds = time.perf_counter() - start
+        found = [
+            _to_original(sample, *output) for sample, *output in zip(samples, *outputs, strict=True)
+        ]
+        return found, seconds
 
 
 def resizing(info: ModelInfo) -> Resize:
@@ -225,10 +252,15 @@ def _compiled(model: keras.Model | InferenceModel) -> Callable[[np.ndarray], Seq
     spec = tf.TensorSpec(model.inputs[0].shape, model.inputs[0].dtype)
     run = tf.function(lambda batch: model(batch, training=False), input_signature=[spec])
     graph = run.get_concrete_function()
-    return lambda batch: graph(tf.convert_to_tensor(batch))
+
+    def run_graph(batch: np.ndarray) -> Sequence[Any]:
+        refuse_after_fork()
+        return graph(tf.convert_to_tensor(batch))
+
+    return run_graph
 
 
-def _batches(
+def equal_sizes(
     samples: Iterable[tuple[int, Prepared]], batch_size: int
 ) -> Iterator[list[tuple[int, Prepared]]]:
     """Group a stream of images by size; the most common size goes first when too many wait."""
@@ -252,4 +284,6 @@ def _to_original(
     height, width = sample.size
     # Annotated boxes reach the far edge of the last pixel, one more than `clip` allows.
     corners = clip(boxes[order] / sample.scale, height + 1, width + 1)
-    return Detections(corners, scores[order], labels[order].astype(int))
+    # The network pads its results: without padding, it may have cut some off.
+    capped = 0 < len(labels) == len(order)
+    return Detections(corners, scores[order], labels[order].astype(int), capped)

@@ -4,16 +4,31 @@ import inspect
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
+from functools import wraps
 from typing import Any
 
 import keras
 
 from keras_retinanet.layers import FilterDetections, FilterSettings
+from keras_retinanet.models.hdf5 import naming_model_file, open_hdf5
 from keras_retinanet.models.info import ModelInfo
+from keras_retinanet.system.processes import refuse_after_fork
 from keras_retinanet.system.types import StrPath
 
 # The key of the info in a model's configuration, and so in every file of it.
 _INFO_KEY = "details"
+
+
+def _refused_after_fork(name: str) -> Callable[..., Any]:
+    """Return the method of `keras.Model` of a name, for a process where TensorFlow works."""
+
+    @wraps(getattr(keras.Model, name))
+    def method(self: "_SelfDescribingModel", *args: Any, **kwargs: Any) -> Any:
+        refuse_after_fork()
+        # Not `keras.Model`: Keras puts its functional class between the two.
+        return getattr(super(_SelfDescribingModel, self), name)(*args, **kwargs)
+
+    return method
 
 
 class _SelfDescribingModel(keras.Model):
@@ -29,6 +44,15 @@ class _SelfDescribingModel(keras.Model):
     def info(self) -> ModelInfo | None:
         """What using the model takes besides its weights; None until `set_info` is called."""
         return self._info
+
+    # Each way to run the network.
+    __call__ = _refused_after_fork("__call__")
+    predict = _refused_after_fork("predict")
+    predict_on_batch = _refused_after_fork("predict_on_batch")
+    fit = _refused_after_fork("fit")
+    evaluate = _refused_after_fork("evaluate")
+    train_on_batch = _refused_after_fork("train_on_batch")
+    test_on_batch = _refused_after_fork("test_on_batch")
 
     def load_weights(
         self, filepath: StrPath, skip_mismatch: bool = False, by_name: bool = False, **kwargs: Any
@@ -50,13 +74,23 @@ class _SelfDescribingModel(keras.Model):
             ValueError: if nothing matches, or a shape differs and is not to be skipped.
         """
         if not by_name:
-            super().load_weights(filepath, skip_mismatch=skip_mismatch, **kwargs)
+            self._load_weights_in_order(filepath, skip_mismatch, kwargs)
             return
         from keras_retinanet.models.weights import load_weights
 
         report = load_weights(self, filepath, skip_mismatch=skip_mismatch)
         if report.mismatched:
             warnings.warn(f"{filepath}: {report.summary()}", stacklevel=2)
+
+    def _load_weights_in_order(
+        self, filepath: StrPath, skip_mismatch: bool, arguments: dict[str, Any]
+    ) -> None:
+        """Read weights as Keras does, from a file after everything in it is checked."""
+        with naming_model_file(filepath):
+            if str(filepath).endswith((".keras", ".h5", ".hdf5")):
+                with open_hdf5(filepath):
+                    pass
+            super().load_weights(filepath, skip_mismatch=skip_mismatch, **arguments)
 
     def get_config(self) -> dict[str, Any]:
         """Return the configuration of the layers and the info."""
@@ -138,6 +172,7 @@ def _with_generator(
     """Call a Keras method, through the pipeline if the data is a `Generator`."""
     from keras_retinanet.preprocessing.generator import Generator
 
+    refuse_after_fork()  # before the pipeline is built
     if not isinstance(x, Generator):
         return method(x, *args, **kwargs)
     from keras_retinanet.preprocessing import pipeline

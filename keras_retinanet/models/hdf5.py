@@ -2,16 +2,27 @@
 
 import io
 import json
+import os
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 import h5py
 
+from keras_retinanet.models.checksum import check_checksum
+from keras_retinanet.models.hdf5_checks import check_contents
+from keras_retinanet.system.archives import check_archive
+from keras_retinanet.system.files import only_regular
+from keras_retinanet.system.limits import MAX_MODEL_CONFIG_BYTES
+from keras_retinanet.system.messages import shorten
 from keras_retinanet.system.types import StrPath
+
+# What is in a .keras archive; the weights are the last.
+_MEMBERS = ("metadata.json", "config.json", "model.weights.h5")
 
 # The weights of each layer by the layer's name: (name of the weight, or None where the format
 # stores only its position; the dataset that holds it, or an array where `translate` made it).
@@ -20,7 +31,9 @@ StoredWeights: TypeAlias = dict[str, list[tuple[str | None, h5py.Dataset]]]
 
 @contextmanager
 def open_hdf5(source: StrPath | h5py.File) -> Iterator[h5py.File]:
-    """Open an HDF5 file for reading, after `refuse_links`.
+    """Open an HDF5 file for reading, after its checksum and everything in it are checked.
+
+    Whatever is raised while the file is open becomes a ValueError or OSError that names it.
 
     Args:
         source: path of an HDF5 file or of a `.keras` archive, whose weights are opened, or an open
@@ -28,60 +41,103 @@ def open_hdf5(source: StrPath | h5py.File) -> Iterator[h5py.File]:
 
     Raises:
         OSError: if there is no such file.
-        ValueError: if it is not an HDF5 file, is damaged, or holds links or external storage.
+        ValueError: if it is not a regular HDF5 file, is damaged, holds links or external storage,
+            or declares more than it holds.
     """
-    if isinstance(source, h5py.File):
-        refuse_links(source)
-        yield source
-        return
-    with _open(source) as file:
-        refuse_links(file)
+    path = source.filename if isinstance(source, h5py.File) else source
+    with naming_model_file(path):
+        if isinstance(source, h5py.File):
+            check_contents(source, _check_open_file(source))
+            yield source
+            return
+        with _open(Path(source)) as file:
+            yield file
+
+
+@contextmanager
+def naming_model_file(path: StrPath) -> Iterator[None]:
+    """Turn whatever reading a model raises into a ValueError, or an OSError of the system.
+
+    h5py and Keras raise nearly anything for a file that is damaged.
+
+    Raises:
+        ValueError: "PATH: what was wrong", at most 220 characters and the path.
+        OSError: of the system, such as for a missing file, with the path.
+    """
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno:
+            if error.filename:
+                raise
+            raise OSError(error.errno, shorten(error, 200), str(path)) from error
+        text = str(error)
+        if isinstance(error, RecursionError):
+            text = "expected fewer levels of nesting"
+        elif not isinstance(error, (ValueError, OSError)):
+            text = f"the file is damaged ({type(error).__name__}: {shorten(error, 150)})"
+        # Names in a file need not be UTF-8.
+        text = text.encode("utf-8", "backslashreplace").decode().removeprefix(f"{path}: ")
+        raise ValueError(f"{path}: {shorten(text, 220)}") from error
+
+
+def is_archive(path: StrPath) -> bool:
+    """Return whether a regular file starts as a zip archive does."""
+    with open(path, "rb", opener=only_regular) as stream:
+        return stream.read(4) == b"PK\x03\x04"
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[h5py.File]:
+    with open(path, "rb", opener=only_regular) as stream:
+        start = stream.read(8)
+        size = stream.seek(0, io.SEEK_END)
+        content: Path | io.BytesIO = path
+        try:
+            if start.startswith(b"PK"):
+                content = io.BytesIO(_read_archive(stream, size))
+                size = content.getbuffer().nbytes
+            else:
+                check_checksum(stream)
+            file = h5py.File(content, "r")
+        except (OSError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error, EOFError) as error:
+            is_ours = start.startswith((b"PK", b"\x89HDF"))
+            what = "a damaged or truncated one" if is_ours else "another"
+            raise ValueError(
+                f"expected an HDF5 file (.h5) or a .keras archive, got {what} ({error})"
+            ) from error
+    with file:
+        check_contents(file, size)
         yield file
 
 
-def _open(path: StrPath) -> h5py.File:
-    path = Path(path)
-    with open(path, "rb") as stream:  # Python's own error for a missing file or a folder is clear
-        start = stream.read(8)
-    try:
-        if start.startswith(b"PK"):
-            with zipfile.ZipFile(path) as archive:
-                return h5py.File(io.BytesIO(archive.read("model.weights.h5")), "r")
-        return h5py.File(path, "r")
-    except (OSError, KeyError, zipfile.BadZipFile, RuntimeError) as error:
-        what = "a damaged or truncated one" if start.startswith((b"PK", b"\x89HDF")) else "another"
-        raise ValueError(
-            f"{path}: expected an HDF5 file (.h5) or a .keras archive, got {what} "
-            f"({_one_line(error)})"
-        ) from error
+def _read_archive(stream: BinaryIO, size: int) -> bytes:
+    """Return the weights in a `.keras` archive, after all of its members are checked."""
+    with zipfile.ZipFile(stream) as archive:
+        check_archive(archive, size)
+        for name in archive.namelist():
+            if name not in _MEMBERS:
+                raise ValueError(
+                    f"expected an archive of {', '.join(_MEMBERS)}, got one that holds {name!r} too"
+                )
+        for name in _MEMBERS[:-1]:
+            declared = archive.getinfo(name).file_size
+            if declared > MAX_MODEL_CONFIG_BYTES:
+                raise ValueError(
+                    f"{name}: expected at most {MAX_MODEL_CONFIG_BYTES} bytes, got {declared}"
+                )
+            archive.read(name)  # compares the checksums
+        return archive.read(_MEMBERS[-1])
 
 
-def refuse_links(file: h5py.File) -> None:
-    """Check everything in a file before any of it is used.
-
-    Links and external storage could make any file on this machine appear as weights. Keras writes
-    neither.
-
-    Raises:
-        ValueError: naming the place of a link, external or virtual storage, or damage.
-    """
-    with _reporting_damage(file):
-        groups, seen = [file], set()
-        while groups:
-            group = groups.pop()
-            address = h5py.h5o.get_info(group.id).addr
-            if address in seen:  # hard links may form a circle
-                continue
-            seen.add(address)
-            for name in group:
-                place = f"{file.filename}: {group.name.rstrip('/')}/{name}"
-                if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-                    raise ValueError(f"{place} is a link to elsewhere, which no snapshot needs")
-                item = group[name]
-                if isinstance(item, h5py.Group):
-                    groups.append(item)
-                elif isinstance(item, h5py.Dataset) and (item.external or item.is_virtual):
-                    raise ValueError(f"{place} keeps its values in another file, refused")
+def _check_open_file(file: h5py.File) -> int:
+    """Check the checksum of a file that is open; return its size in bytes."""
+    # In memory, or changed since: then there is no checksum of what is read.
+    if not os.path.isfile(file.filename) or file.mode != "r":
+        return file.id.get_filesize()
+    with open(file.filename, "rb") as stream:
+        check_checksum(stream)
+        return stream.seek(0, io.SEEK_END)
 
 
 def read_config(file: h5py.File) -> dict[str, Any] | None:
@@ -93,12 +149,14 @@ def read_config(file: h5py.File) -> dict[str, Any] | None:
     text = file.attrs.get("model_config")
     if text is None:
         return None
+    if isinstance(text, (str, bytes)) and len(text) > MAX_MODEL_CONFIG_BYTES:
+        raise ValueError(f"model_config: expected at most {MAX_MODEL_CONFIG_BYTES} bytes")
     try:
         config = json.loads(text)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{file.filename}: model_config is not JSON: {error}") from error
+        raise ValueError(f"model_config is not JSON: {error}") from error
     if not isinstance(config, dict) or not isinstance(config.get("config"), dict):
-        raise ValueError(f"{file.filename}: model_config does not describe a functional model")
+        raise ValueError("model_config does not describe a functional model")
     return config
 
 
@@ -119,16 +177,13 @@ def stored_weights(file: h5py.File, submodels: dict[str, list[str]]) -> StoredWe
     Raises:
         ValueError: if it holds no Keras weights, or is damaged.
     """
-    with _reporting_damage(file):
-        root = file.get("model_weights", file)
-        if "layer_names" in root.attrs or "layer_names0" in root.attrs:
-            return _weights_by_name(root, submodels)
-        stored = dict(_weights_by_position(file))
-        if not stored:
-            raise ValueError(
-                f"{file.filename}: holds no weights of Keras, or none with layer names"
-            )
-        return stored
+    root = file.get("model_weights", file)
+    if "layer_names" in root.attrs or "layer_names0" in root.attrs:
+        return _weights_by_name(root, submodels)
+    stored = dict(_weights_by_position(file, set()))
+    if not stored:
+        raise ValueError("holds no weights of Keras, or none with layer names")
+    return stored
 
 
 def _weights_by_name(root: h5py.Group, submodels: dict[str, list[str]]) -> StoredWeights:
@@ -163,9 +218,18 @@ def _inner_layer_names(paths: list[str], layers: list[str]) -> dict[str, str]:
 
 
 def _weights_by_position(
-    group: h5py.Group,
+    group: h5py.Group, seen: set[int]
 ) -> Iterator[tuple[str, list[tuple[str | None, h5py.Dataset]]]]:
-    """Read Keras 3's own format: `vars` groups with the layer's name and numbered weights."""
+    """Read Keras 3's own format: `vars` groups with the layer's name and numbered weights.
+
+    Args:
+        group: the group to read, with all groups inside it.
+        seen: addresses of groups that were read before; hard links may form a circle.
+    """
+    address = h5py.h5o.get_info(group.id).addr
+    if address in seen:
+        return
+    seen.add(address)
     for name, item in group.items():
         if name == "optimizer" or not isinstance(item, h5py.Group):
             continue
@@ -174,7 +238,7 @@ def _weights_by_position(
             if numbered:
                 yield _text(item.attrs["name"]), [(None, item[key]) for key in numbered]
         else:
-            yield from _weights_by_position(item)
+            yield from _weights_by_position(item, seen)
 
 
 def names_in(group: h5py.Group, attribute: str) -> list[str]:
@@ -191,16 +255,3 @@ def names_in(group: h5py.Group, attribute: str) -> list[str]:
 
 def _text(value: Any) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
-
-
-@contextmanager
-def _reporting_damage(file: h5py.File) -> Iterator[None]:
-    """Turn what h5py raises for a damaged file into a ValueError that names it."""
-    try:
-        yield
-    except (OSError, RuntimeError, KeyError, IndexError, TypeError) as error:
-        raise ValueError(f"{file.filename}: damaged HDF5 file ({_one_line(error)})") from error

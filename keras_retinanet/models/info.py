@@ -1,6 +1,6 @@
 """The info of a model: what every file of it stores besides its weights and layers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -10,6 +10,15 @@ from keras_retinanet.geometry.anchors import DEFAULT_LEVELS, AnchorParameters
 from keras_retinanet.geometry.coders import CornerCoder, coder_from_dict
 from keras_retinanet.images import preprocess_image
 from keras_retinanet.layers.filter_settings import FilterSettings
+from keras_retinanet.system.limits import MAX_COORDINATE
+from keras_retinanet.system.messages import shorten
+
+# No data set has as many classes.
+_MAX_CLASSES = 10**6
+# Boxes of an image; their memory is taken for each image.
+_MAX_DETECTIONS = 10**6
+# Pixels; more than any image has.
+_MAX_SIDE = 10**6
 
 
 @dataclass(frozen=True)
@@ -30,6 +39,8 @@ class ModelInfo:
         no_resize: whether images keep their size.
         coder: how its `regression` output encodes boxes.
         filter_settings: which boxes an inference model keeps; the defaults for a training model.
+        run: how far the training run that wrote the file had come, and its settings, as
+            `training.record.RunRecord` describes them; None if unknown.
     """
 
     backbone: str
@@ -43,6 +54,7 @@ class ModelInfo:
     no_resize: bool = False
     coder: CornerCoder = CornerCoder()
     filter_settings: FilterSettings = FilterSettings()
+    run: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         """Raise ValueError if the number of class names is not the number of classes."""
@@ -68,21 +80,28 @@ class ModelInfo:
         Raises:
             ValueError: if a required value is missing, or one is unknown or malformed.
         """
+        if not isinstance(values, dict):
+            raise ValueError(f"expected the info of a model, got {shorten(values)}")
         values = dict(values)
-        readers: dict[str, Callable[[Any], Any]] = {
-            "anchors": AnchorParameters.from_dict,
-            "coder": coder_from_dict,
-            "filter_settings": FilterSettings.from_dict,
-            "pyramid_levels": tuple,
-            "class_names": tuple,
-        }
-        for name, read in readers.items():
-            if values.get(name) is not None:
-                values[name] = read(values[name])
+        for name, (expected, is_valid) in _FIELDS.items():
+            value = values.get(name)
+            if name not in values or (value is None and name in _OPTIONAL):
+                continue
+            if not is_valid(value):
+                raise ValueError(
+                    f"info of a model: {name}: expected {expected}, got {_repr(value)}"
+                )
+            read = _READERS.get(name, lambda value: value)
+            try:
+                values[name] = read(value)
+            except (TypeError, ValueError, OverflowError) as error:
+                raise ValueError(f"info of a model: {name}: {error}") from None
         try:
             return cls(**values)
         except TypeError as error:
-            raise ValueError(f"expected the info of a model, got other values: {error}") from None
+            raise ValueError(
+                f"expected the info of a model, got other values: {shorten(error)}"
+            ) from None
 
     def preprocess_image(self, x: np.ndarray) -> np.ndarray:
         """Return BGR images `(..., 3)` of values 0..255 normalised as the model expects."""
@@ -116,6 +135,90 @@ def initial_info(
         pyramid_levels=levels,
         normalisation=normalisation,
     )
+
+
+def _is_integer(value: Any, low: int, high: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+
+
+def _is_positive_list(value: Any) -> bool:
+    """Return whether a value is a list of at least one finite number above 0."""
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(_is_finite(number) and number > 0 for number in value)
+    )
+
+
+def _is_anchors(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and value.keys() == {"sizes", "strides", "ratios", "scales"}
+        and all(map(_is_positive_list, value.values()))
+        and len(value["sizes"]) == len(value["strides"])
+    )
+
+
+def _is_coder(value: Any) -> bool:
+    """Return whether a value is a dictionary of texts and lists of finite numbers."""
+    return isinstance(value, dict) and all(
+        isinstance(entry, str) or (isinstance(entry, list) and all(map(_is_finite, entry)))
+        for entry in value.values()
+    )
+
+
+def _is_filter_settings(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        entry is None or isinstance(entry, bool) or (_is_finite(entry) and entry <= _MAX_DETECTIONS)
+        for entry in value.values()
+    )
+
+
+def _is_finite(value: Any) -> bool:
+    return type(value) in (int, float) and abs(value) <= MAX_COORDINATE
+
+
+# What a file may say of each field: the description for errors, the check.
+_FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "backbone": ("a name", lambda value: isinstance(value, str)),
+    "num_classes": (
+        f"an integer from 0 to {_MAX_CLASSES}",
+        lambda value: _is_integer(value, 0, _MAX_CLASSES),
+    ),
+    "class_names": (
+        "a list of names",
+        lambda value: (
+            isinstance(value, list) and all(name is None or isinstance(name, str) for name in value)
+        ),
+    ),
+    "anchors": ("lists of positive sizes, strides, ratios and scales", _is_anchors),
+    "pyramid_levels": (
+        "a list of different integers from 1 to 16",
+        lambda value: (
+            isinstance(value, list)
+            and all(_is_integer(level, 1, 16) for level in value)
+            and len(set(value)) == len(value)
+        ),
+    ),
+    "normalisation": ("a name", lambda value: isinstance(value, str)),
+    "image_min_side": ("a number of pixels", lambda value: _is_integer(value, 1, _MAX_SIDE)),
+    "image_max_side": ("a number of pixels", lambda value: _is_integer(value, 1, _MAX_SIDE)),
+    "no_resize": ("true or false", lambda value: isinstance(value, bool)),
+    "coder": ("a box coder of finite numbers", _is_coder),
+    "filter_settings": ("filter settings, numbers", _is_filter_settings),
+}
+_OPTIONAL = ("class_names", "anchors")
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "anchors": AnchorParameters.from_dict,
+    "coder": coder_from_dict,
+    "filter_settings": FilterSettings.from_dict,
+    "pyramid_levels": tuple,
+    "class_names": tuple,
+}
+
+
+def _repr(value: Any) -> str:
+    return shorten(repr(value), 100)
 
 
 def _plain(value: Any) -> Any:

@@ -159,18 +159,22 @@ def build_features(layers: Layers) -> keras.Model:
         Model with the outputs that the pyramid starts from, C2 or C3 to C5.
 
     Raises:
-        ValueError: if there is a layer class that no backbone of keras-retinanet had.
+        ValueError: if there is a layer class that no backbone of keras-retinanet had, or layers
+            feed each other in a circle.
     """
     stages = [name for name in (f"C{level}_reduced" for level in (2, 3, 4, 5)) if name in layers]
     ends = [_source_names(layers[name])[0] for name in stages]
     inputs = image_input()
     outputs: dict[str, keras.KerasTensor] = {}
-    pending = list(reversed(ends))
+    pending, waiting = list(reversed(ends)), set()
     while pending:  # hundreds of layers are too deep for recursion
         name = pending[-1]
         sources = _source_names(layers[name])
         missing = [source for source in sources if source not in outputs]
         if missing:
+            if name in waiting:
+                raise ValueError(f"layer {name}: expected no circle of layers, it is part of one")
+            waiting.add(name)
             pending += missing
             continue
         pending.pop()

@@ -15,6 +15,7 @@ from keras_retinanet.geometry.anchors import AnchorParameters
 from keras_retinanet.geometry.coders import CornerCoder
 from keras_retinanet.layers.filter_settings import FilterSettings, given_settings
 from keras_retinanet.models.backbones import retinanet_on
+from keras_retinanet.models.building import limited_weights, stored_numbers
 from keras_retinanet.models.classes import set_info
 from keras_retinanet.models.hdf5 import StoredWeights, read_config, stored_weights
 from keras_retinanet.models.old_backbones import build_features, identify
@@ -71,20 +72,19 @@ def read_old_model(file: h5py.File, backbone_name: str | None = None) -> keras.M
     config = read_config(file)
     if config is None:
         raise ValueError(
-            f"{file.filename}: expected a model, got an HDF5 file without model_config (a file of "
-            "weights alone can be given to --weights)"
+            "expected a model, got an HDF5 file without model_config (a file of weights alone can "
+            "be given to --weights)"
         )
     try:
-        return _build(file, read_architecture(config, backbone_name))
-    except (KeyError, IndexError, TypeError, AttributeError) as error:
+        with limited_weights(stored_numbers(file)):
+            return _build(file, read_architecture(config, backbone_name))
+    except (ValueError, OSError):
+        raise
+    except Exception as error:  # a wrong type or a missing entry may raise anything
         raise ValueError(
-            f"{file.filename}: expected a model of keras-retinanet, got one that cannot be built "
-            f"again: {type(error).__name__} {error}"
+            "expected a model of keras-retinanet, got one that cannot be built again: "
+            f"{type(error).__name__} {error}"
         ) from error
-    except ValueError as error:
-        text = str(error)
-        named = text if text.startswith(file.filename) else f"{file.filename}: {text}"
-        raise ValueError(named) from error
 
 
 def _build(file: h5py.File, architecture: Architecture) -> keras.Model:

@@ -2,14 +2,23 @@
 
 import os
 import warnings
-import zipfile
 
 import h5py
 import keras
 
 from keras_retinanet import optimizers  # noqa: F401 (registers the class that snapshots hold)
 from keras_retinanet.models.backbones import backbone
-from keras_retinanet.models.hdf5 import is_keras2, names_in, open_hdf5
+from keras_retinanet.models.building import limited_weights, stored_numbers
+from keras_retinanet.models.checksum import add_checksum
+from keras_retinanet.models.hdf5 import (
+    is_archive,
+    is_keras2,
+    names_in,
+    naming_model_file,
+    open_hdf5,
+    read_config,
+)
+from keras_retinanet.models.hdf5_image import hdf5_image
 from keras_retinanet.models.old_snapshots import read_old_model
 from keras_retinanet.system.files import replacing
 from keras_retinanet.system.types import StrPath
@@ -30,7 +39,11 @@ def save_model(model: keras.Model, path: StrPath) -> None:
     """
     check_suffix(path)
     with replacing(path) as temporary:
-        model.save(str(temporary))
+        if str(path).endswith(".keras"):
+            model.save(str(temporary))
+        else:
+            temporary.write_bytes(hdf5_image(model))
+            add_checksum(temporary)  # each member of a .keras archive has one
 
 
 def check_suffix(path: StrPath) -> None:
@@ -58,18 +71,14 @@ def load_model(
         OSError: if there is no such file.
         ValueError: if it is not a model, is damaged, or holds links or external storage.
     """
-    if _is_archive(filepath):
-        if not zipfile.is_zipfile(filepath):
-            raise ValueError(f"{filepath}: expected a .keras file, got a damaged or truncated one")
-        model = _load_with_keras(filepath, backbone_name, compile)
-    else:
-        with open_hdf5(filepath) as file:
-            if is_keras2(file):
-                model = read_old_model(file, backbone_name)
-            else:
-                model = _load_with_keras(_path_of(file), backbone_name, compile)
-                if compile and model.compiled:
-                    _restore_optimizer(model, file)
+    path = filepath.filename if isinstance(filepath, h5py.File) else filepath
+    with naming_model_file(path):
+        if isinstance(filepath, h5py.File) or not is_archive(filepath):
+            model = _load_hdf5(filepath, backbone_name, compile)
+        else:
+            with open_hdf5(filepath) as file:  # everything in the archive is checked
+                stored = stored_numbers(file)
+            model = _load_with_keras(path, ".keras", stored, backbone_name, compile)
     if backbone_name != "resnet50":  # the default does not mean that the caller expects it
         check_backbone(model, backbone_name)
     return model
@@ -86,35 +95,51 @@ def check_backbone(model: keras.Model, backbone_name: str) -> None:
 
 def is_keras2_file(path: StrPath | h5py.File) -> bool:
     """Return whether a model was written with Keras 2."""
-    if _is_archive(path):
-        return False
     with open_hdf5(path) as file:
-        return is_keras2(file)
+        return (isinstance(path, h5py.File) or not is_archive(path)) and is_keras2(file)
 
 
-def _is_archive(filepath: StrPath | h5py.File) -> bool:
-    if isinstance(filepath, h5py.File):
-        return False
-    with open(filepath, "rb") as file:
-        return file.read(4) == b"PK\x03\x04"
+def _load_hdf5(source: StrPath | h5py.File, backbone_name: str, compile: bool) -> keras.Model:
+    """Return the model in an HDF5 file."""
+    with open_hdf5(source) as file:
+        if is_keras2(file):
+            return read_old_model(file, backbone_name)
+        read_config(file)  # before Keras does
+        if not os.path.isfile(file.filename):
+            raise ValueError("expected an HDF5 file on disk, got one in memory")
+        model = _load_with_keras(
+            file.filename, (".h5", ".hdf5"), stored_numbers(file), backbone_name, compile
+        )
+        if compile and model.compiled:
+            _restore_optimizer(model, file)
+        return model
 
 
-def _path_of(file: h5py.File) -> str:
-    if not os.path.isfile(file.filename):
-        raise ValueError(f"{file.filename}: expected an HDF5 file on disk, got one in memory")
-    return file.filename
+def _load_with_keras(
+    path: StrPath, suffixes: str | tuple[str, ...], stored: int, backbone_name: str, compile: bool
+) -> keras.Model:
+    """Return a model that Keras 3 wrote; Keras chooses the format by the suffix.
 
-
-def _load_with_keras(path: StrPath, backbone_name: str, compile: bool) -> keras.Model:
-    """Return a model that Keras 3 wrote."""
-    if not str(path).endswith(FORMATS):
-        raise ValueError(f"{path}: expected a model whose name ends in {', '.join(FORMATS)}")
+    Args:
+        path: the file, after everything in it was checked.
+        suffixes: the suffixes of its format.
+        stored: how many numbers it holds.
+        backbone_name: name of the backbone.
+        compile: see `load_model`.
+    """
+    if not str(path).endswith(suffixes):
+        names = suffixes if isinstance(suffixes, str) else " or ".join(suffixes)
+        raise ValueError(f"expected the name of a file of this format to end in {names}: rename it")
     custom_objects = backbone(backbone_name).custom_objects
     try:
-        return keras.models.load_model(path, custom_objects=custom_objects, compile=compile)
+        with limited_weights(stored):
+            return keras.models.load_model(path, custom_objects=custom_objects, compile=compile)
+    except RecursionError:
+        raise
     except Exception as error:  # Keras raises nearly anything for a damaged file
-        reason = " ".join(str(error).split())[:500]
-        raise ValueError(f"{path}: cannot load this model: {reason}") from error
+        # Keras puts the configuration, which may be long, before the reason.
+        reason = str(error).rpartition("Exception encountered: ")[2]
+        raise ValueError(f"cannot load this model: {reason}") from error
 
 
 def _restore_optimizer(model: keras.Model, file: h5py.File) -> None:
@@ -131,7 +156,7 @@ def _restore_optimizer(model: keras.Model, file: h5py.File) -> None:
     names = names_in(group, "weight_names")
     if len(names) != len(optimizer.variables):
         raise ValueError(
-            f"{file.filename}: expected {len(optimizer.variables)} tensors of the state of the "
+            f"expected {len(optimizer.variables)} tensors of the state of the "
             f"optimizer {optimizer.name}, got {len(names)}"
         )
     for variable, name in zip(optimizer.variables, names, strict=True):

@@ -76,18 +76,17 @@ def load_weights(
     with open_hdf5(path) as file:
         stored = stored_weights(file, submodel_layers(model))
         report, matches = match_weights(model, _translator(model)(stored, model))
-        name = file.filename if isinstance(path, h5py.File) else path
         if not report.matched:
             raise ValueError(
-                f"{name}: none of its weights fits the model {model.name!r}: {report.summary()}"
+                f"none of its weights fits the model {model.name!r}: {report.summary()}"
             )
         if _is_folded(report):
             raise ValueError(
-                f"{name}: expected a training snapshot, got a converted model, whose convolutions "
+                "expected a training snapshot, got a converted model, whose convolutions "
                 "contain the batch normalisation: use the snapshot it was made from"
             )
         if report.mismatched and not skip_mismatch:
-            raise ValueError(f"{name}: tensors of another shape: {', '.join(report.mismatched)}")
+            raise ValueError(f"tensors of another shape: {', '.join(report.mismatched)}")
         assign_weights(matches)
     return report
 
@@ -190,7 +189,7 @@ def _values(data: h5py.Dataset, name: str) -> np.ndarray:
     try:
         values = data[()]
     except (OSError, RuntimeError) as error:
-        raise ValueError(f"{data.file.filename}: cannot read {name}: {error}") from error
+        raise ValueError(f"cannot read {name}: {error}") from error
     if values.dtype.kind != "f":
-        raise ValueError(f"{data.file.filename}: {name}: expected floats, got {values.dtype}")
+        raise ValueError(f"{name}: expected floats, got {values.dtype}")
     return values

@@ -1,5 +1,11 @@
 """detector: a model that knows how its images are prepared, and one that does not."""
 
+import copy
+import os
+import pickle
+import signal
+from functools import partial
+
 import keras
 import numpy as np
 import pytest
@@ -63,7 +69,12 @@ def test_detections_stay_inside_their_image_and_come_best_first(training_model):
     np.testing.assert_allclose(
         found[2].boxes, detector.detect(images[2:], 0.0, 50)[0].boxes, atol=1e-3
     )
-    assert len(detector.detect(images, score_threshold=0.0, max_detections=None)[0]) > 100
+    with pytest.warns(UserWarning, match="an image has 300 detections, the maximum of this model"):
+        assert len(detector.detect(images, score_threshold=0.0, max_detections=None)[0]) == 300
+    with pytest.warns(UserWarning, match="the maximum of this model"):
+        detector.detect(images, score_threshold=0.0, max_detections=301)
+    assert len(detector.detect(images, score_threshold=0.0, max_detections=300)[0]) == 300
+    assert detector.detect(images, score_threshold=0.99) is not None
 
 
 def test_a_box_may_reach_the_far_edge_of_the_image():
@@ -103,3 +114,52 @@ def test_given_sides_take_precedence_with_a_warning():
 def test_a_converted_model_keeps_what_is_asked_for_and_no_less_than_usual():
     assert filter_for(0.5) == {"score_threshold": 0.05, "max_detections": 300}
     assert filter_for(0.01, 500) == {"score_threshold": 0.01, "max_detections": 500}
+
+
+@pytest.mark.parametrize("send", [pickle.dumps, copy.copy, copy.deepcopy])
+def test_a_detector_cannot_be_sent_or_copied_and_says_so(send, training_model):
+    detector = Detector(training_model)
+    for what in (detector, detector.detect):
+        with pytest.raises(TypeError, match="load it there .*load_detector"):
+            send(what) if what is detector else pickle.dumps(what)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_each_use_of_a_model_in_a_forked_process_is_refused(training_model):
+    image, inference = photos((40, 60))[0], models.convert_model(training_model)
+    batch = image[None].astype("float32")
+    detector = Detector(inference)
+    uses = {
+        "detect": lambda: detector.detect([image]),
+        "run_network": lambda: detector.run_network(batch),
+    }
+    for model in (training_model, inference):
+        for name in ("__call__", "predict", "predict_on_batch", "fit", "evaluate"):
+            uses[f"{type(model).__name__}.{name}"] = partial(getattr(model, name), batch)
+        for name in ("train_on_batch", "test_on_batch"):
+            uses[f"{type(model).__name__}.{name}"] = partial(getattr(model, name), batch, batch)
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
+        signal.alarm(60)  # ends this process where a use hangs
+        for name, use in uses.items():
+            try:
+                use()
+            except RuntimeError as error:
+                if "get_context('spawn')" in str(error):
+                    os.write(writer, f"{name}\n".encode())
+        os._exit(0)
+    os.close(writer)
+    with open(reader) as refused:
+        assert refused.read().split() == list(uses)
+    os.waitpid(child, 0)
+    assert len(detector.detect([image])) == 1  # the parent goes on
+
+
+def test_models_can_be_pickled_with_their_info(training_model):
+    for model in (training_model, models.convert_model(training_model)):
+        restored = pickle.loads(pickle.dumps(model))
+        assert type(restored) is type(model)
+        assert restored.info == model.info
+        for found, expected in zip(restored.get_weights(), model.get_weights(), strict=True):
+            np.testing.assert_array_equal(found, expected)

@@ -29,8 +29,8 @@ def test_snapshots_and_detectors_take_photos_as_they_are(tiny, tmp_path):
     models.save_model(normalise_on_device(tiny), tmp_path / "m.keras")
     model = models.load_model(tmp_path / "m.keras")
     settings = {"nms": False, "score_threshold": 0.1}
-    found = Detector(model, **settings).detect(list(PICTURES))
-    expected = Detector(tiny, **settings).detect(list(PICTURES))
+    found = Detector(model, **settings).detect(list(PICTURES), max_detections=100)
+    expected = Detector(tiny, **settings).detect(list(PICTURES), max_detections=100)
     assert len(found[0].scores) == 100
     for ours, plain in zip(found, expected, strict=True):
         np.testing.assert_allclose(ours.scores, plain.scores, atol=1e-5)

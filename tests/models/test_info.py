@@ -75,3 +75,43 @@ def test_initial_info_has_anchors_only_where_the_papers_fit():
     assert initial_info("resnet50", "caffe", 3) == ModelInfo("resnet50", 3)
     assert initial_info("resnet50", "caffe", 3, num_anchors=6).anchors is None
     assert initial_info("resnet50", "caffe", 3, pyramid_levels=[2, 3, 4, 5]).anchors is None
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("backbone", [None, 5, ["resnet50"], {}]),
+        ("num_classes", ["x", None, -1, 10**12, 1.5, True, []]),
+        ("class_names", [7, "ab", {"a": 1}, [1, 2], [["a"], "b"]]),
+        ("anchors", [[], 5, {}, {"sizes": 1}, {**FULL.anchors.to_dict(), "sizes": []}]),
+        ("anchors", [{**FULL.anchors.to_dict(), "strides": [1, 2]}]),
+        ("anchors", [{**FULL.anchors.to_dict(), "ratios": [x]} for x in (0, -1, "x", 1e30, None)]),
+        ("anchors", [{**FULL.anchors.to_dict(), "scales": [float("nan")]}]),
+        ("pyramid_levels", [5, None, "345", [3, 3], [3, "4"], [10**9], [-3], [3.0]]),
+        ("normalisation", [None, 3, ["tf"]]),
+        ("image_min_side", [0, -5, "800", None, 10**12, 2.5]),
+        ("image_max_side", [0, -5, "800", None, 10**12, 2.5]),
+        ("no_resize", [None, 1, "no"]),
+        ("coder", [None, 5, [], {}, {"kind": "corner", "mean": 5}]),
+        ("coder", [{"kind": "corner", "std": [1, 1, 1, x]} for x in ("x", None, float("inf"))]),
+        ("filter_settings", [None, 5, [], {"max_detections": "x"}, {"max_detections": 10**12}]),
+        ("filter_settings", [{"nms_threshold": []}, {"score_threshold": float("nan")}]),
+    ],
+)
+def test_refuses_values_of_another_kind(name, values):
+    for value in values:
+        with pytest.raises(ValueError, match=name) as caught:
+            ModelInfo.from_dict({**FULL.to_dict(), name: value})
+        assert len(str(caught.value)) < 250
+
+
+def test_refuses_what_is_no_dictionary():
+    for values in ([], 5, "x", None, [["backbone", "resnet50"]]):
+        with pytest.raises(ValueError, match="expected the info of a model"):
+            ModelInfo.from_dict(values)
+
+
+def test_long_values_are_cut_in_the_error():
+    with pytest.raises(ValueError, match="class_names: expected a list of names") as caught:
+        ModelInfo.from_dict({**FULL.to_dict(), "class_names": ["a"] * 10**6 + [5]})
+    assert len(str(caught.value)) < 250
