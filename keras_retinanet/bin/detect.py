@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
+import sys
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from keras_retinanet.annotations.absent_files import why_absent
 from keras_retinanet.bin import common
 from keras_retinanet.detection.sources import find_images
 from keras_retinanet.reports.pictures import picture_paths
 from keras_retinanet.system import devices
+from keras_retinanet.system.image_kinds import is_image_name
+from keras_retinanet.system.messages import shorten
 
 if TYPE_CHECKING:
     from keras_retinanet.detection.detector import Detector
@@ -36,7 +42,12 @@ def parse_args(args: Sequence[str] | None = None) -> argparse.Namespace:
         metavar="source",
         help="image file, folder or pattern such as 'a*.jpg'",
     )
-    add("--output", metavar="DIR", help="write copies with boxes drawn to DIR")
+    add("--no-recursive", action="store_true", help="leave out the subfolders of folders")
+    add(
+        "--output",
+        metavar="DIR",
+        help="write copies with boxes drawn to DIR, in the same subfolders as the images",
+    )
     add("--json", metavar="FILE", help="write all detections to FILE")
     add(
         "--score-threshold",
@@ -45,6 +56,13 @@ def parse_args(args: Sequence[str] | None = None) -> argparse.Namespace:
         help="minimum score, 0 to 1 (default: 0.5); a converted model has a threshold of its own "
         "too",
     )
+    add(
+        "--max-detections",
+        type=int,
+        help="maximum number of detections per image, the best ones (default: what the model "
+        "keeps, 300 for a snapshot); a converted model has a maximum of its own too",
+    )
+    common.add_max_pixels(parser)
     add("--batch-size", type=int, default=1, help="images per batch (default: 1)")
     add("--image-min-side", type=int, help="pixels of the shorter side (default: as trained)")
     add(
@@ -56,9 +74,8 @@ def parse_args(args: Sequence[str] | None = None) -> argparse.Namespace:
     options = parser.parse_args(args)
     try:
         common.check_range(options, "0 to 1", ["score_threshold"])
-        common.check_range(
-            options, "at least 1", ["batch_size", "image_min_side", "image_max_side"]
-        )
+        numbers = ["batch_size", "image_min_side", "image_max_side", "max_detections", "max_pixels"]
+        common.check_range(options, "at least 1", numbers)
     except ValueError as error:
         parser.error(str(error))
     return options
@@ -66,7 +83,7 @@ def parse_args(args: Sequence[str] | None = None) -> argparse.Namespace:
 
 @common.report_errors
 def main(args: Sequence[str] | None = None, *, own_process: bool = False) -> None:
-    """Run the command; unreadable images are skipped and named at the end, with exit code 2.
+    """Run the command; images that fail are named at the end, with exit code 1, or 2 if all did.
 
     Args:
         args: command line arguments; None for those of the program.
@@ -74,10 +91,18 @@ def main(args: Sequence[str] | None = None, *, own_process: bool = False) -> Non
             may be tuned for weights that never change.
     """
     options = parse_args(args)
-    paths = find_images(options.sources)
-    copies = picture_paths(paths, options.output) if options.output else []
-    if not os.path.isfile(options.model):
-        raise ValueError(f"model not found: {options.model}")
+    _check_model(options.model)
+    sources = find_images(options.sources, not options.no_recursive, options.output)
+    paths = list(sources.images)
+    copies: list[str] = []
+    if options.output:
+        copies = picture_paths(paths, options.output, names=list(sources.images.values()))
+    if options.output:
+        _check_writable(options.output, "", "--output")
+    if options.json:
+        _check_writable(*os.path.split(options.json), "--json")
+    if sources.left_out:
+        print(_left_out(sources.left_out), file=sys.stderr)
     devices.start_tensorflow(weights_are_frozen=own_process)
     devices.setup_gpu(options.gpu)
     from keras_retinanet.detection.photos import load_detector
@@ -85,16 +110,69 @@ def main(args: Sequence[str] | None = None, *, own_process: bool = False) -> Non
 
     start = time.perf_counter()
     detector = load_detector(
-        options.model, options.image_min_side, options.image_max_side, options.score_threshold
+        options.model,
+        options.image_min_side,
+        options.image_max_side,
+        options.score_threshold,
+        options.max_detections,
     )
     print(f"model loaded in {time.perf_counter() - start:.1f} s")
     found, errors = run(options, detector, paths, dict(zip(paths, copies, strict=False)))
-    if options.json:
-        detections.write_json(found, options.json)
     detections.print_table(found, options.score_threshold)
+    errors = {**sources.errors, **errors}
     if errors:
         reasons = "; ".join(_reason(path, error) for path, error in errors.items())
-        raise ValueError(f"skipped {len(errors)} of {len(paths)} images: {reasons}")
+        text = f"skipped {len(errors)} of {len(paths) + len(sources.errors)} images: {reasons}"
+        if not found:
+            raise ValueError(text)
+        print(f"error: {text}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _check_model(path: str) -> None:
+    """Check that there is a file at the place of the model.
+
+    Raises:
+        ValueError: if there is none, or if it is an image.
+    """
+    if is_image_name(path):
+        raise ValueError(
+            f"{shorten(path)}: expected a model (.keras or .h5), got the name of an image; write "
+            "the model before the images"
+        )
+    if not os.path.isfile(path):
+        guess = why_absent(path)
+        raise ValueError(f"model not found: {path}" + (f" ({guess})" if guess else ""))
+
+
+def _check_writable(folder: str, name: str, option: str) -> None:
+    """Create a folder and check that a file can be written there, before hours of work.
+
+    Raises:
+        ValueError: naming the option and the path, if it cannot.
+    """
+    path = os.path.join(folder, name)
+    try:
+        os.makedirs(folder or ".", exist_ok=True)
+        # As long a name as that of the file that will replace it.
+        with tempfile.NamedTemporaryFile(dir=folder or ".", prefix=f".{name}-"):
+            pass
+        if name and os.path.isdir(path):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    except OSError as error:
+        raise ValueError(
+            f"{option}: {shorten(path)} cannot be written: {error.strerror or error}"
+        ) from None
+
+
+def _left_out(paths: Sequence[str]) -> str:
+    """Return a line about files that were left out, with the first of their names."""
+    names = ", ".join(shorten(os.path.basename(path), 60) for path in paths[:5])
+    names += ", ..." if len(paths) > 5 else ""
+    which = (
+        "1 file that is no image" if len(paths) == 1 else f"{len(paths)} files that are no images"
+    )
+    return f"left out {which}: {names}"
 
 
 def command() -> None:
@@ -103,9 +181,9 @@ def command() -> None:
 
 
 def run(
-    options: argparse.Namespace, detector: Detector, paths: Sequence[str], copies: dict[str, str]
+    options: argparse.Namespace, detector: Detector, paths: Sequence[str], copies: Mapping[str, str]
 ) -> tuple[list[ImageDetections], dict[str, Exception]]:
-    """Run the detector on image files, and write the annotated copies.
+    """Run the detector on image files, and write results as they come.
 
     Args:
         options: parsed options.
@@ -114,35 +192,71 @@ def run(
         copies: path -> file of the annotated copy, for those that get one.
 
     Returns:
-        What was found on each readable image, in the order of `paths`, and the error of each
-        unreadable one.
+        What was found on each readable image, in the order of `paths`, and the error of each image
+        that could not be read, or whose copy could not be written.
+
+    Raises:
+        OSError: if the JSON file cannot be written at the end.
     """
     from keras_retinanet.detection.photos import detect_photos
-    from keras_retinanet.reports.detections import describe, write_copy
+    from keras_retinanet.reports.detections import JsonFile, describe, write_copy
     from keras_retinanet.reports.progress import progress_bar
 
     found: dict[str, ImageDetections] = {}
     errors: dict[str, Exception] = {}
+    full: list[str] = []  # images that may have more objects than were returned
     names = detector.info.class_names if detector.info else None
-    with progress_bar("Detecting", len(paths)) as progress:
+    report = JsonFile(options.json, paths) if options.json else None
+    try:
+        with progress_bar("Detecting", len(paths)) as progress:
 
-        def skip(path: str, error: Exception) -> None:
-            errors[path] = error
-            progress(1)
+            def skip(path: str, error: Exception) -> None:
+                errors[path] = error
+                progress(1)
 
-        for photo in detect_photos(detector, paths, options.batch_size, on_error=skip):
-            described = describe(
-                photo.path, photo.image, photo.detections, names, options.score_threshold
-            )
-            if photo.path in copies:
-                write_copy(photo.image, described, copies[photo.path])
-            found[photo.path] = described
-            progress(1)
+            photos = detect_photos(detector, paths, options.batch_size, skip, options.max_pixels)
+            for photo in photos:
+                kept = photo.detections.best(options.max_detections)
+                described = describe(photo.path, photo.image, kept, names, options.score_threshold)
+                found[photo.path] = described
+                if kept.capped and len(described.detections) == len(kept):
+                    full.append(photo.path)
+                if report:
+                    report.add(described)
+                try:
+                    if photo.path in copies:
+                        write_copy(photo.image, described, copies[photo.path])
+                except Exception as error:  # must not cost the other images
+                    errors[photo.path] = error
+                progress(1)
+    finally:  # also where the program is stopped
+        if report:
+            report.write()
+    if full:
+        _tell_full(full, len(found[full[0]].detections))
     return [found[path] for path in paths if path in found], errors
 
 
+def _tell_full(paths: Sequence[str], count: int) -> None:
+    images = shorten(paths[0])
+    if len(paths) > 1:
+        images += f" and {len(paths) - 1} more images"
+    print(
+        f"warning: {images}: {count} detections, the maximum: there may be more; raise "
+        "--max-detections",
+        file=sys.stderr,
+    )
+
+
 def _reason(path: str, error: Exception) -> str:
-    return str(error) if path in str(error) else f"{path}: {error}"
+    """Return what was wrong with an image, on one line, with its path."""
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    if isinstance(error, OSError) and error.filename and error.filename != path:
+        text = f"{error.filename}: {text}"
+    if not isinstance(error, (OSError, ValueError)):
+        text = f"{type(error).__name__}: {text}"
+    text = shorten(text, 300)
+    return text if path in text else f"{path}: {text}"
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,11 +19,13 @@ class Detections:
         boxes: (n, 4) corners x1, y1, x2, y2 in pixels of the original image.
         scores: (n,) in [0, 1], best first.
         labels: (n,) class numbers from 0.
+        capped: whether there may be more, which a maximum number of detections cut off.
     """
 
     boxes: np.ndarray
     scores: np.ndarray
     labels: np.ndarray
+    capped: bool = False
 
     @classmethod
     def empty(cls) -> Detections:
@@ -36,11 +38,14 @@ class Detections:
 
     def best(self, count: int | None) -> Detections:
         """Return the first `count` detections; all of them for None."""
-        return Detections(self.boxes[:count], self.scores[:count], self.labels[:count])
+        capped = self.capped or (count is not None and count < len(self))
+        return Detections(self.boxes[:count], self.scores[:count], self.labels[:count], capped)
 
     def above(self, score_threshold: float) -> Detections:
         """Return the detections whose score is above a threshold."""
-        return self.best(int(np.count_nonzero(self.scores > score_threshold)))
+        count = int(np.count_nonzero(self.scores > score_threshold))
+        # Others were cut off only if their scores may be above the threshold too.
+        return replace(self.best(count), capped=self.capped and count == len(self))
 
 
 def coco_ground_truth(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -12,11 +13,14 @@ from keras_retinanet.detection.detections import Detections
 from keras_retinanet.detection.detector import (
     Detector,
     Prepared,
+    equal_sizes,
     filter_for,
     resizing,
     with_sides,
 )
 from keras_retinanet.images import read_image_bgr
+from keras_retinanet.models import ModelInfo, is_training_model
+from keras_retinanet.system.limits import MAX_PIXELS
 from keras_retinanet.system.types import StrPath
 
 
@@ -40,6 +44,7 @@ def load_detector(
     min_side: int | None = None,
     max_side: int | None = None,
     score_threshold: float = 0.05,
+    max_detections: int | None = None,
 ) -> Detector:
     """Return a detector of the model in a file; a training snapshot is converted.
 
@@ -48,7 +53,10 @@ def load_detector(
         min_side: pixels of the shorter side of images; None for that of the training.
         max_side: maximum pixels of the longer side; None for that of the training.
         score_threshold: scores above this are kept when a snapshot is converted. A converted model
-            has its own threshold.
+            has its own threshold, and a warning tells if that is higher.
+        max_detections: maximum number of detections per image that the caller wants; None for those
+            that the model keeps, 300 for a snapshot. A converted model has its own maximum, and a
+            warning tells if that is lower.
 
     Raises:
         OSError: if there is no such file.
@@ -57,7 +65,30 @@ def load_detector(
     model = models.load_model(path)
     info = getattr(model, "info", None)
     resize = resizing(with_sides(info, min_side, max_side)) if info is not None else None
-    return Detector(model, resize, **filter_for(score_threshold))
+    if info is not None and not is_training_model(model):
+        _warn_of_limits(path, info, score_threshold, max_detections or 0)
+    return Detector(model, resize, **filter_for(score_threshold, max_detections or 0))
+
+
+def _warn_of_limits(
+    path: StrPath, info: ModelInfo, score_threshold: float, max_detections: int
+) -> None:
+    """Warn if a converted model keeps fewer detections than the caller asks for."""
+    kept = info.filter_settings
+    if kept.score_threshold > score_threshold:
+        warnings.warn(
+            f"{path}: converted with a score threshold of {kept.score_threshold:g}, so detections "
+            f"between {score_threshold:g} and that are missing; convert its training snapshot with "
+            f"--score-threshold {score_threshold:g}, or detect with the snapshot",
+            stacklevel=3,
+        )
+    if kept.max_detections < max_detections:
+        warnings.warn(
+            f"{path}: converted to keep at most {kept.max_detections} detections per image, fewer "
+            f"than the {max_detections} asked for; convert its training snapshot with "
+            f"--max-detections {max_detections}, or detect with the snapshot",
+            stacklevel=3,
+        )
 
 
 def detect_photos(
@@ -65,6 +96,7 @@ def detect_photos(
     paths: Sequence[str],
     batch_size: int = 1,
     on_error: Callable[[str, Exception], None] | None = None,
+    max_pixels: int = MAX_PIXELS,
 ) -> Iterator[Photo]:
     """Run a detector on image files.
 
@@ -72,8 +104,9 @@ def detect_photos(
         detector: the detector.
         paths: the files.
         batch_size: maximum number of images in a batch; it changes speed and memory, not results.
-        on_error: called with the path and the error of a file that cannot be read; the other files
-            are still processed. None raises the error.
+        on_error: called with the path and the error of a file that cannot be read, or on which the
+            network fails; the other files are still processed. None raises the error.
+        max_pixels: maximum number of pixels that an image may declare.
 
     Yields:
         Each readable photo, in the order in which the batches are done.
@@ -87,15 +120,32 @@ def detect_photos(
     def prepared() -> Iterator[tuple[int, Prepared]]:
         for index, path in enumerate(paths):
             try:
-                image = read_image_bgr(path)
-            except (OSError, ValueError) as error:
+                image = read_image_bgr(path, max_pixels=max_pixels)
+                sample = detector.prepare(image)
+            # Whatever is wrong with one photo must not cost the others.
+            except Exception as error:
                 if on_error is None:
                     raise
                 on_error(path, error)
             else:
                 waiting[index] = image
-                yield index, detector.prepare(image)
+                yield index, sample
 
-    for indices, results, _ in detector.detect_batches(prepared(), batch_size):
-        for index, detections in zip(indices, results, strict=True):
-            yield Photo(paths[index], waiting.pop(index), detections)
+    for batch in equal_sizes(prepared(), batch_size):
+        groups = [batch]
+        while groups:
+            group = groups.pop(0)
+            try:
+                results, _ = detector.detect_batch([sample for _, sample in group])
+            except Exception as error:
+                if on_error is None:
+                    raise
+                if len(group) > 1:  # one image may fit into the memory where a batch does not
+                    groups = [[one] for one in group]
+                    continue
+                ((index, _),) = group
+                del waiting[index]
+                on_error(paths[index], error)
+            else:
+                for (index, _), detections in zip(group, results, strict=True):
+                    yield Photo(paths[index], waiting.pop(index), detections)

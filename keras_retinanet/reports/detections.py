@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -96,29 +99,51 @@ def write_copy(image: np.ndarray, found: ImageDetections, target: StrPath) -> No
     drawing.write_picture(target, copy)
 
 
-def write_json(found: Sequence[ImageDetections], path: StrPath) -> None:
-    """Write the detections of images to a JSON file, atomically.
+class JsonFile:
+    """A JSON file of the detections of images, written as they come.
 
     It holds a list with `{"file", "width", "height", "detections": [{"box", "score", "label",
-    "name"}]}` for each image.
+    "name"}]}` for each image. Each time it is written anew, atomically, so that it is complete
+    whenever the program is killed. The longer that takes, the rarer it is done.
 
     Args:
-        found: the detections, in the order to write.
         path: the file.
-
-    Raises:
-        OSError: if the file cannot be written.
+        order: the images' paths in the order of the list.
     """
-    content = [
-        {
-            "file": item.path,
-            "width": item.width,
-            "height": item.height,
-            "detections": item.detections,
+
+    def __init__(self, path: StrPath, order: Sequence[str]) -> None:
+        self._path, self._order = path, order
+        self._entries: dict[str, str] = {}  # JSON by path of the image
+        self._due = 0.0  # when to write next
+
+    def add(self, found: ImageDetections) -> None:
+        """Add what was found on an image, and write the file if that is due.
+
+        An error is left to `write`: there may be room again at the end.
+        """
+        content = {
+            "file": found.path,
+            "width": found.width,
+            "height": found.height,
+            "detections": found.detections,
         }
-        for item in found
-    ]
-    atomic_write(path, json.dumps(content, indent=1) + "\n")
+        self._entries[found.path] = json.dumps(content, indent=1).replace("\n", "\n ")
+        start = time.monotonic()
+        if start >= self._due:
+            with contextlib.suppress(OSError):
+                self.write()
+            end = time.monotonic()
+            self._due = end + max(1, 20 * (end - start))  # at most 5 % of the time
+
+    def write(self) -> None:
+        """Write the file.
+
+        Raises:
+            OSError: if it cannot be written.
+        """
+        entries = [self._entries[path] for path in self._order if path in self._entries]
+        text = "[\n " + ",\n ".join(entries) + "\n]\n" if entries else "[]\n"
+        atomic_write(self._path, text)
 
 
 def print_table(found: Sequence[ImageDetections], score_threshold: float) -> None:
@@ -148,4 +173,8 @@ def print_table(found: Sequence[ImageDetections], score_threshold: float) -> Non
         table.add_row(Text(name), *map(str, numbers))
     if not scores:
         table.add_row("nothing", "0", "0", "-", "-")
-    Console().print(table)
+    console, text = Console(), io.StringIO()
+    as_there = Console(file=text, width=console.width, force_terminal=console.is_terminal)
+    as_there.print(table)
+    # Rich itself would end the program, with its own code, if nobody reads the output any more.
+    print(text.getvalue(), end="")

@@ -19,6 +19,7 @@ def format_numbers(
     precisions: Mapping[int, tuple[float, int]],
     summary: Mapping[str, float],
     seconds: float,
+    max_detections: int = measure.DEFAULT_LIMIT,
 ) -> str:
     """Return the lines that keras-retinanet 1.0.0 printed, then the COCO table.
 
@@ -27,6 +28,7 @@ def format_numbers(
         precisions: what `measure.pascal_numbers` returns.
         summary: what `measure.coco_numbers` returns.
         seconds: seconds that the network took per image.
+        max_detections: the number that the COCO numbers were measured with.
     """
     lines = [metrics.format_pascal(precisions, measure.class_names(generator))]
     if any(count for _, count in precisions.values()):
@@ -38,7 +40,7 @@ def format_numbers(
         ]
     else:
         lines.append("No test instances found.")
-    return "\n".join([*lines, metrics.format_coco(summary)])
+    return "\n".join([*lines, metrics.format_coco(summary, max_detections)])
 
 
 def write_json(

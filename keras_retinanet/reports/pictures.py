@@ -10,7 +10,12 @@ _WRITABLE = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm")
 
 
 def picture_paths(
-    paths: Sequence[str], directory: str, *, label: str = "", flatten: bool = True
+    paths: Sequence[str],
+    directory: str,
+    *,
+    label: str = "",
+    flatten: bool = True,
+    names: Sequence[str] | None = None,
 ) -> list[str]:
     """Return the file to which the picture of each image is written.
 
@@ -24,6 +29,8 @@ def picture_paths(
         label: what to add to the names, such as "_debug".
         flatten: whether all pictures are written to `directory` itself. Otherwise the folders of
             the images are kept below it, without a drive and without `..`.
+        names: paths of the pictures below `directory`, without `label` and number; None for names
+            by `flatten`.
 
     Raises:
         ValueError: if a picture would replace one of the images.
@@ -31,8 +38,10 @@ def picture_paths(
     originals = {os.path.realpath(path) for path in paths}
     targets: list[str] = []
     taken: set[str] = set()
-    for path in paths:
-        stem, extension = os.path.splitext(os.path.basename(path) if flatten else _relative(path))
+    if names is None:
+        names = [os.path.basename(path) if flatten else _relative(path) for path in paths]
+    for path, name in zip(paths, names, strict=True):
+        stem, extension = os.path.splitext(name)
         if extension.lower() not in _WRITABLE:
             extension += ".png"
         target, number = os.path.join(directory, f"{stem}{label}{extension}"), 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import time
 from collections.abc import Callable, Iterator
 
@@ -28,7 +29,7 @@ def progress_bar(
     if not shown:
         yield lambda steps: None
     elif not console.is_terminal:
-        yield _plain_progress(title, total, console, last_line=not transient)
+        yield _plain_progress(title, total, last_line=not transient)
     else:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
         with Progress(*columns, TimeRemainingColumn(), console=console, transient=transient) as bar:
@@ -36,9 +37,7 @@ def progress_bar(
             yield lambda steps: bar.advance(task, steps)
 
 
-def _plain_progress(
-    title: str, total: int, console: Console, last_line: bool
-) -> Callable[[int], None]:
+def _plain_progress(title: str, total: int, last_line: bool) -> Callable[[int], None]:
     done, written = 0, time.monotonic()
 
     def advance(steps: int) -> None:
@@ -46,6 +45,7 @@ def _plain_progress(
         done += steps
         if time.monotonic() - written > 30 or (last_line and done == total):
             written = time.monotonic()
-            console.print(f"{title}: {done} of {total}")
+            # Rich would end the program with its own code if nobody reads the output any more.
+            print(f"{title}: {done} of {total}", file=sys.stderr)
 
     return advance

@@ -16,6 +16,7 @@ from keras_retinanet.bin import detect
 from keras_retinanet.images import read_image_bgr
 from keras_retinanet.models.info import ModelInfo
 from keras_retinanet.system import devices
+from tests import bombs
 
 BOX = (30, 20, 90, 60)
 
@@ -146,13 +147,214 @@ def test_bad_images_are_named_and_the_others_done(folder, model, capsys):
     (folder / "a2.png").write_bytes(b"")
     (folder / "a3.jpg").write_bytes(b"no image at all")
     code, report = run(folder, str(folder), "--batch-size", "4")
-    assert code == 2
+    assert code == 1
     assert len(report) == 3
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error:")]
     assert len(lines) == 1
     assert lines[0].startswith("error: skipped 2 of 5 images: ")
     assert str(folder / "a2.png") in lines[0]
     assert str(folder / "a3.jpg") in lines[0]
+
+
+def sparse(path):
+    path.touch()
+    os.truncate(path, 200 * 10**9)
+
+
+def thin(path):
+    cv2.imwrite(str(path), np.zeros((1, 30000, 3), "uint8"))
+
+
+# What may go wrong with a file: how it is made, what is said.
+BAD = {
+    "sparse.jpg": (sparse, "expected a file of at most"),
+    "bomb.gif": (
+        lambda path: path.write_bytes(bombs.BOMBS["GIF screen"]()),
+        "declares 32000 x 32000",
+    ),
+    "bomb.ico": (
+        lambda path: path.write_bytes(bombs.BOMBS["ICO with PNG"]()),
+        "declares 32000 x 32000",
+    ),
+    "pipe.jpg": (os.mkfifo, "expected a regular file"),
+    "nowhere.jpg": (lambda path: path.symlink_to("gone"), "No such file or directory"),
+    "empty.jpg": (lambda path: path.touch(), "got an empty file"),
+    "thin.png": (thin, "after resizing"),
+    "film.jpg": (lambda path: path.write_bytes(b"\0\0\0\x20ftypisom"), "a video: take frames out"),
+    "big.png": (
+        lambda path: cv2.imwrite(str(path), np.zeros((1000, 1001, 3), "uint8")),
+        "at most 1000000 pixels (max_pixels)",
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore:detecting with sides")
+def test_no_file_costs_the_others(folder, model, capsys, tmp_path):
+    for name, (make, _) in BAD.items():
+        make(folder / name)
+    (folder / "list.txt").write_text("text")
+    options = [
+        "--image-min-side",
+        "500",
+        "--image-max-side",
+        "1000000000",
+        "--max-pixels",
+        "1000000",
+    ]
+    out = tmp_path / "out"
+    bad = [str(folder / "list.txt"), str(folder), *options, "--output", str(out)]
+    code, report = run(folder, *bad)
+    assert code == 1
+    assert [entry["file"] for entry in report] == [
+        str(folder / name) for name in ("a.jpg", "b.png", "c.png")
+    ]
+    assert sorted(os.listdir(out)) == ["a.jpg", "b.png", "c.png"]
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error:")]
+    assert line.startswith(f"error: skipped {len(BAD) + 1} of {len(BAD) + 4} images: ")
+    parts = line.split("; ")
+    for name, words in [*((name, words) for name, (_, words) in BAD.items()), ("list.txt", "text")]:
+        (part,) = [part for part in parts if str(folder / name) in part]
+        assert words in part
+        assert len(part) < 300 + len(str(folder))
+
+
+def test_a_copy_that_cannot_be_written_does_not_cost_the_others(folder, model, capsys, tmp_path):
+    out = tmp_path / "out"
+    (out / "b.png").mkdir(parents=True)
+    code, report = run(folder, str(folder), "--output", str(out))
+    assert code == 1
+    assert len(report) == 3
+    assert sorted(os.listdir(out)) == ["a.jpg", "b.png", "c.png"]
+    error = capsys.readouterr().err
+    assert f"skipped 1 of 3 images: {folder / 'b.png'}: " in error
+
+
+@pytest.mark.parametrize("error", [RuntimeError("odd"), MemoryError(), cv2.error("odd")])
+def test_an_error_of_the_network_or_of_drawing_does_not_cost_the_others(
+    folder, model, capsys, tmp_path, monkeypatch, error
+):
+    from keras_retinanet.reports import detections
+
+    def fail_for_b(image, found, target):
+        if found.path.endswith("b.png"):
+            raise error
+        return write_copy(image, found, target)
+
+    def fail_for_c(batch):
+        if batch.shape[1] == 300:
+            raise error
+        return predict(batch)
+
+    write_copy, predict = detections.write_copy, model.predict_on_batch
+    monkeypatch.setattr(detections, "write_copy", fail_for_b)
+    monkeypatch.setattr(model, "predict_on_batch", fail_for_c)
+    code, report = run(folder, str(folder), "--output", str(tmp_path / "out"))
+    assert code == 1
+    assert [os.path.basename(entry["file"]) for entry in report] == ["a.jpg", "b.png"]
+    message = capsys.readouterr().err
+    for name in ("b.png", "c.png"):
+        assert f"{folder / name}: {type(error).__name__}: {error}".strip() in message
+
+
+def test_a_run_that_is_stopped_leaves_what_it_found(folder, model, tmp_path, monkeypatch):
+    predict = model.predict_on_batch
+
+    def stop_at_c(batch):
+        if batch.shape[1] == 300:
+            raise KeyboardInterrupt
+        return predict(batch)
+
+    monkeypatch.setattr(model, "predict_on_batch", stop_at_c)
+    code, report = run(folder, str(folder), "--output", str(tmp_path / "out"))
+    assert code == 130
+    assert len(report) == 2
+    assert sorted(os.listdir(tmp_path / "out")) == ["a.jpg", "b.png"]
+
+
+def test_subfolders_are_mirrored_and_those_of_the_output_are_not_read(folder, model, tmp_path):
+    for name in ("2019/a.jpg", "2019/may/c.gif", "2020/a.jpg"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes((folder / "a.jpg").read_bytes())
+    other = tmp_path / "other" / "2019"
+    other.mkdir(parents=True)
+    (other / "a.jpg").write_bytes((folder / "a.jpg").read_bytes())
+    out = folder / "out"
+    names = ["a.jpg", "b.png", "c.png", "2019/a.jpg", "2019/may/c.gif", "2020/a.jpg"]
+    for _ in range(2):  # the second time, the copies of the first are there
+        code, report = run(folder, str(folder), str(other.parent), "--output", str(out))
+        assert code == 0
+        assert [entry["file"] for entry in report] == [
+            *(str(folder / name) for name in names),
+            str(other / "a.jpg"),
+        ]
+        written = {path.relative_to(out).as_posix() for path in out.rglob("*.*")}
+        assert written == {*names, "2019/a-2.jpg", "2019/may/c.gif.png"} - {"2019/may/c.gif"}
+    code, report = run(folder, str(folder), "--no-recursive")
+    assert [entry["file"] for entry in report] == [str(folder / name) for name in names[:3]]
+
+
+def test_files_that_are_no_images_are_counted_once(folder, model, capsys):
+    for i in range(7):
+        (folder / f"z{i}.csv").touch()
+    assert run(folder, str(folder))[0] == 0
+    expected = (
+        "left out 8 files that are no images: notes.txt, z0.csv, z1.csv, z2.csv, z3.csv, ...\n"
+    )
+    assert expected in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["a.jpg", "model.keras"],
+            "a.jpg: expected a model (.keras or .h5), got the name of an im",
+        ),
+        (["photos", "a.jpg"], "model not found: photos (it is a folder)"),
+        (["model.keras", "model.keras"], "model.keras: expected an image, got a model"),
+        (["model.keras", "clip.mp4"], "clip.mp4: expected an image, got a video: take frames out"),
+        (["model.keras", "photos", "--output", "model.keras"], "--output: model.keras"),
+        (["model.keras", "photos", "--output", "model.keras/x"], "--output: model.keras/x"),
+        (["model.keras", "photos", "--json", "photos"], "--json: photos cannot be written: Is a"),
+        (["model.keras", "photos", "--json", "model.keras/x"], "--json: model.keras/x cannot be"),
+        (["model.keras", "photos", "--json", f"{'x' * 260}"], "--json: xxx"),
+    ],
+)
+def test_what_cannot_work_is_said_before_the_model_is_loaded(
+    folder, capsys, monkeypatch, arguments, message
+):
+    monkeypatch.setattr(models, "load_model", None)
+    monkeypatch.chdir(folder.parent)
+    (folder.parent / "clip.mp4").touch()
+    with pytest.raises(SystemExit) as stop:
+        detect.main(arguments)
+    assert stop.value.code == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: {message}")
+    assert len(error) < 400
+
+
+def test_a_full_result_is_told_once(folder, model, capsys, monkeypatch):
+    full = "a.jpg and 2 more images: 2 detections, the maximum: there may be more; raise --max-det"
+    for arguments, told in [
+        (["--max-detections", "2", "--score-threshold", "0.3"], False),  # no third box anyway
+        (["--max-detections", "1", "--score-threshold", "0.3"], True),
+        (["--max-detections", "1"], True),
+        (["--max-detections", "1", "--score-threshold", "0.95"], False),
+    ]:
+        code, report = run(folder, str(folder), *arguments)
+        assert code == 0
+        assert max(len(entry["detections"]) for entry in report) <= int(arguments[1])
+        assert (full.replace("2 det", "1 det") in capsys.readouterr().err) == told
+    # Without padding the network may have cut some off.
+    predict = model.predict_on_batch
+    monkeypatch.setattr(
+        model, "predict_on_batch", lambda batch: [part[:, :2] for part in predict(batch)]
+    )
+    assert run(folder, str(folder), "--score-threshold", "0.3")[0] == 0
+    assert full in capsys.readouterr().err
+    assert run(folder, str(folder), "--score-threshold", "0.5")[0] == 0
+    assert "the maximum" not in capsys.readouterr().err
 
 
 def test_only_bad_images(folder, model, capsys):
@@ -167,10 +369,11 @@ def test_only_bad_images(folder, model, capsys):
     [
         ("gone.jpg", "no such file or folder"),
         ("*.gif", "no file matches"),
-        ("..", "a folder without files ending in .jpg"),
+        ("empty", "a folder without files ending in .jpg"),
     ],
 )
 def test_source_without_images_is_named(folder, model, capsys, source, reason):
+    (folder / "empty").mkdir()
     code, report = run(folder, str(folder / "a.jpg"), str(folder / source))
     assert (code, report) == (2, None)
     error = capsys.readouterr().err
@@ -199,7 +402,14 @@ def test_sides_given_win_over_those_of_training_with_a_warning(folder, model, ca
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--batch-size", "0"], ["--score-threshold", "1.5"], ["--image-min-side", "-3"], []],
+    [
+        ["--max-detections", "0"],
+        ["--max-pixels", "-1"],
+        ["--batch-size", "0"],
+        ["--score-threshold", "1.5"],
+        ["--image-min-side", "-3"],
+        [],
+    ],
 )
 def test_options_that_cannot_be_right(arguments, capsys):
     with pytest.raises(SystemExit) as stop:

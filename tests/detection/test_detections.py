@@ -56,3 +56,21 @@ def test_coco_results_map_labels_and_leave_out_unknown_ones():
     expected = [{"image_id": 7, "category_id": 18, "bbox": [10, 20, 20, 40], "score": 0.5}]
     assert coco_results([7], [found], {1: 18}) == expected
     assert [item["category_id"] for item in coco_results([7], [found])] == [1, 4]
+
+
+def test_what_was_cut_off_is_known():
+    """Scores 0.9 to 0.6 are all that a network gave, and it may have had more."""
+    scores = np.array([0.9, 0.8, 0.7, 0.6])
+    every = Detections(np.zeros((4, 4)), scores, np.zeros(4, int))
+    full = Detections(np.zeros((4, 4)), scores, np.zeros(4, int), capped=True)
+    for found, threshold, count, capped in [
+        (every, 0.5, None, False),
+        (every, 0.5, 4, False),
+        (every, 0.5, 3, True),
+        (every, 0.75, 2, False),
+        (full, 0.5, None, True),
+        (full, 0.65, None, False),  # the next would be below the threshold too
+        (full, 0.65, 2, True),
+        (full, 0.5, 9, True),
+    ]:
+        assert found.above(threshold).best(count).capped == capped

@@ -1,5 +1,7 @@
 """A model file and image files in, detections out; bin/test_detect.py has the command."""
 
+import warnings
+
 import cv2
 import numpy as np
 import pytest
@@ -61,3 +63,77 @@ def test_a_snapshot_is_converted_with_sides_and_threshold(tmp_path):
     with pytest.warns(UserWarning, match="with sides 32 and 96; the model was trained with sides"):
         smaller = photos.load_detector(tmp_path / "model.keras", min_side=32)
     assert smaller.prepare(image).image.shape == (32, 48, 3)
+
+
+def test_the_bound_on_pixels_is_handed_on(files, detector):
+    errors = {}
+    found = list(photos.detect_photos(detector, files, 2, errors.__setitem__, max_pixels=1600))
+    assert [photo.path for photo in found] == [files[0], files[3]]
+    assert "bad.png" in str(errors[files[1]])
+    assert "at most 1600 pixels" in str(errors[files[2]])
+
+
+def test_images_that_fit_one_by_one_are_done_so(files, detector, monkeypatch):
+    """Stands for a network without memory for two images, and for none of those 50 wide."""
+    run = detector.run_network
+
+    def small_memory(batch):
+        if batch.shape[0] > 1 or batch.shape[2] == 50:
+            raise MemoryError("no memory")
+        return run(batch)
+
+    monkeypatch.setattr(detector, "run_network", small_memory)
+    errors = {}
+    found = list(photos.detect_photos(detector, files, 2, errors.__setitem__))
+    assert [photo.path for photo in found] == [files[0], files[3]]
+    assert [photo.detections.boxes.tolist() for photo in found] == [
+        [list(BOXES[0])],
+        [list(BOXES[2])],
+    ]
+    assert isinstance(errors[files[2]], MemoryError)
+    with pytest.raises(MemoryError):
+        list(photos.detect_photos(detector, [files[0], files[3]], 2))
+
+
+def test_an_image_that_cannot_be_resized_does_not_cost_the_others(files, detector, monkeypatch):
+    def no_memory(image):
+        raise MemoryError
+
+    monkeypatch.setattr(detector, "prepare", no_memory)
+    errors = {}
+    assert not list(photos.detect_photos(detector, files, 2, errors.__setitem__))
+    assert list(errors) == files
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ({"score_threshold": 0.3, "max_detections": 20}, []),
+        ({"score_threshold": 0.5}, []),
+        ({"score_threshold": 0.1}, ["a score threshold of 0.3, so detections between 0.1 and"]),
+        (
+            {"score_threshold": 0.1, "max_detections": 500},
+            ["a score threshold of 0.3", "at most 20 detections per image, fewer than the 500"],
+        ),
+    ],
+)
+def test_a_converted_model_that_keeps_less_than_asked_for_warns(
+    tmp_path, monkeypatch, asked, expected
+):
+    converted = models.convert_model(tiny_retinanet(), score_threshold=0.3, max_detections=20)
+    monkeypatch.setattr(models, "load_model", lambda path: converted)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        photos.load_detector("model.keras", **asked)
+    texts = [str(warning.message) for warning in caught if warning.category is UserWarning]
+    assert len(texts) == len(expected)
+    for text, part in zip(texts, expected, strict=True):
+        assert text.startswith("model.keras: converted")
+        assert part in text
+
+
+def test_a_snapshot_keeps_as_many_as_asked_for(monkeypatch):
+    monkeypatch.setattr(models, "load_model", lambda path: tiny_retinanet())
+    for asked, kept in [(None, 300), (20, 300), (500, 500)]:
+        detector = photos.load_detector("model.keras", max_detections=asked)
+        assert detector.model.get_layer("filtered_detections").max_detections == kept

@@ -49,3 +49,9 @@ def test_an_image_is_never_replaced():
     message = r"picture of a\.jpg would replace an image, out.a_debug\.jpg"
     with pytest.raises(ValueError, match=message):
         targets(["a.jpg", "out/a_debug.jpg"], flatten=True)
+
+
+def test_names_below_the_output_folder():
+    paths, names = ["/x/a/1.jpg", "/y/a/1.jpg", "/y/2.gif"], ["a/1.jpg", "a/1.jpg", "2.gif"]
+    found = [path.replace(os.sep, "/") for path in picture_paths(paths, "out", names=names)]
+    assert found == ["out/a/1.jpg", "out/a/1-2.jpg", "out/2.gif.png"]

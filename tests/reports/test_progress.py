@@ -1,3 +1,8 @@
+import io
+import sys
+
+import pytest
+
 from keras_retinanet.reports import progress
 
 
@@ -20,3 +25,15 @@ def test_progress_bar_tells_a_log_file_twice_a_minute(capsys, monkeypatch):
         for _ in range(4):
             advance(1)
     assert capsys.readouterr().err == "Running network: 2 of 100\nRunning network: 4 of 100\n"
+
+
+def test_a_closed_pipe_is_an_error_for_the_command_to_handle(monkeypatch):
+    """Rich would end the program with code 1."""
+
+    class Closed(io.StringIO):
+        def write(self, text):
+            raise BrokenPipeError
+
+    monkeypatch.setattr(sys, "stderr", Closed())
+    with progress.progress_bar("Running network", 1) as advance, pytest.raises(BrokenPipeError):
+        advance(1)
