@@ -43,8 +43,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add(
         "--max-detections",
         type=int,
-        default=100,
-        help="maximum number of detections per image, for mAP (default: 100)",
+        help="maximum number of detections per image (default: 100, or the number of objects in "
+        "the image that has most)",
     )
     add("--save-path", metavar="DIR", help="write pictures of the detections to DIR")
     add("--image-min-side", type=int, help="pixels of the shorter side (default: as trained)")
@@ -54,6 +54,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="maximum pixels of the longer side (default: as trained)",
     )
     add("--no-resize", action="store_true", help="do not resize images")
+    common.add_max_pixels(parser)
     add("--config", help=".ini file with the anchors, if the model's file lacks them")
     add("--group-method", default="ratio", choices=["none", "random", "ratio"], help="no effect")
     add(
@@ -81,7 +82,7 @@ def parse_args(args: Sequence[str] | None) -> argparse.Namespace:
     model = ("model", "training snapshot or converted model, .keras or .h5")
     datasets.add_dataset_parsers(parser, [parent], "evaluate", [model])
     options = parser.parse_args(args)
-    counts = ("max_detections", "image_min_side", "image_max_side", "batch_size")
+    counts = ("max_detections", "image_min_side", "image_max_side", "batch_size", "max_pixels")
     common.check_range(options, "at least 1", counts)
     common.check_range(options, "0 to 1", ("score_threshold", "iou_threshold"))
     if options.json and os.path.isdir(options.json):
@@ -146,6 +147,7 @@ def open_data(options: argparse.Namespace, model: keras.Model) -> Generator:
     generator = create_generator(sized, info.preprocess_image)
     measure.check_classes(model, generator)
     measure.warn_of_other_names(model, generator)
+    measure.warn_if_empty(generator)
     return generator
 
 
@@ -163,6 +165,7 @@ def create_generator(
         args,
         **{name: side for name, side in sides.items() if side is not None},
         no_resize=args.no_resize,
+        max_pixels=args.max_pixels,
         preprocess_image=preprocess_image,
         group_method="none",
         shuffle_groups=False,
@@ -178,7 +181,9 @@ def run(options: argparse.Namespace, model: keras.Model, generator: Generator) -
     from keras_retinanet.reports import numbers
     from keras_retinanet.reports.progress import progress_bar
 
-    detector = measure.as_detector(model, generator, **convert_options(options))
+    limit = measure.detection_limit(generator, options.max_detections)
+    measure.warn_if_crowded(generator, limit)
+    detector = measure.as_detector(model, generator, **convert_options(options, limit))
     with progress_bar("Running network", generator.size()) as progress:
         detections, seconds = measure.detect_dataset(
             generator,
@@ -187,22 +192,27 @@ def run(options: argparse.Namespace, model: keras.Model, generator: Generator) -
             batch_size=options.batch_size,
             progress=progress,
         )
-    best = [found.best(options.max_detections) for found in detections]
+    best = [found.best(limit) for found in detections]
     precisions = measure.pascal_numbers(generator, best, options.iou_threshold)
-    summary = measure.coco_numbers(generator, detections)
-    print(numbers.format_numbers(generator, precisions, summary, seconds))
+    summary = measure.coco_numbers(generator, detections, limit)
+    print(numbers.format_numbers(generator, precisions, summary, seconds, limit))
     if options.json:
         numbers.write_json(options.json, generator, precisions, summary, seconds)
     if options.save_path:
         measure.save_pictures(generator, best, options.save_path, options.score_threshold)
 
 
-def convert_options(options: argparse.Namespace) -> dict[str, Any]:
-    """Return the arguments of `convert_model` that follow from the options."""
+def convert_options(options: argparse.Namespace, max_detections: int) -> dict[str, Any]:
+    """Return the arguments of `convert_model` that follow from the options.
+
+    Args:
+        options: parsed options.
+        max_detections: maximum number of detections per image that will count.
+    """
     from keras_retinanet.config import load_config
     from keras_retinanet.detection.detector import filter_for
 
-    arguments = filter_for(options.score_threshold, options.max_detections)
+    arguments = filter_for(options.score_threshold, max_detections)
     if options.config:
         config = load_config(options.config)
         arguments |= {

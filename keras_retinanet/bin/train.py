@@ -44,7 +44,7 @@ def main(args: Sequence[str] | None = None) -> None:
     keep_freed_memory()
     from keras_retinanet.training.run import train
 
-    with naming_flags():
+    with naming_flags(), common.outliving_its_readers():
         train(make_plan(options))
 
 

@@ -4,7 +4,9 @@ import argparse
 import contextlib
 import warnings
 from collections.abc import Iterator, Sequence
+from typing import Any
 
+from keras_retinanet.augmentation.settings import SETTING_SPECS
 from keras_retinanet.bin import augmentation_options, common, datasets
 from keras_retinanet.bin.list_backbones import ListBackbones
 from keras_retinanet.config import Config, load_config
@@ -13,9 +15,11 @@ from keras_retinanet.training.plan import (
     DEFAULT_BACKBONE,
     DEFAULT_MAX_SIDE,
     DEFAULT_MIN_SIDE,
+    KEPT_BY_RUN,
     KNOWN_BY_SNAPSHOT,
     SETTING_NAMES,
     SettingError,
+    SettingWarning,
     TrainingPlan,
 )
 
@@ -32,7 +36,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def _add_start_options(group: argparse._ArgumentGroup) -> None:
     start = group.add_mutually_exclusive_group()
-    start.add_argument("--snapshot", help="continue from a snapshot, .keras or an old .h5")
+    start.add_argument(
+        "--snapshot",
+        help="continue the run that wrote a snapshot, with its options unless others are given; or "
+        "begin with an old .h5, or with --initial-epoch 0, a new run",
+    )
     start.add_argument(
         "--imagenet-weights",
         action="store_const",
@@ -59,7 +67,11 @@ def _add_start_options(group: argparse._ArgumentGroup) -> None:
 
 def _add_run_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--batch-size", type=int, help="images per step (default: 1; shapes: 4)")
-    group.add_argument("--initial-epoch", type=int, default=0, help="epochs already done")
+    group.add_argument(
+        "--initial-epoch",
+        type=int,
+        help="epochs already done (default: those of the snapshot, else 0)",
+    )
     group.add_argument("--epochs", type=int, help="epochs to reach (default: 50; shapes: 3)")
     group.add_argument(
         "--steps", type=int, help="steps per epoch (default: the length of the data set)"
@@ -82,7 +94,6 @@ def _add_run_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--optimizer-clipnorm",
         type=float,
-        default=0.001,
         help="maximum norm of the gradient of a tensor of weights (default: 0.001)",
     )
     group.add_argument("--early-stopping", action="store_true", help="stop when mAP stalls")
@@ -91,8 +102,9 @@ def _add_run_options(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument("--strict", action="store_true", help="stop at an unreadable image")
     group.add_argument(
-        "--seed", type=int, default=0, help="seed of all random numbers (default: 0)"
+        "--allow-empty", action="store_true", help="train on a data set without any box"
     )
+    group.add_argument("--seed", type=int, help="seed of all random numbers (default: 0)")
 
 
 def _add_image_options(group: argparse._ArgumentGroup) -> None:
@@ -105,9 +117,9 @@ def _add_image_options(group: argparse._ArgumentGroup) -> None:
         help="maximum pixels of the longer side (default: 1333; shapes: 192)",
     )
     group.add_argument("--no-resize", action="store_true", help="keep the size of images")
+    common.add_max_pixels(group)
     group.add_argument(
         "--group-method",
-        default="ratio",
         choices=["none", "random", "ratio"],
         help="which images share a batch (default: ratio, those of similar aspect ratio)",
     )
@@ -138,6 +150,12 @@ def _add_output_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--snapshot-format", default="keras", choices=["keras", "h5"])
     group.add_argument("--no-snapshots", dest="snapshots", action="store_false")
     group.add_argument("--no-evaluation", dest="evaluation", action="store_false")
+    group.add_argument(
+        "--max-detections",
+        type=int,
+        help="maximum number of detections per image in the evaluation (default: 100, or the "
+        "number of objects in the image that has most)",
+    )
     group.add_argument(
         "--weighted-average", action="store_true", help="weigh the classes of mAP by their boxes"
     )
@@ -191,10 +209,19 @@ def parse_args(args: Sequence[str] | None) -> argparse.Namespace:
     parent = common.with_options(parser, add_options)
     datasets.add_dataset_parsers(parser, [parent], "train")
     options = parser.parse_args(args)
-    options.given = {name for name, value in vars(options).items() if value is not None}
-    if options.lr_schedule is None:
-        plateau = {"reduce_lr_patience", "reduce_lr_factor"} & options.given
-        options.lr_schedule = "plateau" if plateau else "cosine"
+    options.given = {
+        name for name, value in vars(options).items() if value is not None and value is not False
+    }
+    if getattr(options, "export", None):
+        changed = {
+            name for name in options.given if vars(options)[name] != parser.get_default(name)
+        }
+        void = sorted(map(common.flag, changed - {"dataset_type", "export"}))
+        if void:
+            warnings.warn(f"{', '.join(void)}: no effect beside --export", stacklevel=2)
+    if options.lr_schedule is None and {"reduce_lr_patience", "reduce_lr_factor"} & options.given:
+        options.lr_schedule = "plateau"
+        options.given.add("lr_schedule")
     return check_args(options)
 
 
@@ -207,6 +234,8 @@ def check_args(parsed_args: argparse.Namespace) -> argparse.Namespace:
     options = parsed_args
     if options.multi_gpu > 1 and not options.multi_gpu_force:
         raise ValueError("--multi-gpu is experimental: add --multi-gpu-force to go on")
+    if options.multi_gpu_force and options.multi_gpu < 2:
+        warnings.warn("--multi-gpu-force has no effect without --multi-gpu", stacklevel=2)
     if options.multiprocessing:
         warnings.warn("--multiprocessing has no effect: threads make the batches", stacklevel=2)
     with naming_flags():
@@ -216,10 +245,10 @@ def check_args(parsed_args: argparse.Namespace) -> argparse.Namespace:
         "image_min_side": DEFAULT_MIN_SIDE,
         "image_max_side": DEFAULT_MAX_SIDE,
     }
-    for name in ("imagenet_weights", "batch_size", "epochs", "lr", *defaults):
-        if getattr(options, name) is None:
+    for name in SETTING_NAMES:
+        if name != "config" and getattr(options, name, "") is None:
             known = getattr(plan, name)
-            setattr(options, name, defaults[name] if known is None else known)
+            setattr(options, name, defaults.get(name) if known is None else known)
     return options
 
 
@@ -242,20 +271,33 @@ def make_plan(options: argparse.Namespace) -> TrainingPlan:
         for name in SETTING_NAMES
         if name != "data" and getattr(options, name, None) is not None
     }
-    if options.snapshot:
-        # What was filled in, not given, is for the snapshot to say.
-        for name in KNOWN_BY_SNAPSHOT - options.given:
-            settings.pop(name, None)
     settings["config"] = config
     settings["tensorboard_dir"] = options.tensorboard_dir or None
     settings["augmentation"] = augmentation_options.settings(options, config.augmentation)
+    if options.snapshot:
+        # What was filled in, not given, is for the snapshot to say.
+        given = set(options.given)
+        if config.augmentation or given & {"random_transform", *SETTING_SPECS}:
+            given.add("augmentation")
+        for name in {"initial_epoch", *KNOWN_BY_SNAPSHOT, *KEPT_BY_RUN} - given:
+            settings.pop(name, None)
     return TrainingPlan.for_data(datasets.named_data(options), **settings)
 
 
 @contextlib.contextmanager
 def naming_flags() -> Iterator[None]:
-    """Name the flag where an error names a setting of a plan."""
+    """Name the flag where an error or a warning names a setting of a plan."""
+    show = warnings.showwarning
+
+    def show_flag(message: Warning | str, *place: Any) -> None:
+        if isinstance(message, SettingWarning):
+            message = UserWarning(f"{common.flag(message.name)}: {message.problem}")
+        show(message, *place)
+
+    warnings.showwarning = show_flag  # type: ignore[assignment]  # typeshed names each argument
     try:
         yield
     except SettingError as error:
         raise ValueError(f"{common.flag(error.name)}: {error.problem}") from None
+    finally:
+        warnings.showwarning = show

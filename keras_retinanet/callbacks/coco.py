@@ -22,6 +22,7 @@ class CocoEval(Evaluation):
         generator: the data set; any `Generator`, not just a COCO one.
         tensorboard: a `TensorBoard` callback that shows the numbers.
         threshold: detections with scores up to this are left out.
+        max_detections: maximum number of detections of a class in an image; at least 100.
         verbose: 1 to print the table.
     """
 
@@ -31,10 +32,12 @@ class CocoEval(Evaluation):
         tensorboard: keras.callbacks.TensorBoard | None = None,
         threshold: float = 0.05,
         *,
+        max_detections: int = measure.DEFAULT_LIMIT,
         verbose: int = 1,
     ) -> None:
-        super().__init__(generator, tensorboard)
+        super().__init__(generator, tensorboard, threshold, max_detections)
         self.threshold = threshold
+        self.max_detections = max_detections
         self.verbose = verbose
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
@@ -48,6 +51,7 @@ class CocoEval(Evaluation):
                 self.generator,
                 self.detector(),
                 self.threshold,
+                max_detections=self.max_detections,
                 progress=progress,
                 verbose=self.verbose,
             )

@@ -9,8 +9,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_retinanet.detection.detector import Detector
-from keras_retinanet.evaluation.measure import as_detector
+from keras_retinanet.detection.detector import Detector, filter_for
+from keras_retinanet.evaluation.measure import DEFAULT_LIMIT, as_detector
 from keras_retinanet.preprocessing.generator import Generator
 
 _PHASES = ("train", "test", "predict")
@@ -83,13 +83,20 @@ class Evaluation(keras.callbacks.Callback):
         generator: the data set.
         tensorboard: the `TensorBoard` callback in whose folder the numbers are written; None for
             none.
+        score_threshold: the detector keeps at least the detections with scores above this.
+        max_detections: the detector keeps at least this many detections per image.
     """
 
     def __init__(
-        self, generator: Generator, tensorboard: keras.callbacks.TensorBoard | None = None
+        self,
+        generator: Generator,
+        tensorboard: keras.callbacks.TensorBoard | None = None,
+        score_threshold: float = 0.05,
+        max_detections: int = DEFAULT_LIMIT,
     ) -> None:
         super().__init__()
         self.generator = generator
+        self._filter = filter_for(score_threshold, max_detections)
         self.tensorboard = tensorboard
         self._writer: tf.summary.SummaryWriter | None = None
         self._detector: Detector | None = None
@@ -98,7 +105,7 @@ class Evaluation(keras.callbacks.Callback):
     def detector(self) -> Detector:
         """Return the `Detector` of the current model."""
         if self._detector is None or self._detector_model is not self.model:
-            self._detector = as_detector(self.model, self.generator)
+            self._detector = as_detector(self.model, self.generator, **self._filter)
             self._detector_model = self.model
         return self._detector
 

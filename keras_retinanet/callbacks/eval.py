@@ -40,7 +40,7 @@ class Evaluate(Evaluation):
         weighted_average: bool = False,
         verbose: int = 1,
     ) -> None:
-        super().__init__(generator, tensorboard)
+        super().__init__(generator, tensorboard, score_threshold, max_detections)
         self.iou_threshold = iou_threshold
         self.score_threshold = score_threshold
         self.max_detections = max_detections

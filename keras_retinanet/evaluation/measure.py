@@ -12,7 +12,7 @@ import numpy as np
 
 from keras_retinanet import drawing
 from keras_retinanet.detection.detections import Detections
-from keras_retinanet.detection.detector import Detector, InferenceModel, Prepared
+from keras_retinanet.detection.detector import Detector, InferenceModel, Prepared, filter_for
 from keras_retinanet.evaluation import metrics
 from keras_retinanet.models import ModelInfo
 from keras_retinanet.preprocessing.generator import Generator
@@ -23,6 +23,10 @@ __all__ = ["Detections", "Detector", "detect_dataset", "evaluate", "evaluate_coc
 
 Model: TypeAlias = keras.Model | InferenceModel | Detector
 Progress = Callable[[int], None]
+
+# Detections per image that count, where nobody says otherwise: that of COCO, and of
+# keras-retinanet 1.0.0.
+DEFAULT_LIMIT = 100
 
 
 def evaluate(
@@ -52,9 +56,10 @@ def evaluate(
     Returns:
         label -> (average precision, number of ground truth boxes), and seconds per image.
     """
+    warn_if_crowded(generator, max_detections)
     detections, seconds = detect_dataset(
         generator,
-        model,
+        as_detector(model, generator, **filter_for(score_threshold, max_detections)),
         score_threshold,
         max_detections,
         _batch_size(generator, batch_size),
@@ -71,6 +76,7 @@ def evaluate_coco(
     threshold: float = 0.05,
     *,
     batch_size: int | None = None,
+    max_detections: int = 100,
     progress: Progress | None = None,
     verbose: int = 1,
 ) -> np.ndarray:
@@ -81,22 +87,24 @@ def evaluate_coco(
         model: training or inference model, or a `Detector`.
         threshold: detections with scores up to this are left out.
         batch_size: maximum number of images in a batch; None for that of the data set.
+        max_detections: maximum number of detections of a class in an image; at least 100.
         progress: called with the number of images just done.
         verbose: 1 to print the table, 0 to print nothing.
 
     Returns:
         (12,) in the order of `metrics.COCO_KEYS`; zeros if there are no detections.
     """
+    warn_if_crowded(generator, max(DEFAULT_LIMIT, max_detections))
     detections, _ = detect_dataset(
         generator,
-        model,
+        as_detector(model, generator, **filter_for(threshold, max_detections)),
         threshold,
         batch_size=_batch_size(generator, batch_size),
         progress=progress,
     )
-    summary = coco_numbers(generator, detections)
+    summary = coco_numbers(generator, detections, max_detections)
     if verbose:
-        print(metrics.format_coco(summary))
+        print(metrics.format_coco(summary, max_detections))
     return np.array(list(summary.values()))
 
 
@@ -116,10 +124,17 @@ def pascal_numbers(
     return metrics.pascal_average_precisions(truth, detections, labels, iou_threshold)
 
 
-def coco_numbers(generator: Generator, detections: Sequence[Detections]) -> dict[str, float]:
+def coco_numbers(
+    generator: Generator, detections: Sequence[Detections], max_detections: int = 100
+) -> dict[str, float]:
     """Return `metrics.COCO_KEYS` -> number from the detections of each image.
 
     A data set in COCO form is measured with its own annotations, crowds included.
+
+    Args:
+        generator: the data set.
+        detections: the detections of each image.
+        max_detections: maximum number of detections of a class in an image; at least 100.
     """
     names = class_names(generator)
     if hasattr(generator, "coco"):
@@ -130,7 +145,8 @@ def coco_numbers(generator: Generator, detections: Sequence[Detections]) -> dict
         annotations = [generator.load_annotations(index) for index in ids]
         truth = metrics.coco_ground_truth(annotations, None, names)
         categories = {label: label for label in names}
-    return metrics.coco_summary(truth, metrics.coco_results(ids, detections, categories), ids)
+    results = metrics.coco_results(ids, detections, categories)
+    return metrics.coco_summary(truth, results, ids, max_detections)
 
 
 def save_pictures(
@@ -200,6 +216,42 @@ def detect_dataset(
         if progress is not None:
             progress(len(indices))
     return found, total / max(1, generator.size())
+
+
+def detection_limit(generator: Generator, given: int | None = None) -> int:
+    """Return the maximum number of detections per image with which to measure on a data set.
+
+    Args:
+        generator: the data set.
+        given: the number asked for; None for 100, or the number of objects in the image with the
+            most objects if that is higher, since it could not be right with fewer detections.
+    """
+    return max(DEFAULT_LIMIT, _most_objects(generator)) if given is None else given
+
+
+def warn_if_crowded(generator: Generator, max_detections: int) -> None:
+    """Warn if an image of a data set has more objects than detections that count."""
+    most = _most_objects(generator)
+    if most > max_detections:
+        warnings.warn(
+            f"an image has {most} objects, but at most {max_detections} detections per image "
+            "count: its objects cannot all be found (max_detections)",
+            stacklevel=3,
+        )
+
+
+def warn_if_empty(generator: Generator) -> None:
+    """Warn if a data set has no box, so that there is nothing to measure by."""
+    if not generator.has_boxes():
+        warnings.warn(
+            f"the data set to evaluate on has no box: {generator.why_no_boxes()}", stacklevel=3
+        )
+
+
+def _most_objects(generator: Generator) -> int:
+    """Return the maximum number of annotated objects in an image."""
+    indices = range(generator.size())
+    return max((len(generator.load_annotations(index)["labels"]) for index in indices), default=0)
 
 
 def as_detector(model: Model, generator: Generator, **convert_options: Any) -> Detector:

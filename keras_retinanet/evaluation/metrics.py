@@ -182,6 +182,7 @@ def coco_summary(
     ground_truth: Mapping[str, Any],
     detections: Sequence[Mapping[str, Any]] | np.ndarray,
     image_ids: Iterable[int] | None = None,
+    max_detections: int = 100,
 ) -> dict[str, float]:
     """Return the twelve COCO numbers for boxes (https://cocodataset.org/#detection-eval).
 
@@ -193,6 +194,8 @@ def coco_summary(
         detections: [{"image_id", "category_id", "bbox", "score"}], or an (n, 7) array of image id,
             x, y, width, height, score, category id.
         image_ids: the images to evaluate; None for all.
+        max_detections: maximum number of detections of a class in an image, the best ones, for all
+            keys but AR1 and AR10. It is 100 by definition; only a higher number changes that.
 
     Returns:
         COCO_KEYS -> number in [0, 1], or -1 if there is no ground truth to measure it by.
@@ -218,6 +221,7 @@ def coco_summary(
         ]
         run = COCOeval_faster(*sides, "bbox", print_function=_silent)
         run.params.imgIds = chosen
+        run.params.maxDets = [1, 10, max(100, max_detections)]
         run.run()
     return dict(zip(COCO_KEYS, map(float, run.stats), strict=True))
 
@@ -276,15 +280,16 @@ def _silent(*_: Any) -> None:
     """Discard what the evaluator would print."""
 
 
-def format_coco(summary: Mapping[str, float]) -> str:
+def format_coco(summary: Mapping[str, float], max_detections: int = 100) -> str:
     """Return the table that pycocotools prints, one line for each key of the summary.
 
     Args:
         summary: what `coco_summary` returns.
+        max_detections: the number it was measured with.
     """
     return "\n".join(
         f" {'Average ' + measure:<18} (A{measure[0]}) @[ IoU={overlap:<9} | area={area:>6} "
-        f"| maxDets={count:>3} ] = {summary[key]:.3f}"
+        f"| maxDets={max(100, max_detections) if count == 100 else count:>3} ] = {summary[key]:.3f}"
         for key, measure, overlap, area, count in _COCO_ROWS
         if key in summary
     )

@@ -75,7 +75,7 @@ def restore_optimizer(
     Args:
         model: a compiled model.
         variables: the earlier optimizer's variables; None if there are none.
-        iterations: number of steps already done, used where the variables do not fit.
+        iterations: number of steps already done, on which the learning rate depends.
 
     Returns:
         Whether the variables were restored.
@@ -86,9 +86,9 @@ def restore_optimizer(
     state = {variable.path.split("/", 1)[-1]: variable for variable in optimizer.variables}
     # The learning rate belongs to this run, not to the state.
     state.pop("learning_rate", None)
-    if not all(name in values and values[name].shape == state[name].shape for name in state):
-        optimizer.iterations.assign(iterations)
-        return False
-    for name, variable in state.items():
-        variable.assign(values[name])
-    return True
+    fits = all(name in values and values[name].shape == state[name].shape for name in state)
+    if fits:
+        for name, variable in state.items():
+            variable.assign(values[name])
+    optimizer.iterations.assign(iterations)
+    return fits

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from types import MappingProxyType
 from typing import Any
 
 from keras_retinanet.augmentation.settings import FLIP_ONLY, AugmentationSettings
 from keras_retinanet.config import Config
-from keras_retinanet.preprocessing.data import ShapesData, TrainingData
+from keras_retinanet.preprocessing.data import CocoData, ShapesData, TrainingData
+from keras_retinanet.system.limits import MAX_PIXELS
 from keras_retinanet.system.machine import cores
 from keras_retinanet.system.types import StrPath
+from keras_retinanet.training.record import RunRecord
 
 # What is used where neither the plan nor a snapshot says otherwise.
 DEFAULT_BACKBONE = "resnet50"
@@ -34,8 +36,15 @@ SHAPES_SETTINGS: Mapping[str, Any] = MappingProxyType(
         "image_max_side": 192,
     }
 )
-# Settings that a snapshot knows itself.
-KNOWN_BY_SNAPSHOT = frozenset({"backbone", "image_min_side", "image_max_side"})
+# Settings that follow from the model in a snapshot.
+KNOWN_BY_SNAPSHOT = frozenset({"backbone", "feature_size", "image_min_side", "image_max_side"})
+# Settings that a run keeps when it is continued from a snapshot, unless they are given.
+KEPT_BY_RUN = (
+    *("batch_size", "epochs", "steps", "lr", "lr_schedule", "reduce_lr_patience"),
+    *("reduce_lr_factor", "optimizer_clipnorm", "early_stopping", "compute_val_loss", "seed"),
+    *("no_resize", "group_method", "pad_to_buckets", "augmentation", "weighted_average"),
+    *("freeze_backbone", "max_detections"),
+)
 
 
 class SettingError(ValueError):
@@ -44,6 +53,20 @@ class SettingError(ValueError):
     Attributes:
         name: the setting.
         problem: what was expected and what came.
+    """
+
+    def __init__(self, name: str, problem: str) -> None:
+        super().__init__(f"{name}: {problem}")
+        self.name = name
+        self.problem = problem
+
+
+class SettingWarning(UserWarning):
+    """A setting of a plan has no effect.
+
+    Attributes:
+        name: the setting.
+        problem: why it has none.
     """
 
     def __init__(self, name: str, problem: str) -> None:
@@ -80,11 +103,13 @@ class TrainingPlan:
         early_stopping: whether to stop when mAP stalls.
         compute_val_loss: whether to compute the loss on the set to evaluate on.
         strict: whether an unreadable image stops the run.
+        allow_empty: whether to train on a data set without any box.
         seed: what all random numbers follow from.
         image_min_side: pixels of the shorter side after resizing; None for what the snapshot was
             trained with, or 800.
         image_max_side: maximum pixels of the longer side; None as above, or 1333.
         no_resize: whether images keep their size.
+        max_pixels: maximum number of pixels that an image may declare.
         group_method: which images share a batch: "ratio", "random" or "none".
         normalise_on_device: whether images stay uint8 and a new model normalises them.
         pad_to_buckets: whether batches are padded to one of a few shapes.
@@ -95,6 +120,8 @@ class TrainingPlan:
         snapshot_format: "keras" or "h5".
         snapshots: whether to save a snapshot after each epoch.
         evaluation: whether to evaluate after each epoch.
+        max_detections: maximum number of detections per image in mAP; None for 100, or the maximum
+            number of objects in an image to evaluate on if that is higher.
         weighted_average: whether mAP weighs the classes by their number of boxes.
         tensorboard_dir: folder for TensorBoard's logs; None for none.
         tensorboard_freq: "epoch", "batch" or a number of steps.
@@ -124,10 +151,12 @@ class TrainingPlan:
     early_stopping: bool = False
     compute_val_loss: bool = False
     strict: bool = False
+    allow_empty: bool = False
     seed: int = 0
     image_min_side: int | None = None
     image_max_side: int | None = None
     no_resize: bool = False
+    max_pixels: int = MAX_PIXELS
     group_method: str = "ratio"
     normalise_on_device: bool = False
     pad_to_buckets: bool = False
@@ -137,6 +166,7 @@ class TrainingPlan:
     snapshot_format: str = "keras"
     snapshots: bool = True
     evaluation: bool = True
+    max_detections: int | None = None
     weighted_average: bool = False
     tensorboard_dir: StrPath | None = None
     tensorboard_freq: str | int = "epoch"
@@ -149,6 +179,10 @@ class TrainingPlan:
     def for_data(cls, data: TrainingData, **settings: Any) -> TrainingPlan:
         """Return a plan whose defaults suit the data: those of small pictures for `ShapesData`.
 
+        With a `snapshot` of this package the plan continues the run that wrote it: after the epoch
+        of the snapshot, with the settings of that run. With `initial_epoch=0` it is a new run that
+        starts from the model in the snapshot.
+
         Args:
             data: what to train and evaluate on.
             **settings: attributes of the plan; they take precedence.
@@ -160,6 +194,9 @@ class TrainingPlan:
         if settings.get("snapshot"):
             for name in KNOWN_BY_SNAPSHOT:
                 defaults.pop(name, None)
+            record = RunRecord.read(settings["snapshot"])
+            if record is not None and settings.get("initial_epoch") != 0:
+                defaults |= _kept(record)
         return cls(data=data, **{**defaults, **settings})
 
     def __post_init__(self) -> None:
@@ -171,7 +208,7 @@ class TrainingPlan:
         for words, (holds, names) in _RANGES.items():
             for name in names:
                 value = getattr(self, name)
-                if value is not None and not holds(value):
+                if value is not None and not (isinstance(value, (int, float)) and holds(value)):
                     raise SettingError(name, f"expected {words}, got {value}")
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
@@ -179,10 +216,17 @@ class TrainingPlan:
                     name, f"expected one of {', '.join(choices)}, got {getattr(self, name)!r}"
                 )
         if self.epochs <= self.initial_epoch:
+            hint = (
+                ": the run of the snapshot is done; more epochs continue it, an initial_epoch of 0 "
+                "begins a new run with its model"
+            )
             raise SettingError(
                 "epochs",
-                f"expected more than initial_epoch ({self.initial_epoch}), got {self.epochs}",
+                f"expected more than initial_epoch ({self.initial_epoch}), got {self.epochs}"
+                f"{hint if self.snapshot else ''}",
             )
+        if self.snapshot is not None and self.weights is not None:
+            raise SettingError("weights", "cannot go with a snapshot, which has weights itself")
         shortest = DEFAULT_MIN_SIDE if self.image_min_side is None else self.image_min_side
         longest = DEFAULT_MAX_SIDE if self.image_max_side is None else self.image_max_side
         if longest < shortest and not self.snapshot:
@@ -206,6 +250,65 @@ class TrainingPlan:
             return self.augmentation
         return replace(FLIP_ONLY, **self.config.augmentation)
 
+    def void_settings(self, has_validation: bool) -> dict[str, str]:
+        """Return the settings that were changed but have no effect: name -> why.
+
+        Args:
+            has_validation: whether there is a set to evaluate on.
+        """
+        evaluates, is_coco = has_validation and self.evaluation, isinstance(self.data, CocoData)
+        void = {
+            "early_stopping": (not evaluates, "there is no evaluation after an epoch"),
+            "max_detections": (
+                not evaluates or (is_coco and (self.max_detections or 100) < 100),
+                "COCO's mAP counts 100 detections or more"
+                if evaluates
+                else "there is no evaluation after an epoch",
+            ),
+            "weighted_average": (
+                not evaluates or is_coco,
+                "mAP is not the mean over classes that it would weigh",
+            ),
+            "compute_val_loss": (not has_validation, "there are no data to evaluate on"),
+            "reduce_lr_patience": (self.lr_schedule == "cosine", "the schedule is cosine"),
+            "reduce_lr_factor": (self.lr_schedule == "cosine", "the schedule is cosine"),
+            "snapshot_format": (not self.snapshots, "no snapshots are saved"),
+            "tensorboard_freq": (self.tensorboard_dir is None, "there is no tensorboard_dir"),
+            "feature_size": (self.snapshot is not None, "the snapshot has its own"),
+            "image_min_side": (self.no_resize, "images keep their size"),
+            "image_max_side": (self.no_resize, "images keep their size"),
+        }
+        defaults = {setting.name: setting.default for setting in fields(self)}
+        if isinstance(self.data, ShapesData) and self.snapshot is None:
+            defaults |= SHAPES_SETTINGS
+        found = {
+            name: f"has no effect: {why}"
+            for name, (is_void, why) in void.items()
+            if is_void and getattr(self, name) != defaults[name]
+        }
+        if self.freeze_backbone and not (self.snapshot or self.weights or self.imagenet_weights):
+            found["freeze_backbone"] = "the backbone keeps its random weights"
+        return found
+
+    def kept_settings(self) -> dict[str, Any]:
+        """Return the settings that a continued run keeps, as plain values for JSON."""
+        settings = {name: getattr(self, name) for name in KEPT_BY_RUN}
+        return {**settings, "augmentation": asdict(self.augmentation_settings())}
+
+
+def _kept(record: RunRecord) -> dict[str, Any]:
+    """Return the settings with which the run that wrote a snapshot is continued.
+
+    Raises:
+        SettingError: if they are malformed.
+    """
+    known = {name: value for name, value in record.settings.items() if name in KEPT_BY_RUN}
+    try:
+        known["augmentation"] = AugmentationSettings(**known["augmentation"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise SettingError("snapshot", f"its augmentation is malformed: {error}") from None
+    return {**known, "initial_epoch": record.epoch}
+
 
 # Ranges of settings that are numbers; None is always allowed.
 _RANGES: dict[str, tuple[Callable[[float], bool], tuple[str, ...]]] = {
@@ -214,6 +317,7 @@ _RANGES: dict[str, tuple[Callable[[float], bool], tuple[str, ...]]] = {
         (
             *("batch_size", "epochs", "steps", "image_min_side", "image_max_side"),
             *("lr", "optimizer_clipnorm", "workers", "max_queue_size", "feature_size"),
+            *("max_detections", "max_pixels"),
         ),
     ),
     "a number of at least 0": (

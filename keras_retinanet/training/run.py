@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+import math
 import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -15,6 +18,7 @@ import tensorflow as tf
 from keras_retinanet import models
 from keras_retinanet.callbacks.coco import CocoEval
 from keras_retinanet.callbacks.common import Evaluation
+from keras_retinanet.callbacks.counters import KeepCounters
 from keras_retinanet.callbacks.eval import Evaluate
 from keras_retinanet.callbacks.history import StopOnNaN, WriteHistory
 from keras_retinanet.callbacks.snapshots import SaveSnapshots
@@ -29,8 +33,9 @@ from keras_retinanet.geometry.anchors import (
 )
 from keras_retinanet.geometry.coders import CornerCoder
 from keras_retinanet.images import IN_NETWORK
-from keras_retinanet.models.freeze import freeze
+from keras_retinanet.models.freeze import backbone_is_frozen, backbone_layers, freeze
 from keras_retinanet.models.retinanet import extract_training_model
+from keras_retinanet.models.snapshots import check_backbone
 from keras_retinanet.preprocessing import pipeline
 from keras_retinanet.preprocessing.data import CocoData
 from keras_retinanet.preprocessing.generator import Generator
@@ -38,15 +43,18 @@ from keras_retinanet.reports.curves import plot_history
 from keras_retinanet.reports.detection_sheet import write_detection_sheet
 from keras_retinanet.reports.numbers import format_numbers
 from keras_retinanet.system import devices
-from keras_retinanet.training import compiling
+from keras_retinanet.system.messages import shorten
+from keras_retinanet.training import compiling, output_folder
 from keras_retinanet.training.anchor_choice import sample_boxes
 from keras_retinanet.training.plan import (
     DEFAULT_BACKBONE,
     DEFAULT_MAX_SIDE,
     DEFAULT_MIN_SIDE,
     SettingError,
+    SettingWarning,
     TrainingPlan,
 )
+from keras_retinanet.training.record import RunRecord
 
 Log = Callable[[str], None]
 
@@ -82,24 +90,36 @@ def train(plan: TrainingPlan, *, log: Log = print) -> TrainingResult:
         ValueError: if data, snapshot or weights are malformed or do not go together; naming the
             place. A `SettingError` names the setting of the plan.
     """
+    with output_folder.claimed(plan.snapshot_path):
+        return _train(plan, log)
+
+
+def _train(plan: TrainingPlan, log: Log) -> TrainingResult:
+    """Do what `train` says, in a folder that no other run uses."""
     keras.utils.set_random_seed(plan.seed)
     snapshot = load_snapshot(plan, log)
     training, validation = open_data(plan, info_of(snapshot) if snapshot else None, log)
+    for name, problem in plan.void_settings(validation is not None).items():
+        warnings.warn(SettingWarning(name, problem), stacklevel=2)
     with strategy(plan.multi_gpu).scope():
         model = snapshot or build_model(plan, training, log)
         info = describe_model(info_of(model), training)
         models.set_info(model, info)
         if snapshot is not None:
             use_model_shapes(model, info.pyramid_levels, training)
-        compile_model(plan, model, len(training))
-    callbacks = make_callbacks(plan, info.backbone, validation)
+            if plan.freeze_backbone:
+                for layer in backbone_layers(model):
+                    layer.trainable = False
+        earlier = RunRecord.from_dict(info.run)
+        if plan.snapshot is not None:
+            log_start(plan, earlier, log)
+        log(describe_trained_weights(model))
+        compile_model(plan, model, len(training), earlier)
+    if plan.snapshots:
+        output_folder.check_room(plan.snapshot_path, output_folder.snapshot_size(model))
+    callbacks = make_callbacks(plan, info.backbone, validation, earlier)
     history = fit(plan, model, training, validation, callbacks, log)
-    if training.skipped:
-        warnings.warn(
-            f"skipped {len(training.skipped)} of {training.size()} images, unreadable: "
-            f"{', '.join(sorted(training.skipped))}",
-            stacklevel=2,
-        )
+    say_what_was_lost(training, log)
     curves = os.path.join(plan.snapshot_path, "curves.png")
     plot_history(os.path.join(plan.snapshot_path, "history.csv"), curves)
     log(f"Curves: {curves}")
@@ -121,6 +141,8 @@ def load_snapshot(plan: TrainingPlan, log: Log) -> models.RetinaNet | None:
     log("Loading model, this may take a second...")
     hint = {"backbone_name": plan.backbone} if plan.backbone else {}
     model = models.load_model(plan.snapshot, compile=True, **hint)
+    if plan.backbone == DEFAULT_BACKBONE:  # for `load_model` that is no name somebody gave
+        check_backbone(model, plan.backbone)
     if not models.is_training_model(model):
         log("This is a converted model: continuing with the training model inside it")
         model = extract_training_model(model)
@@ -169,6 +191,7 @@ def open_data(
         coder=info.coder if info else CornerCoder(),
         image_min_side=info.image_min_side if info else DEFAULT_MIN_SIDE,
         image_max_side=info.image_max_side if info else DEFAULT_MAX_SIDE,
+        no_resize=info.no_resize if info else False,
         normalise_on_device=(
             info.normalisation == IN_NETWORK if info else plan.normalise_on_device
         ),
@@ -180,9 +203,16 @@ def open_data(
         )
     if info is not None:
         check_classes(plan, training, info)
+    if not (plan.allow_empty or training.has_boxes()):
+        raise SettingError(
+            "allow_empty",
+            f"expected a data set with boxes to train on, got none ({training.why_no_boxes()}): "
+            "add this to go on all the same",
+        )
     if training.config.anchor_params is None and not training.config.pyramid_levels:
         training.config = choose_anchors(training, log)
     if validation is not None:
+        measure.warn_if_empty(validation)
         validation.config = training.config
     return training, validation
 
@@ -195,6 +225,7 @@ def open_generators(
     coder: CornerCoder,
     image_min_side: int,
     image_max_side: int,
+    no_resize: bool = False,
     normalise_on_device: bool,
 ) -> tuple[Generator, Generator | None]:
     """Return the sets of a plan, prepared for a model.
@@ -206,12 +237,15 @@ def open_generators(
         coder: how the model codes boxes.
         image_min_side: pixels of the shorter side, where the plan has none.
         image_max_side: maximum pixels of the longer side, where the plan has none.
+        no_resize: whether images keep their size, where the plan has no sides.
         normalise_on_device: whether images stay uint8.
     """
+    has_sides = plan.image_min_side is not None or plan.image_max_side is not None
     arguments = {
         "image_min_side": plan.image_min_side or image_min_side,
         "image_max_side": plan.image_max_side or image_max_side,
-        "no_resize": plan.no_resize,
+        "no_resize": plan.no_resize or (no_resize and not has_sides),
+        "max_pixels": plan.max_pixels,
         "preprocess_image": preprocess_image,
         "batch_size": plan.batch_size,
         "group_method": plan.group_method,
@@ -342,44 +376,151 @@ def use_model_shapes(
         generator.compute_shapes = make_shapes_callback(model)
 
 
-def compile_model(plan: TrainingPlan, model: models.RetinaNet, data_length: int) -> None:
-    """Compile a model for the plan; continue with the optimizer state of a snapshot."""
+def log_start(plan: TrainingPlan, earlier: RunRecord | None, log: Log) -> None:
+    """Say whether a run from a snapshot is continued, and which of its settings have changed.
+
+    Args:
+        plan: the plan, with a snapshot.
+        earlier: what the snapshot knows of its run; None if nothing.
+        log: gets the line.
+    """
+    if not plan.initial_epoch:
+        done = f" after {earlier.epoch} epochs of another run" if earlier else ""
+        log(f"A new run begins with the model in {plan.snapshot}{done}")
+        return
+    log(f"Continuing {plan.snapshot} after epoch {plan.initial_epoch} of {plan.epochs}")
+    if earlier is None:
+        return
+    if plan.initial_epoch != earlier.epoch:
+        warnings.warn(
+            f"initial_epoch: going on after epoch {plan.initial_epoch}, but the snapshot was "
+            f"written after epoch {earlier.epoch}",
+            stacklevel=2,
+        )
+    now = json.loads(json.dumps(plan.kept_settings()))  # with lists for tuples, as in the snapshot
+    changed = [
+        f"{name} {now[name]} (was {value})"
+        for name, value in earlier.settings.items()
+        if name in now and now[name] != value
+    ]
+    if changed:
+        log(f"Changed since then: {', '.join(changed)}")
+
+
+def describe_trained_weights(model: models.RetinaNet) -> str:
+    """Return a line that says how many weights train, and whether the backbone is frozen."""
+    trained = sum(math.prod(weight.shape) for weight in model.trainable_weights)
+    total = sum(math.prod(weight.shape) for weight in model.weights)
+    start = "backbone frozen: " if backbone_is_frozen(model) else ""
+    return f"{start}{trained:,} of {total:,} weights train"
+
+
+def compile_model(
+    plan: TrainingPlan,
+    model: models.RetinaNet,
+    data_length: int,
+    earlier: RunRecord | None = None,
+) -> None:
+    """Compile a model for the plan; a run that is continued keeps the state of its optimizer.
+
+    Args:
+        plan: the plan.
+        model: the model, with the optimizer of its snapshot, if it has one.
+        data_length: steps per epoch, where the plan has none.
+        earlier: what the snapshot knows of its run; None if nothing.
+    """
     steps = plan.steps or data_length
-    rate: compiling.LearningRate = plan.lr
-    if plan.lr_schedule == "cosine":
-        rate = compiling.cosine_schedule(plan.lr, steps * plan.epochs)
-    earlier = getattr(model, "optimizer", None)
-    compiling.compile_model(model, rate, plan.optimizer_clipnorm, jit_compile=plan.jit_compile)
-    if plan.snapshot is not None:
-        variables = earlier.variables if earlier is not None else None
-        compiling.restore_optimizer(model, variables, steps * plan.initial_epoch)
+    optimizer = getattr(model, "optimizer", None)
+    compiling.compile_model(
+        model,
+        learning_rate(plan.lr_schedule, plan.lr, steps * plan.epochs),
+        plan.optimizer_clipnorm,
+        jit_compile=plan.jit_compile,
+    )
+    if not plan.initial_epoch:
+        return
+    done = steps * plan.initial_epoch
+    state = optimizer.variables if optimizer is not None else None
+    if not compiling.restore_optimizer(model, state, done) and plan.snapshot is not None:
+        warnings.warn(
+            f"{plan.snapshot} has no state of the optimizer that fits: it starts anew",
+            stacklevel=2,
+        )
+    if earlier is not None and optimizer is not None:
+        keep_learning_rate(plan, model, float(optimizer.learning_rate), earlier, steps)
+
+
+def learning_rate(schedule: str, rate: float, total_steps: int) -> compiling.LearningRate:
+    """Return what an optimizer takes as its rate; arguments are those of the plan."""
+    return compiling.cosine_schedule(rate, total_steps) if schedule == "cosine" else rate
+
+
+def keep_learning_rate(
+    plan: TrainingPlan,
+    model: models.RetinaNet,
+    rate_of_snapshot: float,
+    earlier: RunRecord,
+    steps: int,
+) -> None:
+    """Keep the rate that a plateau has reduced, and warn if the rate jumps for another reason.
+
+    Args:
+        plan: the plan of the run that goes on.
+        model: the compiled model.
+        rate_of_snapshot: rate of the snapshot's optimizer.
+        earlier: what the snapshot knows of its run.
+        steps: steps per epoch.
+    """
+    schedule, rate, epochs = (earlier.settings.get(k) for k in ("lr_schedule", "lr", "epochs"))
+    if plan.lr_schedule == schedule == "plateau" and plan.lr == rate:
+        model.optimizer.learning_rate = rate_of_snapshot
+        return
+    before = rate_of_snapshot
+    if schedule == "cosine" and rate and epochs:
+        cosine = compiling.cosine_schedule(rate, steps * epochs)
+        before = float(cosine(steps * plan.initial_epoch))
+    now = float(model.optimizer.learning_rate)
+    if not math.isclose(now, before, rel_tol=1e-3):
+        warnings.warn(
+            f"the learning rate goes on at {now:.3g} instead of {before:.3g}, as other settings "
+            "ask for",
+            stacklevel=2,
+        )
 
 
 def make_callbacks(
-    plan: TrainingPlan, backbone: str, validation: Generator | None
+    plan: TrainingPlan,
+    backbone: str,
+    validation: Generator | None,
+    earlier: RunRecord | None = None,
 ) -> list[keras.callbacks.Callback]:
-    """Return the callbacks in their order: what adds to the logs comes before what writes them.
+    """Return the callbacks in their order.
+
+    What adds to the logs comes before what writes them, what changes the learning rate before what
+    saves it.
 
     Args:
         plan: the plan.
         backbone: name of the backbone, for the names of snapshots.
         validation: the set to evaluate on; None for none.
+        earlier: what the snapshot that the run continues knows of it; None if nothing.
     """
     os.makedirs(plan.snapshot_path, exist_ok=True)
     callbacks: list[keras.callbacks.Callback] = [StopOnNaN()]
     tensorboard = make_tensorboard(plan)
     evaluation: Evaluation | None = None
     if plan.evaluation and validation is not None:
+        limit = measure.detection_limit(validation, plan.max_detections)
         if isinstance(plan.data, CocoData):
-            evaluation = CocoEval(validation, tensorboard=tensorboard)
+            evaluation = CocoEval(validation, tensorboard=tensorboard, max_detections=limit)
         else:
             evaluation = Evaluate(
-                validation, tensorboard=tensorboard, weighted_average=plan.weighted_average
+                validation,
+                tensorboard=tensorboard,
+                max_detections=limit,
+                weighted_average=plan.weighted_average,
             )
         callbacks.append(evaluation)
-    if plan.snapshots:
-        name = f"{backbone}_{plan.data.name}_{{epoch:02d}}.{plan.snapshot_format}"
-        callbacks.append(SaveSnapshots(os.path.join(plan.snapshot_path, name)))
     if plan.lr_schedule == "plateau":
         callbacks.append(
             keras.callbacks.ReduceLROnPlateau(
@@ -394,6 +535,16 @@ def make_callbacks(
         callbacks.append(
             keras.callbacks.EarlyStopping("mAP", patience=5, mode="max", min_delta=0.01)
         )
+    counters = KeepCounters(callbacks, earlier.counters if earlier and plan.initial_epoch else {})
+    callbacks.append(counters)
+    if plan.snapshots:
+        name = f"{backbone}_{plan.data.name}_{{epoch:02d}}.{plan.snapshot_format}"
+
+        def describe_run(epoch: int) -> dict[str, Any]:
+            return RunRecord(epoch, plan.kept_settings(), counters.values()).to_dict()
+
+        path = os.path.join(plan.snapshot_path, name)
+        callbacks.append(SaveSnapshots(path, describe_run=describe_run))
     history = os.path.join(plan.snapshot_path, "history.csv")
     callbacks.append(WriteHistory(history, plan.initial_epoch))
     return callbacks + ([tensorboard] if tensorboard else [])
@@ -409,6 +560,7 @@ def make_tensorboard(plan: TrainingPlan) -> keras.callbacks.TensorBoard | None:
         return None
     if importlib.util.find_spec("tensorboard") is None:
         raise SettingError("tensorboard_dir", "needs TensorBoard: pip install tensorboard")
+    output_folder.check_writable(plan.tensorboard_dir)
     return keras.callbacks.TensorBoard(plan.tensorboard_dir, update_freq=plan.tensorboard_freq)
 
 
@@ -444,19 +596,42 @@ def fit(
     return history.history
 
 
+def say_what_was_lost(training: Generator, log: Log) -> None:
+    """Warn about images and boxes that could not be trained, and say how many were changed."""
+    if training.skipped:
+        warnings.warn(
+            f"skipped {len(training.skipped)} of {training.size()} images, unreadable: "
+            f"{shorten(', '.join(sorted(training.skipped)), 1000)}",
+            stacklevel=3,
+        )
+    dropped, clipped = training.dropped_in_training, training.clipped
+    if dropped:
+        warnings.warn(
+            f"dropped {sum(dropped.values())} boxes of {len(dropped)} images, without area or not "
+            "inside their image (retinanet-debug --check names all)",
+            stacklevel=3,
+        )
+    if clipped:
+        log(
+            f"Clipped {sum(clipped.values())} boxes of {len(clipped)} images, which left their "
+            "image by up to a pixel"
+        )
+
+
 def report(
     plan: TrainingPlan, callbacks: list[keras.callbacks.Callback], validation: Generator, log: Log
 ) -> dict[str, float]:
     """Say how good the trained model is, and draw what it finds; return the COCO numbers."""
     # The detector of the evaluation after each epoch is ready; a new one would be traced again.
-    detector = next(call.detector() for call in callbacks if isinstance(call, Evaluation))
+    evaluation = next(call for call in callbacks if isinstance(call, (CocoEval, Evaluate)))
+    limit = evaluation.max_detections
     detections, seconds = measure.detect_dataset(
-        validation, detector, max_detections=100, batch_size=plan.batch_size
+        validation, evaluation.detector(), batch_size=plan.batch_size
     )
-    precisions = measure.pascal_numbers(validation, detections)
-    coco = measure.coco_numbers(validation, detections)
+    precisions = measure.pascal_numbers(validation, [found.best(limit) for found in detections])
+    coco = measure.coco_numbers(validation, detections, limit)
     log(f"\nThe trained model on {validation.size()} held-out images:")
-    log(format_numbers(validation, precisions, coco, seconds))
+    log(format_numbers(validation, precisions, coco, seconds, limit))
     sheet = os.path.join(plan.snapshot_path, "detections.png")
     write_detection_sheet(validation, detections, sheet)
     log(f"Left ground truth, right detections: {sheet}")

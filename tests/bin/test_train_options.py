@@ -1,11 +1,16 @@
+import argparse
+import json
+import warnings
+import zipfile
+
 import numpy as np
 import pytest
 
 from keras_retinanet.augmentation.settings import FLIP_ONLY
-from keras_retinanet.bin import train_options
+from keras_retinanet.bin import common, train_options
 from keras_retinanet.preprocessing.data import CocoData, CSVData, ShapesData
 from keras_retinanet.system.machine import cores
-from keras_retinanet.training.plan import TrainingPlan
+from keras_retinanet.training.plan import SettingWarning, TrainingPlan
 
 
 def plan(*arguments):
@@ -86,3 +91,200 @@ def test_flags_of_augmentation_take_precedence_over_the_config(tmp_path):
 def test_errors_name_the_flag():
     with pytest.raises(ValueError, match="^--lr: expected a number above 0, got nan"):
         train_options.parse_args(["csv", "a", "b", "--lr", str(np.nan)])
+
+
+# What becomes of each option with a new model, with --weights and with --snapshot: it is obeyed,
+# refused, or void, of which a warning tells; "kept" is obeyed too, and where it is not given, a
+# continued run keeps what it was. A fourth word is for a run without a set to evaluate on.
+OBEYED, KEPT, VOID, REFUSED = "obeyed", "kept", "void", "refused"
+STARTS = ("new", "weights", "snapshot")
+OPTION_TABLE = {
+    "--snapshot s.keras": (OBEYED, REFUSED, OBEYED),
+    "--weights w.h5": (OBEYED, OBEYED, REFUSED),
+    "--imagenet-weights": (OBEYED, REFUSED, REFUSED),
+    "--no-weights": (OBEYED, REFUSED, REFUSED),
+    # `training.run` compares it with the snapshot's, see `test_run.py`.
+    "--backbone resnet101": (OBEYED, OBEYED, OBEYED),
+    "--freeze-backbone": (OBEYED, OBEYED, KEPT),
+    "--batch-size 3": (OBEYED, OBEYED, KEPT),
+    "--initial-epoch 5": (OBEYED, OBEYED, KEPT),
+    "--epochs 60": (OBEYED, OBEYED, KEPT),
+    "--steps 3": (OBEYED, OBEYED, KEPT),
+    "--lr 0.25": (OBEYED, OBEYED, KEPT),
+    "--lr-schedule plateau": (OBEYED, OBEYED, KEPT),
+    "--reduce-lr-patience 3": (OBEYED, OBEYED, KEPT),
+    "--reduce-lr-factor 0.25": (OBEYED, OBEYED, KEPT),
+    "--optimizer-clipnorm 3": (OBEYED, OBEYED, KEPT),
+    "--early-stopping": (OBEYED, OBEYED, KEPT, VOID),
+    "--compute-val-loss": (OBEYED, OBEYED, KEPT, VOID),
+    "--strict": (OBEYED, OBEYED, OBEYED),
+    "--allow-empty": (OBEYED, OBEYED, OBEYED),
+    "--seed 3": (OBEYED, OBEYED, KEPT),
+    "--image-min-side 99": (OBEYED, OBEYED, OBEYED),
+    "--image-max-side 2000": (OBEYED, OBEYED, OBEYED),
+    "--no-resize": (OBEYED, OBEYED, KEPT),
+    "--max-pixels 99": (OBEYED, OBEYED, OBEYED),
+    "--group-method none": (OBEYED, OBEYED, KEPT),
+    "--normalise-on-device": (OBEYED, OBEYED, OBEYED),
+    "--pad-to-buckets": (OBEYED, OBEYED, KEPT),
+    "--cache ram": (OBEYED, OBEYED, OBEYED),
+    "--snapshot-path there": (OBEYED, OBEYED, OBEYED),
+    "--snapshot-format h5": (OBEYED, OBEYED, OBEYED),
+    "--no-snapshots": (OBEYED, OBEYED, OBEYED),
+    "--no-evaluation": (OBEYED, OBEYED, OBEYED),
+    "--max-detections 3": (OBEYED, OBEYED, KEPT, VOID),
+    "--weighted-average": (OBEYED, OBEYED, KEPT, VOID),
+    "--tensorboard-dir there": (OBEYED, OBEYED, OBEYED),
+    "--tensorboard-freq batch": (VOID, VOID, VOID),
+    "--jit-compile": (OBEYED, OBEYED, OBEYED),
+    "--workers 3": (OBEYED, OBEYED, OBEYED),
+    "--max-queue-size 3": (OBEYED, OBEYED, OBEYED),
+}
+# Options that are no setting of a plan by themselves, and the test that tells about them.
+ELSEWHERE = {
+    "help": "",
+    "list_backbones": "test_list_backbones.py",
+    "config": "test_flags_of_augmentation_take_precedence_over_the_config, test_run.py",
+    "gpu": "test_devices.py",
+    "multi_gpu": "test_options_that_need_others_say_so",
+    "multi_gpu_force": "test_options_that_need_others_say_so",
+    "multiprocessing": "test_options_that_need_others_say_so",
+    "random_transform": "test_a_continued_run_keeps_its_augmentation",
+}
+CELLS = [
+    pytest.param(option, start, has_validation, outcomes, id=f"{option}-{start}-{has_validation}")
+    for option, outcomes in OPTION_TABLE.items()
+    for start in STARTS
+    for has_validation in (True, False)
+]
+
+
+def all_options():
+    """Return the parser's options: flags -> action."""
+    parser = argparse.ArgumentParser()
+    train_options.add_options(parser)
+    return {action.option_strings[0]: action for action in parser._actions}
+
+
+def write_record(path, **settings):
+    """Write what is read of a snapshot of a run: 4 epochs are done."""
+    run = {"epoch": 4, "settings": {"augmentation": {}, **settings}, "counters": {}}
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("config.json", json.dumps({"config": {"details": {"run": run}}}))
+
+
+def test_every_option_is_in_the_table():
+    told = {option.split()[0] for option in OPTION_TABLE}
+    left = [
+        action.dest
+        for flag, action in all_options().items()
+        if flag not in told and common.flag(action.dest) not in told
+    ]
+    augmentation = set(vars(FLIP_ONLY))
+    assert set(left) - augmentation == set(ELSEWHERE)
+
+
+@pytest.mark.parametrize(("option", "start", "has_validation", "outcomes"), CELLS)
+def test_no_option_is_silently_void(tmp_path, option, start, has_validation, outcomes):
+    start_options = {
+        "new": [],
+        "weights": ["--weights", "other.h5"],
+        "snapshot": ["--snapshot", str(tmp_path / "run.keras")],
+    }[start]
+    write_record(tmp_path / "run.keras")
+    outcome = outcomes[STARTS.index(start)]
+    if len(outcomes) == 4 and not has_validation:
+        outcome = VOID
+    flag, *values = option.split()
+    given = ["csv", "a", "b", *start_options, *option.split()]
+    same = flag in start_options
+    if outcome == REFUSED and not same:
+        with pytest.raises(SystemExit):
+            plan(*given)
+        return
+    found, action = plan(*given), all_options()[flag]
+    convert = action.type or str
+    value = convert(values[0]) if values else action.const
+    assert getattr(found, action.dest) == value
+    assert (action.dest in found.void_settings(has_validation)) == (outcome == VOID)
+    if outcome == KEPT and start == "snapshot":
+        kept = {} if flag == "--initial-epoch" else {action.dest: value}
+        write_record(tmp_path / "run.keras", **kept)
+        expected = 4 if flag == "--initial-epoch" else value
+        assert getattr(plan("csv", "a", "b", *start_options), action.dest) == expected
+        again = plan("csv", "a", "b", *start_options, "--initial-epoch", "0")
+        assert getattr(again, action.dest) != expected  # a new run has the usual settings
+
+
+def test_a_run_that_is_done_says_how_to_go_on(tmp_path):
+    write_record(tmp_path / "run.keras", epochs=4)
+    with pytest.raises(ValueError, match=r"^--epochs: .* \(4\), got 4: the run .* is done; more"):
+        plan("csv", "a", "b", "--snapshot", str(tmp_path / "run.keras"))
+
+
+def test_a_continued_run_keeps_its_augmentation(tmp_path):
+    write_record(tmp_path / "run.keras", augmentation={"hue": [0.1, 0.2]})
+    snapshot = ("--snapshot", str(tmp_path / "run.keras"))
+    kept = plan("csv", "a", "b", *snapshot).augmentation
+    assert (kept.hue, kept.flip_x_chance) == ((0.1, 0.2), 0)
+    for more in (["--flip-x-chance", "0.5"], ["--random-transform"]):
+        assert plan("csv", "a", "b", *snapshot, *more).augmentation.flip_x_chance == 0.5
+    write_record(tmp_path / "run.keras", augmentation={"hue": "red"})
+    with pytest.raises(ValueError, match="^--snapshot: its augmentation is malformed: hue"):
+        plan("csv", "a", "b", *snapshot)
+
+
+def test_a_continued_run_of_shapes_has_no_void_settings(tmp_path):
+    write_record(tmp_path / "run.keras", lr=1.5e-3, batch_size=4, epochs=9)
+    found = plan("shapes", "--snapshot", str(tmp_path / "run.keras"))
+    assert found.void_settings(True) == {}
+    assert (found.lr, found.batch_size, found.image_min_side) == (1.5e-3, 4, None)
+
+
+@pytest.mark.parametrize("value", ["x", [], {}, -1])
+def test_a_forged_record_is_refused_by_name(tmp_path, value):
+    write_record(tmp_path / "run.keras", lr=value)
+    with pytest.raises(ValueError, match="^--lr: expected a number above 0, got"):
+        plan("csv", "a", "b", "--snapshot", str(tmp_path / "run.keras"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        (["csv", "a", "b", "--reduce-lr-patience", "3", "--lr-schedule", "cosine"], "reduce_lr_"),
+        (["csv", "a", "b", "--no-snapshots", "--snapshot-format", "h5"], "snapshot_format"),
+        (["csv", "a", "b", "--no-evaluation", "--early-stopping"], "early_stopping"),
+        (["csv", "a", "b", "--no-resize", "--image-min-side", "99"], "image_min_side"),
+        (["csv", "a", "b", "--no-weights", "--freeze-backbone"], "freeze_backbone"),
+        (["coco", "a", "--weighted-average"], "weighted_average"),
+        (["shapes", "--freeze-backbone"], "freeze_backbone"),
+    ],
+)
+def test_options_that_undo_each_other_are_void(arguments, name):
+    assert any(found.startswith(name) for found in plan(*arguments).void_settings(True))
+    usual = {"csv": 3, "coco": 2, "shapes": 1}[arguments[0]]
+    assert not plan(*arguments[:usual]).void_settings(True)
+
+
+def test_options_that_need_others_say_so():
+    with pytest.raises(ValueError, match="add --multi-gpu-force"):
+        train_options.parse_args(["csv", "a", "b", "--multi-gpu", "2"])
+    with pytest.warns(UserWarning, match="--multi-gpu-force has no effect without --multi-gpu"):
+        train_options.parse_args(["csv", "a", "b", "--multi-gpu-force"])
+    train_options.parse_args(["shapes", "--export", "folder"])
+    with pytest.warns(UserWarning, match="^--epochs, --no-resize: no effect beside --export"):
+        train_options.parse_args(["shapes", "--export", "folder", "--epochs", "3", "--no-resize"])
+    with pytest.warns(UserWarning, match="--multiprocessing has no effect"):
+        train_options.parse_args(["csv", "a", "b", "--multiprocessing"])
+
+
+@pytest.mark.filterwarnings("default:early_stopping")
+def test_warnings_name_the_flag(capsys):
+    warn = common.report_errors(lambda: warn_of_early_stopping())
+    warn()
+    assert "warning: --early-stopping: why" in capsys.readouterr().err
+
+
+def warn_of_early_stopping():
+    with train_options.naming_flags():
+        warnings.warn(SettingWarning("early_stopping", "why"), stacklevel=1)

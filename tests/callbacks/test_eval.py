@@ -41,7 +41,8 @@ def test_evaluate_weighted_and_silent(generator, finder, capsys):
 def test_evaluate_hands_its_settings_on(generator, finder, tmp_path):
     options = {"verbose": 0, "save_path": str(tmp_path)}
     assert run(Evaluate(generator, score_threshold=1.0, **options), finder)["mAP"] == 0
-    assert run(Evaluate(generator, max_detections=0, **options), finder)["mAP"] == 0
+    with pytest.warns(UserWarning, match="objects, but at most 0 detections"):
+        assert run(Evaluate(generator, max_detections=0, **options), finder)["mAP"] == 0
     assert run(Evaluate(generator, iou_threshold=1.0, **options), finder)["mAP"] > 0.8
     assert len(list(tmp_path.iterdir())) == 4
 

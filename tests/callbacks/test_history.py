@@ -37,3 +37,26 @@ def test_history_goes_on_where_a_run_is_resumed(tmp_path):
     assert [row["loss"] for row in rows(path)] == ["0.0", "1.0", "9.0"]
     WriteHistory(path).on_epoch_end(0, {"loss": 5})
     assert [row["loss"] for row in rows(path)] == ["5.0"]
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        (b"loss\n1\n", 2),
+        (b"epoch,loss\n1,2\none,2\n", 3),
+        (b"epoch,loss\n0,2\n", 2),
+        (b"loss,epoch\n1\n", 2),
+        (b"epoch,loss\n1,2,3\n", 2),
+        (b"epoch,loss\n" + b"9" * 5000 + b",2\n", 2),
+        (b"epoch\n1\n" + b"1" * 200_000 + b"\n", 3),
+        (b"\xff\xfe", 2),
+    ],
+)
+def test_a_damaged_history_is_named(tmp_path, content, line):
+    path = tmp_path / "history.csv"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=f"history.csv: line {line}: expected a row of a training"):
+        WriteHistory(path, initial_epoch=2)
+    assert path.read_bytes() == content
+    WriteHistory(path).on_epoch_end(0, {"loss": 5})  # a new run replaces it
+    assert [row["loss"] for row in rows(path)] == ["5.0"]

@@ -95,11 +95,11 @@ def test_images_share_a_batch_only_with_those_of_their_size(rectangles, finder, 
 
 
 def test_few_images_wait_in_memory():
-    from keras_retinanet.detection.detector import Prepared, _batches
+    from keras_retinanet.detection.detector import Prepared, equal_sizes
 
     samples = [(i, Prepared(np.zeros((1, 1 + i % 50, 3)), 1.0, (1, 1))) for i in range(200)]
     drawn = []
-    batches = _batches((drawn.append(s[0]) or s for s in samples), 4)
+    batches = equal_sizes((drawn.append(s[0]) or s for s in samples), 4)
     waiting, done = [], []
     for group in batches:
         done += [index for index, _ in group]
@@ -269,6 +269,7 @@ def old_case(seed=11):
     return MemoryGenerator(images, annotations, list("abcde")), OldModel(found)
 
 
+@pytest.mark.filterwarnings("default:an image has 7 objects, but at most 5")
 @pytest.mark.parametrize(
     ("iou_threshold", "score_threshold", "max_detections", "expected"),
     [
@@ -370,3 +371,53 @@ def test_other_class_names_are_named(rectangles):
 def test_published_keys_are_the_coco_order():
     assert metrics.COCO_KEYS[:3] == ("AP", "AP50", "AP75")
     assert metrics.COCO_KEYS[6:9] == ("AR1", "AR10", "AR100")
+
+
+class FindEverything:
+    """A model that finds given boxes on each image, the first of them with the best score."""
+
+    def __init__(self, boxes):
+        self.boxes = boxes
+
+    def predict_on_batch(self, batch):
+        count = len(self.boxes)
+        outputs = self.boxes, np.linspace(1, 0.5, count), np.zeros(count, int)
+        return [np.stack([output] * len(batch)) for output in outputs]
+
+
+def crowded(count):
+    """A data set of one image with `count` objects, and a model that finds them, then as many."""
+    boxes = np.array([[4 * i, 0, 4 * i + 3, 3] for i in range(count)], "float64")
+    rows = np.column_stack([boxes, np.zeros(count)])
+    model = FindEverything(np.concatenate([boxes, boxes + 500]))
+    return MemoryGenerator([picture(16, 4 * count)], [truth(*rows)], ["cat"]), model
+
+
+def test_as_many_detections_count_as_an_image_has_objects():
+    generator, model = crowded(150)
+    assert measure.detection_limit(generator) == 150
+    assert measure.detection_limit(generator, 7) == 7
+    assert measure.detection_limit(crowded(20)[0]) == 100
+    with pytest.warns(UserWarning, match="an image has 150 objects, but at most 100 detections"):
+        precisions, _ = measure.evaluate(generator, model)
+    assert precisions[0][0] == pytest.approx(100 / 150)
+    precisions, _ = measure.evaluate(generator, model, max_detections=150)
+    assert precisions[0][0] == pytest.approx(1)
+    with pytest.warns(UserWarning, match="an image has 150 objects"):
+        assert measure.evaluate_coco(generator, model, verbose=0)[0] < 0.7
+    assert measure.evaluate_coco(generator, model, max_detections=150, verbose=0)[0] == 1
+
+
+@pytest.mark.parametrize("evaluate", [measure.evaluate, measure.evaluate_coco])
+def test_a_model_keeps_as_many_detections_as_are_asked_for(rectangles, monkeypatch, evaluate):
+    asked = []
+
+    class Recording(Detector):
+        def __init__(self, *arguments, **options):
+            asked.append(options)
+            super().__init__(*arguments, **options)
+
+    monkeypatch.setattr(measure, "Detector", Recording)
+    evaluate(dataset(rectangles), tiny_retinanet(), max_detections=700)
+    evaluate(dataset(rectangles), tiny_retinanet())
+    assert [options["max_detections"] for options in asked] == [700, 300]

@@ -95,8 +95,8 @@ def test_pascal_wants_detections_for_every_image():
         metrics.pascal_average_precisions([annotations()] * 2, [detections()], [0])
 
 
-def pycocotools_stats(ground_truth, results, image_ids=None):
-    """The reference's twelve numbers."""
+def pycocotools_stats(ground_truth, results, image_ids=None, summarize=True):
+    """The reference's twelve numbers, or its evaluation with 1, 10 and 150 detections."""
     with contextlib.redirect_stdout(io.StringIO()):
         truth = COCO()
         truth.dataset = copy.deepcopy(ground_truth)
@@ -113,10 +113,13 @@ def pycocotools_stats(ground_truth, results, image_ids=None):
         run = COCOeval(truth, found, "bbox")
         if image_ids is not None:
             run.params.imgIds = image_ids
+        if not summarize:
+            run.params.maxDets = [1, 10, 150]
         run.evaluate()
         run.accumulate()
-        run.summarize()
-    return run.stats
+        if summarize:
+            run.summarize()
+    return run.stats if summarize else run.eval
 
 
 def random_set(seed, images=12, boxes=6, crowds=0.1, noise=4.0):
@@ -153,6 +156,20 @@ def test_coco_equals_pycocotools(seed):
     )
     assert 0 < summary["AP"] < 1
     assert (ground_truth, results) == before
+
+
+def test_coco_may_count_more_detections():
+    ground_truth, results = random_set(5, images=2, boxes=900)
+    usual = metrics.coco_summary(ground_truth, results)
+    assert metrics.coco_summary(ground_truth, results, max_detections=3) == usual
+    summary = metrics.coco_summary(ground_truth, results, max_detections=150)
+    reference = pycocotools_stats(ground_truth, results, summarize=False)
+    # IoUs, recalls, categories, areas, numbers of detections; -1 is for no ground truth.
+    precision, recall = reference["precision"][..., 0, 2], reference["recall"][..., 0, 2]
+    assert summary["AP"] == pytest.approx(precision[precision > -1].mean(), abs=1e-12)
+    assert summary["AR100"] == pytest.approx(recall[recall > -1].mean(), abs=1e-12)
+    assert summary["AP"] != usual["AP"]
+    assert "maxDets=150 ] = " in metrics.format_coco(summary, 150)
 
 
 def test_coco_on_some_of_the_images():

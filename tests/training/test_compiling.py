@@ -99,9 +99,10 @@ def test_optimizer_state_goes_over_to_a_new_run():
     before = [np.array(variable) for variable in network.optimizer.variables]
     earlier = network.optimizer.variables
     compiling.compile_model(network, 0.2)
+    # The rate depends on the steps done by this run's count, whose epochs may be longer.
     assert compiling.restore_optimizer(network, earlier, 99)
     assert float(network.optimizer.learning_rate) == pytest.approx(0.2)
-    assert int(network.optimizer.iterations) == 3
+    assert int(network.optimizer.iterations) == 99
     for old, new in zip(before[2:], network.optimizer.variables[2:], strict=True):
         np.testing.assert_array_equal(old, new)
 

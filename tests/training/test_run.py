@@ -1,5 +1,6 @@
 """Runs without the command line, on a backbone small enough for tests."""
 
+import math
 from dataclasses import replace
 
 import cv2
@@ -15,9 +16,11 @@ from keras_retinanet.config import Config
 from keras_retinanet.geometry.anchors import AnchorParameters
 from keras_retinanet.geometry.coders import CornerCoder
 from keras_retinanet.metrics import COCO_KEYS
+from keras_retinanet.models.freeze import backbone_layers
 from keras_retinanet.preprocessing.data import CocoData, CSVData
 from keras_retinanet.training import run
-from keras_retinanet.training.plan import SettingError, TrainingPlan
+from keras_retinanet.training.plan import SettingError, SettingWarning, TrainingPlan
+from keras_retinanet.training.record import RunRecord
 from tests import tiny
 
 
@@ -115,10 +118,10 @@ def test_buckets_and_caches_reach_the_generators(plan, tmp_path, monkeypatch):
         shapes = {generator[i][0].shape[1:3] for i in range(4)}
         assert shapes == {(64, 64), (64, 96), (96, 64)}
     # The set to evaluate on is read once an epoch and not cached.
-    assert len(list((tmp_path / "home").rglob("*.npy"))) == 4
+    assert len(list((tmp_path / "home").rglob("*.pixels"))) == 4
     (tmp_path / "home" / "decoded_images").rename(tmp_path / "gone")
     validation.load_image_group(range(4))
-    assert not list((tmp_path / "home").rglob("*.npy"))
+    assert not list((tmp_path / "home").rglob("*.pixels"))
 
 
 def test_more_images_a_batch_than_there_are_is_refused(plan):
@@ -195,7 +198,7 @@ def test_class_names_are_compared(plan, tmp_path):
 def test_callbacks_follow_the_plan(plan):
     training, validation = run.open_data(plan, None, silent)
     kinds = [type(call).__name__ for call in run.make_callbacks(plan, "tiny", validation)]
-    assert kinds == ["StopOnNaN", "Evaluate", "SaveSnapshots", "WriteHistory"]
+    assert kinds == ["StopOnNaN", "Evaluate", "KeepCounters", "SaveSnapshots", "WriteHistory"]
     more = replace(plan, lr_schedule="plateau", early_stopping=True, snapshots=False)
     callbacks = run.make_callbacks(more, "tiny", validation)
     kinds = [type(call) for call in callbacks]
@@ -203,13 +206,146 @@ def test_callbacks_follow_the_plan(plan):
     coco = replace(plan, data=CocoData("there"))
     for data, expected in ((plan, Evaluate), (coco, CocoEval)):
         assert expected in {type(call) for call in run.make_callbacks(data, "tiny", validation)}
-    assert len(run.make_callbacks(replace(plan, evaluation=False), "tiny", validation)) == 3
+    assert len(run.make_callbacks(replace(plan, evaluation=False), "tiny", validation)) == 4
 
 
 def test_without_tensorboard_its_folder_is_refused(plan, tmp_path, monkeypatch):
     monkeypatch.setattr(run.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(SettingError, match="^tensorboard_dir: .*pip install tensorboard"):
         run.make_callbacks(replace(plan, tensorboard_dir=str(tmp_path)), "tiny", None)
+
+
+def weights_that_train(model):
+    """The names of the trained weights of the backbone, and of the others."""
+    names = [layer.name for layer in backbone_layers(model) if layer.trainable_weights]
+    total = sum(len(layer.trainable_weights) > 0 for layer in model.layers)
+    return len(names), total - len(names)
+
+
+def test_a_backbone_is_frozen_in_a_snapshot_too_and_stays_so(plan, tmp_path):
+    lines = []
+    plan = replace(plan, feature_size=8, epochs=1, steps=1, evaluation=False)
+    free = run.train(plan, log=lines.append)
+    assert weights_that_train(free.model)[0] > 0
+    snapshot = str(tmp_path / "out" / "tiny_csv_01.keras")
+    more = {"snapshot": snapshot, "backbone": None, "initial_epoch": 1, "epochs": 2}
+    more["feature_size"] = 256
+    frozen = run.train(replace(plan, **more, freeze_backbone=True), log=lines.append)
+    assert weights_that_train(frozen.model) == (0, weights_that_train(free.model)[1])
+    for layer in backbone_layers(frozen.model):
+        for weight, other in zip(layer.weights, free.model.get_layer(layer.name).weights, strict=1):
+            np.testing.assert_array_equal(weight, other)
+    # Without the option, the model itself tells.
+    more |= {"snapshot": str(tmp_path / "out" / "tiny_csv_02.keras"), "initial_epoch": 0}
+    run.train(replace(plan, **more), log=lines.append)
+    counts = [line for line in lines if "weights train" in line]
+    assert [line.startswith("backbone frozen: ") for line in counts] == [False, True, True]
+    assert counts[1] == counts[2]
+    trained = sum(math.prod(weight.shape) for weight in frozen.model.trainable_weights)
+    total = frozen.model.count_params()
+    assert counts[1] == f"backbone frozen: {trained:,} of {total:,} weights train"
+
+
+@pytest.mark.parametrize("name", ["resnet50", "vgg16"])
+def test_another_backbone_than_that_of_the_snapshot_is_named(plan, tmp_path, name):
+    snapshot = save_tiny(tmp_path / "s.keras")
+    with pytest.warns(UserWarning, match=f"the backbone of this model is tiny, not {name}"):
+        run.load_snapshot(replace(plan, snapshot=snapshot, backbone=name), silent)
+
+
+def test_images_keep_their_size_if_the_snapshot_says_so(plan, tmp_path):
+    snapshot = save_tiny(tmp_path / "s.keras", no_resize=True)
+    plan = replace(plan, snapshot=snapshot, backbone=None)
+    info = run.load_snapshot(plan, silent).info
+    # Sides are given, which resize.
+    assert [opened.no_resize for opened in run.open_data(plan, info, silent)] == [False, False]
+    plan = replace(plan, image_min_side=None, image_max_side=None)
+    assert [opened.no_resize for opened in run.open_data(plan, info, silent)] == [True, True]
+
+
+@pytest.mark.filterwarnings("default:the learning rate goes on")
+def test_a_plateau_keeps_its_reductions_and_counters(plan, tmp_path):
+    lines = []
+    plateau = replace(
+        *(plan,),
+        **{"lr_schedule": "plateau", "lr": 1e-8, "reduce_lr_patience": 1, "evaluation": False},
+        **{"epochs": 3, "steps": 1, "feature_size": 8},
+    )
+    first = run.train(plateau, log=lines.append)
+    assert float(first.model.optimizer.learning_rate) < 1e-8
+    snapshot = str(tmp_path / "out" / "tiny_csv_03.keras")
+    counters = RunRecord.read(snapshot).counters["ReduceLROnPlateau"]
+    assert {"best", "wait", "cooldown_counter"} == set(counters)
+    again = TrainingPlan.for_data(
+        plan.data, snapshot=snapshot, epochs=4, evaluation=False, snapshot_path=tmp_path / "out"
+    )
+    assert (again.lr, again.lr_schedule, again.steps) == (1e-8, "plateau", 1)
+    second = run.train(again, log=lines.append)
+    assert second.history["learning_rate"] == [
+        pytest.approx(float(first.model.optimizer.learning_rate))
+    ]
+    assert f"Continuing {snapshot} after epoch 3 of 4" in lines
+    assert "Changed since then: epochs 4 (was 3)" in lines
+
+
+def test_a_rate_that_jumps_is_named(plan, tmp_path):
+    plan = replace(plan, feature_size=8, epochs=3, steps=1, evaluation=False)
+    run.train(plan, log=silent)
+    snapshot = str(tmp_path / "out" / "tiny_csv_02.keras")
+    kept = {"evaluation": False, "snapshot_path": tmp_path / "out"}
+    # After the warm-up of one step: half of two steps are done; of four it is a quarter.
+    with pytest.warns(UserWarning, match="rate goes on at 8.55e-05 instead of 5.05e-05"):
+        plan = TrainingPlan.for_data(plan.data, snapshot=snapshot, epochs=5, **kept)
+        run.train(plan, log=silent)
+
+
+@pytest.mark.filterwarnings("default:the learning rate goes on")
+def test_a_new_run_from_a_snapshot_begins_anew(plan, tmp_path):
+    lines = []
+    plan = replace(plan, feature_size=8, epochs=2, steps=1, evaluation=False)
+    run.train(plan, log=silent)
+    snapshot = str(tmp_path / "out" / "tiny_csv_02.keras")
+    plan = replace(plan, snapshot=snapshot, backbone=None, feature_size=256, epochs=1)
+    result = run.train(plan, log=lines.append)
+    assert int(result.model.optimizer.iterations) == 1
+    assert any(line.startswith("A new run begins with the model in") for line in lines)
+
+
+def test_a_set_without_boxes_is_refused(plan, tmp_path):
+    annotations = tmp_path / "none.csv"
+    annotations.write_text("0.png,,,,,\n1.png,,,,,\n")
+    empty = replace(plan, data=CSVData(str(annotations), plan.data.classes))
+    with pytest.raises(SettingError, match="^allow_empty: expected a data set with boxes"):
+        run.open_data(empty, None, silent)
+    training, _ = run.open_data(replace(empty, allow_empty=True), None, silent)
+    assert training.size() == 2
+
+
+@pytest.mark.filterwarnings("default:clipped boxes that leave")
+@pytest.mark.filterwarnings("default:.*contains the following invalid boxes")
+def test_boxes_that_leave_their_image_are_counted(plan, tmp_path):
+    (tmp_path / "edge.csv").write_text("0.png,-1,20,50,60,square\n1.png,-9,20,50,60,square\n")
+    data = CSVData(str(tmp_path / "edge.csv"), plan.data.classes)
+    lines = []
+    with pytest.warns(UserWarning, match="^dropped 1 boxes of 1 images, without area or not"):
+        run.train(replace(plan, data=data, epochs=1, snapshots=False), log=lines.append)
+    assert "Clipped 1 boxes of 1 images, which left their image by up to a pixel" in lines
+
+
+def test_void_settings_are_named(plan):
+    lost = replace(plan, data=CSVData(plan.data.annotations, plan.data.classes), epochs=1, steps=1)
+    with pytest.warns(SettingWarning, match="^early_stopping: has no effect: there is no eval"):
+        run.train(replace(lost, early_stopping=True), log=silent)
+
+
+def test_detections_that_count_follow_the_data(plan, monkeypatch):
+    _, validation = run.open_data(plan, None, silent)
+    evaluate = run.make_callbacks(plan, "tiny", validation)[1]
+    assert evaluate.max_detections == 100
+    monkeypatch.setattr(validation, "load_annotations", lambda _: {"labels": np.zeros(140)})
+    assert run.make_callbacks(plan, "tiny", validation)[1].max_detections == 140
+    given = replace(plan, max_detections=7)
+    assert run.make_callbacks(given, "tiny", validation)[1].max_detections == 7
 
 
 def test_a_frozen_backbone_stays_as_it_is(plan):

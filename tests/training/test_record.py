@@ -1,0 +1,57 @@
+import json
+import os
+
+import keras
+import pytest
+
+from keras_retinanet import models
+from keras_retinanet.models.info import ModelInfo
+from keras_retinanet.training.record import RunRecord
+
+RECORD = RunRecord(3, {"lr": 0.5, "steps": None}, {"EarlyStopping": {"wait": 2}})
+
+
+def save(path, run):
+    """Save a model that knows about its run."""
+    tensor = inputs = keras.Input((8, 8, 3))
+    outputs = [
+        keras.layers.Conv2D(4, 1, name=name)(tensor) for name in ("regression", "classification")
+    ]
+    model = models.RetinaNet(inputs, outputs)
+    models.set_info(model, ModelInfo("tiny", 1, run=run))
+    models.save_model(model, path)
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_the_record_of_a_snapshot_is_read_without_loading_it(tmp_path, suffix):
+    path = tmp_path / f"a{suffix}"
+    save(path, RECORD.to_dict())
+    assert RunRecord.read(path) == RECORD
+    assert RunRecord.from_dict(models.load_model(path).info.run) == RECORD
+    save(path, None)
+    assert RunRecord.read(path) is None
+
+
+def test_what_is_no_snapshot_has_no_record(tmp_path):
+    path = tmp_path / "a.keras"
+    assert RunRecord.read(path) is None
+    assert RunRecord.read(tmp_path) is None
+    for content in (b"", b"PK\x03\x04", b"\x89HDF\r\n\x1a\n", b"{}"):
+        path.write_bytes(content)
+        assert RunRecord.read(path) is None
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "fifo.keras")
+        assert RunRecord.read(tmp_path / "fifo.keras") is None
+
+
+@pytest.mark.parametrize(
+    "values",
+    [None, [], 3, "x", {}, {"epoch": "3", "settings": {}, "counters": {}}]
+    + [{"epoch": 3, "settings": [], "counters": {}}, {"epoch": 3, "settings": {}}],
+)
+def test_a_malformed_record_is_none(values):
+    assert RunRecord.from_dict(values) is None
+
+
+def test_a_record_is_plain():
+    assert RunRecord.from_dict(json.loads(json.dumps(RECORD.to_dict()))) == RECORD
