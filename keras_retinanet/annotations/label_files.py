@@ -158,6 +158,8 @@ def _found_instead(folder: str) -> str:
         if names:
             return f"{_tail(place)} has {len(names)} entries such as {shorten(names[0], 40)}"
     above = os.path.dirname(_usual_folder(folder))
+    if not os.path.isdir(above or "."):
+        above = os.path.dirname(above)
     names = sorted(name for name in _listed(above) if os.path.isdir(os.path.join(above, name)))
     folders = shorten(", ".join(names), 40) or "none"
     return f"{_tail(above) or 'the current folder'} has the folders {folders}"

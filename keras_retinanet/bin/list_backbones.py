@@ -26,10 +26,10 @@ class ListBackbones(argparse.Action):
 
 def print_backbones() -> None:
     """Print name, size, levels, normalisation and source of weights of every backbone."""
-    from rich.console import Console
     from rich.table import Table
 
     from keras_retinanet.backbone_table import BACKBONES
+    from keras_retinanet.reports.tables import print_table
 
     table = Table(box=None, pad_edge=False)
     for title in ("backbone", "parameters", "levels", "normalisation", "ImageNet weights"):
@@ -39,6 +39,4 @@ def print_backbones() -> None:
         size = f"{entry.parameters / 1e6:.1f} M"
         table.add_row(name, size, "2-7", entry.normalisation, source)
     # Wide enough that the addresses are not cut when the table goes to a file.
-    console = Console()
-    console.width = max(console.width, 240)
-    console.print(table)
+    print_table(table, min_width=240)

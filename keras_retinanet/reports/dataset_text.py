@@ -6,12 +6,12 @@ import json
 from collections.abc import Mapping
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from keras_retinanet.geometry.anchors import AnchorParameters
 from keras_retinanet.reports.dataset import Count, DatasetReport
+from keras_retinanet.reports.tables import print_table
 from keras_retinanet.system.files import atomic_write
 from keras_retinanet.system.types import StrPath
 
@@ -33,11 +33,11 @@ def print_report(report: DatasetReport) -> None:
         f"Images: {report.images} (unreadable: {len(report.unreadable)}, "
         f"without boxes: {report.images_without_boxes})"
     )
-    Console().print(_class_table(report))
+    print_table(_class_table(report))
     absent = [name for name, count in report.classes.items() if not count.boxes]
     if absent:
         _print(f"Classes without boxes ({len(absent)}): {', '.join(absent)}")
-    Console().print(_size_table(report))
+    print_table(_size_table(report))
     _print_anchors(report)
     _print_files("Unreadable images", report.unreadable)
     _print_files("Images with boxes dropped: no area, or not fully inside", report.dropped)

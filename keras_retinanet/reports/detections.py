@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import time
 from collections import defaultdict
@@ -12,12 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from keras_retinanet import drawing
 from keras_retinanet.detection.detections import Detections
+from keras_retinanet.reports import tables
 from keras_retinanet.system.files import atomic_write
 from keras_retinanet.system.types import StrPath
 
@@ -173,8 +172,4 @@ def print_table(found: Sequence[ImageDetections], score_threshold: float) -> Non
         table.add_row(Text(name), *map(str, numbers))
     if not scores:
         table.add_row("nothing", "0", "0", "-", "-")
-    console, text = Console(), io.StringIO()
-    as_there = Console(file=text, width=console.width, force_terminal=console.is_terminal)
-    as_there.print(table)
-    # Rich itself would end the program, with its own code, if nobody reads the output any more.
-    print(text.getvalue(), end="")
+    tables.print_table(table)
