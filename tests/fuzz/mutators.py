@@ -11,6 +11,7 @@ import numpy as np
 import yaml
 
 MAX_BYTES = 1 << 23  # of a damaged file
+MAX_BYTES_TO_SEARCH = 2**16
 RARELY = 0.02  # the chance of what takes long to read
 
 DIGITS = "9" * 5000
@@ -434,5 +435,7 @@ def mutate(rng, content, name):
     """Return the content of a file of some name, damaged in one to three ways."""
     special, others = _BY_SUFFIX.get(name[name.rfind(".") :], ((change_image,), BYTES))
     for _ in range(pick(rng, (1, 1, 1, 2, 3))):
-        content = pick(rng, special if rng.random() < 0.6 else others)(rng, content)
+        # Those that look for a place take too long once an earlier one made the content large.
+        is_special = rng.random() < 0.6 and len(content) <= MAX_BYTES_TO_SEARCH
+        content = pick(rng, special if is_special else others)(rng, content)
     return content[:MAX_BYTES]

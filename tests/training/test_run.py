@@ -209,6 +209,12 @@ def test_callbacks_follow_the_plan(plan):
     assert len(run.make_callbacks(replace(plan, evaluation=False), "tiny", validation)) == 4
 
 
+def test_more_gpus_than_there_are_are_refused(plan, monkeypatch):
+    monkeypatch.setattr(run.tf.config, "list_logical_devices", lambda kind: ["/gpu:0", "/gpu:1"])
+    with pytest.raises(SettingError, match="^multi_gpu: expected at most 2, .* got 4"):
+        run.train(replace(plan, multi_gpu=4, batch_size=4), log=silent)
+
+
 def test_without_tensorboard_its_folder_is_refused(plan, tmp_path, monkeypatch):
     monkeypatch.setattr(run.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(SettingError, match="^tensorboard_dir: .*pip install tensorboard"):
