@@ -162,7 +162,20 @@ def _is_cut_off(data: bytes) -> bool:
     if data.startswith(b"\xff\xd8") and not data.endswith(b"\xff\xd9"):
         # An end marker before the last start of scan belongs to a thumbnail.
         return data.rfind(b"\xff\xd9") < data.rfind(b"\xff\xda")
-    return data.startswith(b"\x89PNG") and b"IEND" not in data[-1024:]
+    return data.startswith(b"\x89PNG") and _lacks_chunks(data)
+
+
+def _lacks_chunks(data: bytes) -> bool:
+    """Return whether a PNG file ends before its chunk IEND (W3C PNG, 5.3).
+
+    OpenCV takes the memory for a chunk before it looks whether the file has that many bytes.
+    """
+    place = 8
+    while place + 8 <= len(data):
+        if data[place + 4 : place + 8] == b"IEND":
+            return False
+        place += 12 + int.from_bytes(data[place : place + 4], "big")
+    return True
 
 
 def image_size(path: StrPath) -> tuple[int, int]:

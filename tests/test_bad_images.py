@@ -309,3 +309,21 @@ def test_what_opencv_writes_is_read(tmp_path, name):
     assert image_size(tmp_path / name) == (30, 20)
     with pytest.raises(ValueError, match="declares 30 x 20"):
         read_image_bgr(tmp_path / name, max_pixels=599)
+
+
+@pytest.mark.parametrize("chunk", [b"IDAT", b"tEXt"])
+def test_a_png_chunk_longer_than_its_file_takes_no_memory(tmp_path, chunk):
+    resource = pytest.importorskip("resource")
+    picture = cv2.imencode(".png", np.zeros((9, 9, 3), "uint8"))[1].tobytes()
+    head, rest = picture[:33], picture[33:]
+    if chunk == b"tEXt":
+        text = chunk + b"a" * 8
+        rest = (8).to_bytes(4, "big") + text + zlib.crc32(text).to_bytes(4, "big") + rest
+    path = tmp_path / "a.png"
+    path.write_bytes(head + rest)
+    assert read_image_bgr(path).shape == (9, 9, 3)
+    path.write_bytes(head + b"\xff\xff\xff\xf0" + rest[4:])
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ValueError, match=r"a\.png: the image is cut off"):
+        read_image_bgr(path)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # kB
