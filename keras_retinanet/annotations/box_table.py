@@ -59,3 +59,12 @@ class BoxTable(Sequence[np.ndarray]):
         """Return the table of the rows for which a mask `(N,)` is true."""
         images = np.repeat(np.arange(len(self)), self.counts())
         return BoxTable(images[kept], self.rows[kept], len(self))
+
+    def take(self, images: Sequence[int]) -> "BoxTable":
+        """Return the table of some images, in the order given."""
+        indices = np.asarray(images, "int64")
+        counts = self.counts()[indices]
+        # Row k of the result comes k - (its image's first row) after that image's first row here.
+        first = np.repeat(self.starts[indices] - np.cumsum(counts) + counts, counts)
+        rows = self.rows[first + np.arange(counts.sum())]
+        return BoxTable(np.repeat(np.arange(len(indices)), counts), rows, len(indices))

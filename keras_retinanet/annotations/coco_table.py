@@ -14,7 +14,7 @@ from keras_retinanet.annotations.json_parts import json_parts
 from keras_retinanet.system.limits import MAX_COORDINATE
 from keras_retinanet.system.types import StrPath
 
-_Side = Annotated[float, msgspec.Meta(gt=0)]
+_Side = Annotated[float, msgspec.Meta(ge=0)]
 
 
 class _Image(msgspec.Struct, gc=False):
@@ -22,8 +22,8 @@ class _Image(msgspec.Struct, gc=False):
 
     id: int
     file_name: str
-    width: _Side
-    height: _Side
+    width: _Side | None = None
+    height: _Side | None = None
 
 
 class _Annotation(msgspec.Struct, gc=False):
@@ -58,7 +58,7 @@ class CocoTable:
     Attributes:
         image_ids: the id of each image, in the order of the file.
         file_names: the file of each image.
-        sizes: width and height of each image, float64 `(images, 2)`.
+        sizes: width and height of each image, float64 `(images, 2)`; 0 where the file has none.
         categories: `id` and `name` of each category, in the order of the ids.
         image_indices: the index of each annotation's image, `(n,)`.
         labels: the index of each annotation's category in `categories`, `(n,)`.
@@ -83,7 +83,7 @@ class CocoTable:
             {key: entry[key] for key in ("id", "name")} for entry in dataset["categories"]
         ]
         categories.sort(key=itemgetter("id"))
-        sizes = [(image["width"], image["height"]) for image in images]
+        sizes = [(image.get("width") or 0, image.get("height") or 0) for image in images]
         index_of = {image["id"]: index for index, image in enumerate(images)}
         label_of = {category["id"]: label for label, category in enumerate(categories)}
         return cls(
@@ -116,7 +116,9 @@ def read_coco_fast(path: StrPath) -> CocoTable:
         if section == "images":
             image_ids.extend([image.id for image in entries])
             file_names += [image.file_name for image in entries]
-            sizes.extend(chain.from_iterable([(image.width, image.height) for image in entries]))
+            sizes.extend(
+                chain.from_iterable([(image.width or 0, image.height or 0) for image in entries])
+            )
         elif section == "annotations":
             image_id_of.extend([entry.image_id for entry in entries])
             category_id_of.extend([entry.category_id for entry in entries])

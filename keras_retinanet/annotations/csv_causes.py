@@ -2,35 +2,26 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from keras_retinanet.annotations.csv_columns import is_header
 from keras_retinanet.system.messages import shorten
 
 HEADER = "this looks like a header: remove the line"
 _SEPARATORS = {";": "';'", "\t": "a tab", "|": "'|'"}
-_MAX_COLUMNS = 40  # of a header
-# What tools write above columns, in lower case.
-_HEADINGS = {
-    *("filename", "file_name", "file", "path", "image", "image_path", "img_path", "img_file"),
-    *("image_id", "imageid", "image_name", "img", "width", "height", "bbox", "label", "labels"),
-    *("class", "class_name", "classname", "category", "name", "names", "object"),
-    *("x1", "y1", "x2", "y2", "xmin", "ymin", "xmax", "ymax", "x_min", "y_min", "x_max", "y_max"),
-    *("left", "top", "right", "bottom", "x", "y", "w", "h"),
-    *("id", "class_id", "classid", "label_id", "category_id", "index", "number"),
-}
+_AUTOML_SETS = ("TRAIN", "VALIDATION", "TEST", "UNASSIGNED")
 
 
-def cause_in_boxes(row: Sequence[str], classes: Mapping[str, int], first: bool) -> str:
+def cause_in_boxes(row: Sequence[str], classes: Mapping[str, int]) -> str:
     """Return the likely cause why a row of boxes is wrong; empty if there is no good guess.
 
     Args:
         row: the fields of the row, which is known to be wrong.
         classes: label of each class name.
-        first: whether it is the first row of the file.
     """
     cause = _wrong_separator(row, 6)
     if cause:
         return cause
-    if first and _is_header(row):
-        return HEADER
+    if len(row) > 1 and row[0] in _AUTOML_SETS and row[1].startswith("gs://"):
+        return "this is the CSV of Google AutoML, which is not read: write a header and columns"
     if len(row) == 2 and _is_number(row[1]):
         return "this looks like the file of classes"
     if len(row) < 6:
@@ -39,7 +30,7 @@ def cause_in_boxes(row: Sequence[str], classes: Mapping[str, int], first: bool) 
         for column, field in enumerate(row, 1):
             if column != 6 and field.strip() in classes and not _is_number(field):
                 return f"the class is in column {column}, not 6"
-        return _similar_class(row[5], classes)
+        return similar_class(row[5], classes)
     if all(map(_is_number, row[1:5])):
         x1, y1, x2, y2 = map(float, row[1:5])
         if 0 < x2 <= x1 and 0 < y2 <= y1:
@@ -57,7 +48,7 @@ def cause_in_classes(row: Sequence[str], first: bool) -> str:
     cause = _wrong_separator(row, 2)
     if cause:
         return cause
-    if first and _is_header(row):
+    if first and is_header(row):
         return HEADER
     if len(row) >= 6:
         return "this looks like the file of boxes"
@@ -80,16 +71,6 @@ def _wrong_separator(row: Sequence[str], columns: int) -> str:
     return ""
 
 
-def _is_header(row: Sequence[str]) -> bool:
-    """Return whether a row names columns: it has no number, and words that are headings."""
-    if len(row) > _MAX_COLUMNS or any(map(_is_number, row)):
-        return False
-    fields = [field.strip().casefold() for field in row]
-    known = sum(field in _HEADINGS for field in fields)
-    # Headings in other languages: words where numbers are expected.
-    return known >= 2 or (len(fields) >= 6 and all(fields[1:5]))
-
-
 def _is_number(text: str) -> bool:
     try:
         float(text)
@@ -98,8 +79,8 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _similar_class(name: str, classes: Iterable[str]) -> str:
-    """Return the class that a name means but for blanks and case, in words."""
+def similar_class(name: str, classes: Iterable[str]) -> str:
+    """Return, for messages, the class that a name means but for blanks and case, in words."""
     wanted = name.strip()
     for known in classes:
         if known.strip() == wanted:

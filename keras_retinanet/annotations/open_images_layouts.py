@@ -19,7 +19,8 @@ class Layout:
     """Where a version keeps its files; `{}` stands for the subset.
 
     Attributes:
-        metadata: folder of all but the images, in the main folder.
+        metadata: folder of all but the images, in the main folder. Files that are not there are
+            looked for in `_METADATA` too.
         classes: files of rows `id,name`; the first that exists is used.
         boxes: CSV files of boxes; the first that exists is used.
         images: folders of images, in the main folder; the first that exists is used.
@@ -38,12 +39,24 @@ class Layout:
     held_out: str | None = None
 
 
-_TODAY = Layout(
-    "",
-    ("oidv7-class-descriptions-boxable.csv", "class-descriptions-boxable.csv"),
-    ("oidv6-{}-annotations-bbox.csv", "{}-annotations-bbox.csv"),
-    ("{}", "images/{}"),
+# Where people put the downloads; `csv_folder` is that of OIDv4_ToolKit, `boxes` that of oidv6.
+_METADATA = ("", "annotations", "metadata", "boxes", "csv_folder", "OID/csv_folder")
+# Of today's downloads, whatever the version; the last ones are those of FiftyOne.
+_CLASSES = (
+    "oidv7-class-descriptions-boxable.csv",
+    "oidv6-class-descriptions-boxable.csv",
+    "class-descriptions-boxable.csv",
+    "{}/metadata/classes.csv",
 )
+_BOXES = (
+    "oidv6-{}-annotations-bbox.csv",
+    "oidv7-{}-annotations-bbox.csv",
+    "{}-annotations-bbox.csv",
+    "{}/{}-annotations-bbox.csv",
+    "{}/labels/detections.csv",
+)
+_IMAGES = ("images/{}", "{}", "data/{}", "Dataset/{}", "OID/Dataset/{}", "images", "data")
+_TODAY = Layout("", _CLASSES, _BOXES, ("{}", *_IMAGES))
 LAYOUTS = {
     "v3": Layout(
         "2017_11",
@@ -51,7 +64,12 @@ LAYOUTS = {
         ("{}/annotations-human-bbox.csv",),
         trainable="classes-bbox-trainable.txt",
     ),
-    "v4": Layout("2018_04", ("class-descriptions-boxable.csv",), ("{}/{}-annotations-bbox.csv",)),
+    "v4": Layout(
+        "2018_04",
+        ("class-descriptions-boxable.csv", *_CLASSES),
+        ("{}/{}-annotations-bbox.csv", *_BOXES),
+        _IMAGES,
+    ),
     "challenge2018": Layout(
         "challenge2018",
         ("challenge-2018-class-descriptions-500.csv",),
@@ -76,16 +94,26 @@ class Files:
             raise ValueError(f"version: expected one of {', '.join(LAYOUTS)}, got {version!r}")
         self.layout, self.main_dir, self.subset = LAYOUTS[version], main_dir, subset
         self.metadata_dir = metadata_dir or os.path.join(main_dir, self.layout.metadata)
+        others = [] if metadata_dir else [os.path.join(main_dir, name) for name in _METADATA]
+        self._metadata_dirs: list[StrPath] = [self.metadata_dir, *others]
         if self.layout.held_out and subset not in ("train", "validation"):
             raise ValueError(f"subset: {version} has train and validation, got {subset!r}")
 
     def metadata(self, *names: str) -> str:
         """Return the first metadata file of some names that exists, or else the first name."""
-        return self._first(self.metadata_dir, names)
+        return self._first(self._metadata_dirs, names)
 
     def images(self) -> str:
-        """Return the folder of the images."""
-        return self._first(self.main_dir, self.layout.images)
+        """Return the folder of the images; they may be in folders in it, one for each class."""
+        folder = self._first([self.main_dir], self.layout.images)
+        inside = os.path.join(folder, "data")  # as FiftyOne downloads them
+        return inside if os.path.isdir(inside) else folder
+
+    def exist(self) -> bool:
+        """Return whether there are class names, boxes and a folder of images."""
+        names = self.layout.classes, self.layout.boxes
+        lists = [self.metadata(*each) for each in names] + ([self.held_out() or ""])
+        return os.path.isdir(self.images()) and all(os.path.isfile(path) for path in lists if path)
 
     def held_out(self) -> str | None:
         """Return the file of the image ids to evaluate on; None if there is none."""
@@ -104,9 +132,45 @@ class Files:
         held_out = set(_idents(path))
         return lambda ident: (ident in held_out) == (self.subset == "validation")
 
-    def _first(self, folder: StrPath, names: Iterable[str]) -> str:
-        paths = [os.path.join(folder, name.replace("{}", self.subset)) for name in names]
+    def _first(self, folders: Iterable[StrPath], names: Iterable[str]) -> str:
+        names = [name.replace("{}", self.subset) for name in names]
+        paths = [os.path.join(folder, name) for folder in folders for name in names]
         return next(filter(os.path.exists, paths), paths[0])
+
+
+def find_sets(main_dir: StrPath, version: str) -> list[str]:
+    """Return the subsets whose files are there, without reading them."""
+    subsets = ["train", "validation"] + ([] if LAYOUTS[version].held_out else ["test"])
+    return [subset for subset in subsets if Files(main_dir, subset, version).exist()]
+
+
+def find_version(main_dir: StrPath) -> str | None:
+    """Return a version whose files are in a folder, v4 for today's downloads; None if none is."""
+    return next((name for name in ("v4", *LAYOUTS) if find_sets(main_dir, name)), None)
+
+
+def recognises(path: StrPath) -> bool:
+    """Return whether a folder is a data set in Open Images form."""
+    return find_version(path) is not None
+
+
+def image_folders(folder: StrPath) -> list[str]:
+    """Return the folders in the folder of the images, sorted: OIDv4_ToolKit has one for a class."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entry.path for entry in entries if entry.is_dir())
+    except OSError:
+        return []
+
+
+def image_paths(folder: StrPath, idents: Iterable[str]) -> list[str]:
+    """Return the file `ID.jpg` of each image id, in a folder or one of the folders in it."""
+    inside: dict[str, str] = {}
+    for each in image_folders(folder):
+        for name in sorted(os.listdir(each)):
+            inside.setdefault(name, os.path.join(each, name))
+    names = (f"{ident}.jpg" for ident in idents)
+    return [inside.get(name) or os.path.join(folder, name) for name in names]
 
 
 # What the columns of the lists are called, in lower case and without spaces and underscores.
@@ -250,7 +314,7 @@ def choose_classes(
             )
     if not parent_label:
         return [idents[name] for name in dict.fromkeys(wanted)] if wanted else list(names)
-    path = files.metadata(files.layout.hierarchy)
+    path = files.metadata(files.layout.hierarchy, "{}/metadata/hierarchy.json")
     found = find_hierarchy_parent(read_hierarchy(path), idents[parent_label])
     if found is None:
         raise ValueError(f"{path}: expected the class {parent_label!r} in the hierarchy")

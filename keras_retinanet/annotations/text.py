@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import TextIO, TypeVar
 
-from keras_retinanet.system.files import read_file
+from keras_retinanet.system.files import only_regular, read_file
 from keras_retinanet.system.limits import (
     MAX_COORDINATE,
     MAX_LABEL_BYTES,
@@ -78,16 +78,42 @@ def bounded_lines(file: TextIO) -> Iterator[str]:
         yield line
 
 
-def csv_rows(lines: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
+def open_csv(path: StrPath) -> TextIO:
+    """Open a text file for `csv.reader`: UTF-8, with or without a byte-order mark."""
+    return open(path, encoding="utf-8-sig", newline="", opener=only_regular)
+
+
+def read_csv(path: StrPath, kind: str, parse: Callable[[TextIO], _Parsed]) -> _Parsed:
+    """Return what `parse` makes of a CSV file; its errors name the file.
+
+    Raises:
+        OSError: if the file cannot be read.
+        ValueError: naming file and line, if it is not UTF-8 or `parse` raises one.
+    """
+    with open_csv(path) as file, naming_file(path, f"invalid CSV {kind} file"):
+        try:
+            return parse(file)
+        except UnicodeDecodeError:
+            pass
+    read_text(path)  # raises an error that names the line
+    raise ValueError(f"{path}: expected UTF-8 text")  # another program has changed the file
+
+
+def csv_rows(
+    lines: Iterable[str], separator: str = ",", skip_blanks: bool = False
+) -> Iterator[tuple[int, list[str]]]:
     """Yield the number of each line of CSV, from 1, and its fields; blank lines are left out.
 
     Args:
         lines: the lines with their ends, such as a file that was opened with `newline=""`.
+        separator: what separates the fields.
+        skip_blanks: whether blanks after a separator do not belong to the field.
 
     Raises:
         ValueError: naming the line, if a quote is not closed on it, or a field is too long.
     """
-    reader, line = csv.reader(lines), 0
+    reader = csv.reader(lines, delimiter=separator, skipinitialspace=skip_blanks)
+    line = 0
     try:
         for line, row in enumerate(reader, 1):
             if reader.line_num > line:

@@ -138,7 +138,7 @@ def coco_numbers(
     """
     names = class_names(generator)
     if hasattr(generator, "coco"):
-        truth, ids = generator.coco.dataset, list(generator.image_ids)
+        truth, ids = _with_numbers(generator.coco.dataset, list(generator.image_ids))
         categories = {label: generator.label_to_coco_label(label) for label in names}
     else:
         ids = list(range(generator.size()))
@@ -147,6 +147,23 @@ def coco_numbers(
         categories = {label: label for label in names}
     results = metrics.coco_results(ids, detections, categories)
     return metrics.coco_summary(truth, results, ids, max_detections)
+
+
+def _with_numbers(truth: dict[str, Any], image_ids: list[Any]) -> tuple[dict[str, Any], list[Any]]:
+    """Return a COCO dictionary and image ids with numbers for ids that are text.
+
+    The evaluator takes only numbers.
+    """
+    if not any(isinstance(image["id"], str) for image in truth["images"]):
+        return truth, image_ids
+    numbers = {image["id"]: number for number, image in enumerate(truth["images"], 1)}
+    renamed = {
+        "images": [{**image, "id": numbers[image["id"]]} for image in truth["images"]],
+        "annotations": [
+            {**entry, "image_id": numbers[entry["image_id"]]} for entry in truth["annotations"]
+        ],
+    }
+    return {**truth, **renamed}, [numbers[ident] for ident in image_ids]
 
 
 def save_pictures(

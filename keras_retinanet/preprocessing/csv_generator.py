@@ -1,32 +1,38 @@
 """Data sets in CSV files: one row per box, `path,x1,y1,x2,y2,class_name`."""
 
 import csv
+import dataclasses
 import functools
 import os
 import sys
-from array import array
+import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, NoReturn, TextIO, TypeVar
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NoReturn
 
 import numpy as np
 from PIL import Image
 
 from keras_retinanet.annotations.box_table import BoxTable
-from keras_retinanet.annotations.csv_causes import HEADER, cause_in_boxes, cause_in_classes
+from keras_retinanet.annotations.csv_boxes import (
+    BOX_FORMAT,
+    FIND_CLASSES,
+    CSVBoxes,
+    FoundClasses,
+    read_boxes,
+    unknown_class,
+)
+from keras_retinanet.annotations.csv_causes import HEADER, cause_in_classes
 from keras_retinanet.annotations.text import (
     bounded_lines,
     csv_rows,
-    finite_number,
-    naming_file,
-    read_text,
+    open_csv,
+    read_csv,
     whole_number,
 )
 from keras_retinanet.images import read_image_bgr
 from keras_retinanet.preprocessing.generator import Generator
 from keras_retinanet.preprocessing.labelled import LabelledGenerator, check_labels
-from keras_retinanet.system.files import only_regular
-from keras_retinanet.system.limits import MAX_COORDINATE as MAX
 from keras_retinanet.system.messages import shorten
 from keras_retinanet.system.types import StrPath
 
@@ -49,20 +55,19 @@ __all__ = [
 
 _COORDINATES = ("x1", "y1", "x2", "y2")
 _CLASS_FORMAT = "format should be 'class_name,class_id'"
-_BOX_FORMAT = "format should be 'img_file,x1,y1,x2,y2,class_name' or 'img_file,,,,,'"
-
-_Read = TypeVar("_Read")
 
 
 def read_classes(path: StrPath) -> dict[str, int]:
     """Return the label of each class name in a file of rows `class_name,id`.
+
+    In a file of one name per line, the first has the label 0, the next 1, and so on.
 
     Raises:
         OSError: if the file cannot be read.
         ValueError: naming file and line, for a malformed row, a name or id given twice, or text
             that is not UTF-8.
     """
-    return _read(path, "class", _parse_classes)
+    return read_csv(path, "class", lambda file: _parse_classes(csv_rows(bounded_lines(file))))
 
 
 def read_annotations(path: StrPath, classes: Mapping[str, int]) -> dict[str, list[tuple]]:
@@ -87,7 +92,8 @@ def read_annotations(path: StrPath, classes: Mapping[str, int]) -> dict[str, lis
 
 def read_table(path: StrPath, classes: Mapping[str, int]) -> tuple[list[str], BoxTable]:
     """Return image paths as written and their boxes; arguments and errors of `read_annotations`."""
-    return _read(path, "annotations", lambda rows: _parse_annotations(rows, classes))
+    boxes = read_boxes(path, classes)
+    return boxes.names, boxes.table
 
 
 def _as_dictionary(names: Iterable[str], table: BoxTable) -> dict[str, list[tuple]]:
@@ -98,29 +104,18 @@ def _as_dictionary(names: Iterable[str], table: BoxTable) -> dict[str, list[tupl
     }
 
 
-def _read(
-    path: StrPath, kind: str, parse: Callable[[Iterator[tuple[int, list[str]]]], _Read]
-) -> _Read:
-    """Return what `parse` makes of the rows of a file; its errors name the file."""
-    with _open_for_csv(path) as file, naming_file(path, f"invalid CSV {kind} file"):
-        try:
-            return parse(csv_rows(bounded_lines(file)))
-        except UnicodeDecodeError:
-            pass
-    read_text(path)  # raises an error that names the line
-    raise ValueError(f"{path}: expected UTF-8 text")  # another program has changed the file
-
-
 def _parse_classes(rows: Iterable[tuple[int, list[str]]]) -> dict[str, int]:
     classes: dict[str, int] = {}
     lines: dict[str, int] = {}
     labels: set[int] = set()
+    is_list = False
     for line, row in rows:
+        is_list = is_list if classes else len(row) == 1
         try:
-            name, label = _parse_class(row)
+            name, label = (_listed_class(row), len(classes)) if is_list else _parse_class(row)
         except ValueError as error:
             cause = cause_in_classes(row, not classes)
-            raise ValueError(f"line {line}: {_with_cause(error, cause, _CLASS_FORMAT)}") from None
+            raise ValueError(f"line {line}: {_with_cause(error, cause)}") from None
         if name in classes:
             raise ValueError(f"line {line}: duplicate class name: {_quoted(name)}")
         if label in labels:
@@ -145,10 +140,17 @@ def _parse_class(row: list[str]) -> tuple[str, int]:
     return name, label
 
 
-def _with_cause(problem: ValueError | str, cause: str, row_format: str) -> str:
+def _listed_class(row: list[str]) -> str:
+    """Return the class of a line in a file of one name per line, whose ids are 0, 1, ..."""
+    if len(row) != 1 or cause_in_classes(row, False):
+        raise ValueError(_CLASS_FORMAT)
+    return row[0].strip()
+
+
+def _with_cause(problem: ValueError, cause: str) -> str:
     """Return what is wrong with a row, and its likely cause if there is one."""
     if cause == HEADER:
-        return f"{cause}; {row_format}"
+        return f"{cause}; {_CLASS_FORMAT}"
     return f"{shorten(problem, 110)}: {cause}" if cause else str(problem)
 
 
@@ -156,74 +158,13 @@ def _quoted(text: str) -> str:
     return shorten(repr(text), 60)
 
 
-def _parse_annotations(
-    rows: Iterable[tuple[int, list[str]]], classes: Mapping[str, int]
-) -> tuple[list[str], BoxTable]:
-    """Return image paths as written and their boxes.
-
-    There may be millions of rows: what exactly is wrong with one is only worked out if it is.
-    """
-    index_of: dict[str, int] = {}
-    image_indices, boxes = array("q"), array("d")
-    for line, row in rows:
-        try:
-            name, left, top, right, bottom, class_name = row[:6]
-            x1, y1, x2, y2 = float(left), float(top), float(right), float(bottom)
-            label = classes[class_name]
-            good = bool(name) and -MAX < x1 < x2 < MAX and -MAX < y1 < y2 < MAX
-        except (ValueError, KeyError):
-            good = False
-        if good:
-            image_indices.append(index_of.setdefault(name, len(index_of)))
-            boxes.extend((x1, y1, x2, y2, label))
-        elif row[0] and row[1:6] == [""] * 5:  # an image without objects
-            index_of.setdefault(row[0], len(index_of))
-        else:
-            problem = _what_is_wrong(row, classes)
-            cause = cause_in_boxes(row, classes, not index_of)
-            raise ValueError(f"line {line}: {_with_cause(problem, cause, _BOX_FORMAT)}")
-    if not index_of:
-        raise ValueError("expected at least one row, got none")
-    table = BoxTable(np.asarray(image_indices), np.asarray(boxes).reshape(-1, 5), len(index_of))
-    return list(index_of), table
-
-
-def _what_is_wrong(row: list[str], classes: Mapping[str, int]) -> str:
-    """Return what is wrong with a row of annotations."""
-    if len(row) < 6:
-        return _BOX_FORMAT
-    name, *texts, class_name = row[:6]
-    if not name:
-        return "expected the path of an image, got none"
-    try:
-        x1, y1, x2, y2 = (
-            finite_number(text, f"malformed {key}")
-            for key, text in zip(_COORDINATES, texts, strict=True)
-        )
-    except ValueError as error:
-        return str(error)
-    if x2 <= x1:
-        return f"x2 ({x2:.12g}) must be higher than x1 ({x1:.12g})"
-    if y2 <= y1:
-        return f"y2 ({y2:.12g}) must be higher than y1 ({y1:.12g})"
-    return _unknown(class_name, classes)
-
-
-def _unknown(name: str, classes: Mapping[str, int]) -> str:
-    return f"unknown class name: {_quoted(name)} (classes: {shorten(dict(classes), 80)})"
-
-
 def raise_from(value: Exception, from_value: BaseException | None) -> NoReturn:
     """Raise `value` with a cause, as `six.raise_from`, which `import *` brought along in 1.0.0."""
     raise value from from_value
 
 
-def _open_for_csv(path: StrPath) -> TextIO:
-    """Open a text file for `csv.reader`: UTF-8, with or without a byte-order mark.
-
-    Public programs import this from keras-retinanet 1.0.0, and the two functions below.
-    """
-    return open(path, encoding="utf-8-sig", newline="", opener=only_regular)
+# Public programs import these three from keras-retinanet 1.0.0.
+_open_for_csv = open_csv
 
 
 def _read_classes(csv_reader: Iterable[list[str]]) -> dict[str, int]:
@@ -264,7 +205,7 @@ def _read_annotations(
     images: dict[str, list[dict[str, int | str]]] = OrderedDict()
     for line, row in _numbered(csv_reader):
         if len(row) < 6:
-            raise ValueError(f"line {line}: {_BOX_FORMAT}")
+            raise ValueError(f"line {line}: {BOX_FORMAT}")
         boxes = images.setdefault(row[0], [])
         if not any(row[1:6]):
             continue
@@ -279,7 +220,7 @@ def _read_annotations(
                     f"({shorten(sides[low], 40)})"
                 )
         if row[5] not in classes:
-            raise ValueError(f"line {line}: {_unknown(row[5], classes)}")
+            raise ValueError(f"line {line}: {unknown_class(row[5], classes)}")
         boxes.append({key: sides[key] for key in ("x1", "x2", "y1", "y2")} | {"class": row[5]})
     return images
 
@@ -292,14 +233,20 @@ class CSVGenerator(LabelledGenerator):
         csv_data_file: StrPath,
         csv_class_file: StrPath,
         base_dir: StrPath | None = None,
+        *,
+        known_classes: Mapping[str, int] | None = None,
         **kwargs: Any,
     ) -> None:
         """Read both files.
 
         Args:
-            csv_data_file: rows `path,x1,y1,x2,y2,class_name` or `path,,,,,`.
-            csv_class_file: rows `class_name,id`, ids from 0.
+            csv_data_file: rows `path,x1,y1,x2,y2,class_name` or `path,,,,,`; or rows of the columns
+                that a header line names.
+            csv_class_file: rows `class_name,id`, ids from 0; or one name per line; or "-" for the
+                classes in `csv_data_file`.
             base_dir: where relative paths start; None means the folder of `csv_data_file`.
+            known_classes: class name -> label, for "-": boxes of other classes are left out. None
+                means the classes in `csv_data_file`, sorted by name.
             **kwargs: for `Generator`.
 
         Raises:
@@ -308,10 +255,23 @@ class CSVGenerator(LabelledGenerator):
                 naming the first image file that does not exist.
         """
         self.base_dir = os.path.dirname(csv_data_file) if base_dir is None else base_dir
-        classes = read_classes(csv_class_file)
-        self.image_names, annotations = read_table(csv_data_file, classes)
-        paths = [os.path.join(self.base_dir, name) for name in self.image_names]
-        super().__init__(classes, paths, annotations, source=csv_data_file, **kwargs)
+        if csv_class_file == FIND_CLASSES:
+            classes, boxes = _find_classes(csv_data_file, known_classes)
+        else:
+            classes = read_classes(csv_class_file)
+            boxes = read_boxes(csv_data_file, classes)
+        paths = [os.path.join(self.base_dir, name) for name in boxes.names]
+        super().__init__(classes, paths, boxes.table, source=csv_data_file, **kwargs)
+        self.image_names = self.kept(boxes.names)
+        self._declared_sizes = None if boxes.sizes is None else self.kept(boxes.sizes)
+        self.found_classes = csv_class_file == FIND_CLASSES and known_classes is None
+
+    def declared_size(self, image_index: int) -> tuple[int, int] | None:
+        """Return width and height of an image as the file declares them; None if it does not."""
+        if self._declared_sizes is None or not self._declared_sizes[image_index].all():
+            return None
+        width, height = self._declared_sizes[image_index].round().astype(int).tolist()
+        return width, height
 
     def why_no_boxes(self) -> str:
         """Return the likely cause, for messages, if the data set has no box at all."""
@@ -321,3 +281,29 @@ class CSVGenerator(LabelledGenerator):
     def image_data(self) -> dict[str, list[tuple]]:
         """What `read_annotations` returns, made on first use."""
         return _as_dictionary(self.image_names, self.annotations)
+
+
+def _find_classes(
+    path: StrPath, known: Mapping[str, int] | None
+) -> tuple[dict[str, int], CSVBoxes]:
+    """Return the classes in a file of boxes, or those that are known, and its boxes of these."""
+    found = FoundClasses(known)
+    boxes = read_boxes(path, found)
+    if known is None:
+        if not found.names:
+            raise ValueError(
+                f"{path}: expected boxes, to find the classes in them, got images without objects"
+            )
+        classes = {name: label for label, name in enumerate(sorted(found.names))}
+        labels = np.array([classes[name] for name in found.names])
+        boxes.table.rows[:, 4] = labels[boxes.table.rows[:, 4].astype(int)]
+        return classes, boxes
+    unknown = boxes.table.rows[:, 4] < 0
+    if unknown.any():
+        warnings.warn(
+            f"{path}: left out {unknown.sum()} boxes of classes that are not among the "
+            f"{len(known)} to find: {shorten(', '.join(found.unknown()), 120)}",
+            stacklevel=3,
+        )
+        boxes = dataclasses.replace(boxes, table=boxes.table.select(~unknown))
+    return dict(known), boxes

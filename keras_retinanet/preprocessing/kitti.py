@@ -1,4 +1,4 @@
-"""Data sets in KITTI form: `SUBSET/labels/*.txt` and `SUBSET/images/*.png`, or other images.
+"""Data sets in KITTI form: label files in `SUBSET/labels/`, images in `SUBSET/images/`.
 
 The format of a line is that of http://www.cvlibs.net/datasets/kitti/: 15 fields, of which the first
 is the class and the fifth to eighth are left, top, right and bottom in pixels from 0.
@@ -7,6 +7,7 @@ is the class and the fifth to eighth are left, top, right and bottom in pixels f
 import os
 from typing import Any
 
+from keras_retinanet.annotations import kitti_layouts
 from keras_retinanet.annotations.image_files import ImageFinder
 from keras_retinanet.annotations.text import finite_number, parse_lines
 from keras_retinanet.preprocessing.labelled import LabelledGenerator
@@ -26,8 +27,6 @@ kitti_classes = {
     "DontCare": 7,
     "Misc": 7,
 }
-# All fields; with a detection's score; or without those of the object in space.
-_COUNTS = (15, 16, 8)
 _SIDES = ("left", "top", "right", "bottom")
 
 
@@ -45,7 +44,7 @@ def read_labels(path: StrPath) -> list[tuple]:
 
 def _parse(fields: list[str], place: str) -> tuple:
     # Fields have no names: where one is missing, others would be read in its place.
-    if len(fields) not in _COUNTS:
+    if len(fields) not in kitti_layouts.FIELD_COUNTS:
         raise ValueError(f"{place}: expected 15 fields, got {len(fields)}")
     if fields[0] not in kitti_classes:
         name = shorten(fields[0], 40)
@@ -68,9 +67,9 @@ class KittiGenerator(LabelledGenerator):
         """Read all label files, in the order of their names.
 
         Args:
-            base_dir: folder of the subsets.
-            subset: the folder in it with `labels/` and `images/`; images are PNG files, or others
-                where there is none.
+            base_dir: folder of the subsets, or of the only one, as downloaded.
+            subset: the folder in it with `labels/` and `images/`, or `label_2/` and `image_2/`;
+                images are PNG files, or others where there is none. `train` is also `training`.
             **kwargs: for `Generator`.
 
         Raises:
@@ -78,9 +77,9 @@ class KittiGenerator(LabelledGenerator):
             ValueError: naming file and line, if one is malformed or an image does not exist.
         """
         self.base_dir = base_dir
-        labels = os.path.join(base_dir, subset, "labels")
+        labels, images_dir = kitti_layouts.find_set(base_dir, subset)
         names = sorted(name for name in os.listdir(labels) if name.endswith(".txt"))
-        images = ImageFinder(os.path.join(base_dir, subset, "images"))
+        images = ImageFinder(images_dir)
         paths = [images.find(name.removesuffix(".txt"), ".png") for name in names]
         annotations = [read_labels(os.path.join(labels, name)) for name in names]
         super().__init__(kitti_classes, paths, annotations, source=labels, **kwargs)

@@ -3,13 +3,14 @@
 import os
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
 from keras_retinanet.annotations.absent_files import why_absent
 from keras_retinanet.annotations.box_table import BoxTable
+from keras_retinanet.annotations.image_lists import select_images
 from keras_retinanet.annotations.image_sizes import read_sizes
 from keras_retinanet.annotations.repetitions import repeated_boxes, repeated_images
 from keras_retinanet.images import read_image_bgr
@@ -23,6 +24,8 @@ from keras_retinanet.system.types import Annotations, StrPath
 MIN_IMAGES_TO_LIST = 100
 # With this many ids without a class, beyond one for each class, the ids are likely not meant so.
 USUAL_GAPS = 10
+
+_PerImage = TypeVar("_PerImage", list, np.ndarray)
 
 
 class LabelledGenerator(Generator):
@@ -38,7 +41,12 @@ class LabelledGenerator(Generator):
             a `load_annotations` of its own.
         dropped: for each image the number of boxes left out as invalid; None if there are none.
         max_pixels: maximum number of pixels that an image may declare.
+        found_classes: whether the class names were found in the annotations, and not listed
+            anywhere.
+        selected: which of the images that the reader has read are used, in their order.
     """
+
+    found_classes: bool = False
 
     def __init__(
         self,
@@ -51,6 +59,7 @@ class LabelledGenerator(Generator):
         dropped: np.ndarray | None = None,
         sizes: np.ndarray | None = None,
         max_pixels: int = MAX_PIXELS,
+        image_list: Collection[str] | None = None,
         **kwargs: Any,
     ) -> None:
         """Keep what a reader has read.
@@ -68,12 +77,23 @@ class LabelledGenerator(Generator):
                 the files if they are needed.
             max_pixels: maximum number of pixels that an image may declare; reading one with more
                 is an error.
+            image_list: the images to use, as paths; see `select_images`. None for all. What a
+                reader keeps of each image by itself has to go through `kept`.
             **kwargs: for `Generator`.
 
         Raises:
-            ValueError: if there is no class or no image, if a label is out of range (see
-                `check_labels`), or if image files do not exist, naming the first.
+            ValueError: if there is no class or no image, if the list names what is no image, if a
+                label is out of range (see `check_labels`), or if image files do not exist, naming
+                the first.
         """
+        table = BoxTable.of(() if annotations is None else annotations)
+        self.selected: Sequence[int] = range(len(paths))
+        if image_list is not None:
+            self.selected = select_images(paths, image_list).tolist()
+            paths = self.kept(list(paths))
+            table = table.take(self.selected) if annotations is not None else table
+            dropped = None if dropped is None else self.kept(dropped)
+            sizes = None if sizes is None else self.kept(sizes)
         if source is not None and not (missing_ok and paths):
             check_files(source, paths)
         if not classes:
@@ -83,7 +103,7 @@ class LabelledGenerator(Generator):
         self.classes = dict(classes)
         self.labels = {label: name for name, label in self.classes.items()}
         self.paths = list(paths)
-        self.annotations = BoxTable.of(() if annotations is None else annotations)
+        self.annotations = table
         self.dropped = dropped
         self.max_pixels = max_pixels
         self._source = source
@@ -92,6 +112,14 @@ class LabelledGenerator(Generator):
             self._warn_about_what_looks_wrong()
         with gc_paused():
             super().__init__(**kwargs)
+
+    def kept(self, values: _PerImage) -> _PerImage:
+        """Return, of values for each image that the reader has read, those of the images in use."""
+        if len(self.selected) == len(values):
+            return values
+        if isinstance(values, np.ndarray):
+            return values[np.asarray(self.selected, int)]
+        return cast("_PerImage", [values[index] for index in self.selected])
 
     def _warn_about_what_looks_wrong(self) -> None:
         """Warn about what can be meant as it is written, but rarely is."""
@@ -117,10 +145,10 @@ class LabelledGenerator(Generator):
     def _aspect_ratios(self) -> Sequence[float] | np.ndarray:
         """Return the aspect ratio of every image; unknown sizes are read all at once."""
         overridden = type(self).image_aspect_ratio is not LabelledGenerator.image_aspect_ratio
-        if overridden or self._source is None:
+        if overridden or (self._source is None and self._sizes is None):
             return super()._aspect_ratios()
         if self._sizes is None:
-            self._sizes = read_sizes(self.paths, self._source)
+            self._sizes = read_sizes(self.paths, self._source or "")
         width, height = self._sizes.T
         with np.errstate(over="ignore"):  # a file may say that an image is 1e-320 pixels high
             return np.divide(width, height, out=np.ones(len(height)), where=height > 0)

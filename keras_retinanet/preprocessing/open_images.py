@@ -18,6 +18,8 @@ from keras_retinanet.annotations.open_images_layouts import (
     Files,
     choose_classes,
     find_hierarchy_parent,
+    image_folders,
+    image_paths,
     load_hierarchy_children,
     read_class_names,
     read_hierarchy,
@@ -137,7 +139,7 @@ def to_pixels(boxes: Mapping[str, list[tuple]], folder: StrPath) -> dict[str, Si
 
     Args:
         boxes: image id -> rows in fractions, as `read_boxes` returns.
-        folder: the folder of the images `ID.jpg`.
+        folder: the folder of the images `ID.jpg`, or of folders with them.
 
     Returns:
         Dictionary of image id -> (width, height, array `(n, 5)` of `x1, y1, x2, y2, label`).
@@ -147,8 +149,8 @@ def to_pixels(boxes: Mapping[str, list[tuple]], folder: StrPath) -> dict[str, Si
     """
     images: dict[str, SizedBoxes] = {}
     absent, thin = [], []
-    for ident, rows in boxes.items():
-        path = os.path.join(folder, f"{ident}.jpg")
+    paths = image_paths(folder, boxes)
+    for (ident, rows), path in zip(boxes.items(), paths, strict=True):
         try:
             width, height = image_size(path)
         except (OSError, ValueError):
@@ -335,20 +337,22 @@ class OpenImagesGenerator(LabelledGenerator):
         self.sizes = [(width, height) for width, height, _ in images.values()]
         classes = {names[ident]: label for label, ident in enumerate(chosen)}
         self.base_dir = files.images()
-        paths = [os.path.join(self.base_dir, f"{ident}.jpg") for ident in images]
-        super().__init__(classes, paths, [rows for _, _, rows in images.values()], **kwargs)
-
-    def image_aspect_ratio(self, image_index: int) -> float:
-        """Return the width of an image over its height."""
-        width, height = self.sizes[image_index]
-        return width / height
+        paths = image_paths(self.base_dir, images)
+        super().__init__(
+            classes,
+            paths,
+            [rows for _, _, rows in images.values()],
+            sizes=np.array(self.sizes, "float64"),
+            **kwargs,
+        )
+        self.sizes = self.kept(self.sizes)
 
 
 def _read(files: Files, names: Mapping[str, str], cache: str) -> dict[str, SizedBoxes]:
     """Return the boxes of all classes, from the cache if its sources are these files."""
     path, folder = files.metadata(*files.layout.boxes), files.images()
     held_out = files.held_out()
-    sources = [path, folder] if held_out is None else [path, folder, held_out]
+    sources = [path, folder, *image_folders(folder), *([held_out] if held_out else [])]
     made_from = [*map(_fingerprint, sources), list(names)]
     images = load_cache(cache, made_from, len(names))
     if images is None:

@@ -1,23 +1,28 @@
-"""Data sets in PASCAL VOC form: `ImageSets/Main/SET.txt`, `Annotations/*.xml`, `JPEGImages/`.
+"""Data sets in PASCAL VOC form: an XML file for each image.
 
 The format is that of http://host.robots.ox.ac.uk/pascal/VOC/voc2012/htmldoc/: pixel coordinates
-that count from 1.
+that count from 1. `annotations.voc_layouts` says where the files may be.
 """
 
 import contextlib
-import io
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from xml.etree import ElementTree
 
 from keras_retinanet.annotations.box_table import BoxTable
-from keras_retinanet.annotations.image_files import ImageFinder
-from keras_retinanet.annotations.text import finite_number, naming_file, read_text
+from keras_retinanet.annotations.text import finite_number, naming_file
+from keras_retinanet.annotations.voc_layouts import (
+    VocLayout,
+    find_layout,
+    read_class_names,
+)
+from keras_retinanet.annotations.voc_layouts import (
+    read_image_set as read_image_set,
+)
 from keras_retinanet.preprocessing.labelled import LabelledGenerator, drop_empty_boxes
 from keras_retinanet.system.files import read_file
-from keras_retinanet.system.image_kinds import IMAGE_EXTENSIONS
 from keras_retinanet.system.limits import MAX_LABEL_BYTES
 from keras_retinanet.system.machine import gc_paused
 from keras_retinanet.system.messages import shorten
@@ -46,54 +51,6 @@ class _Annotation:
     size: tuple[int, int] | None
 
 
-def read_image_set(path: StrPath, folder: StrPath | None = None) -> list[str]:
-    """Return the image names in a file of an image set: one in each line.
-
-    A last word that is 1, 0 or -1 is left out, as in VOC's sets of one class, and so are the
-    extension of an image and `.xml`; except where they are part of a name that is annotated.
-
-    Args:
-        path: the file.
-        folder: folder of the annotation files `NAME.xml`; None if it is not known.
-
-    Raises:
-        OSError: if the file cannot be read.
-        ValueError: naming the file, if it names no image, or one of them twice, or is not UTF-8.
-    """
-    lines = io.StringIO(read_text(path), newline=None)
-    names = [_image_name(line.strip(), folder) for line in lines if line.strip()]
-    if not names:
-        raise ValueError(f"{path}: expected an image name in each line, got none")
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            raise ValueError(f"{path}: duplicate image name: '{shorten(name)}'")
-        if os.path.isabs(name):
-            raise ValueError(
-                f"{path}: expected names below Annotations/ and JPEGImages/, got the path "
-                f"{shorten(name, 80)}"
-            )
-        seen.add(name)
-    return names
-
-
-def _image_name(line: str, folder: StrPath | None) -> str:
-    """Return the image name in a line: of the possible ones the first that is annotated."""
-    head, *flag = line.rsplit(maxsplit=1)
-    without_flag = head if flag and flag[0] in ("1", "0", "-1") else line
-    names = list(dict.fromkeys((line, without_flag)))
-    names += [
-        stem
-        for stem, suffix in map(os.path.splitext, names)
-        if suffix.lower() in (".xml", *IMAGE_EXTENSIONS)
-    ]
-    if folder is not None and len(names) > 1:
-        for name in names:
-            if os.path.isfile(os.path.join(folder, f"{name}.xml")):
-                return name
-    return without_flag
-
-
 def read_objects(path: StrPath, classes: Mapping[str, int]) -> list[dict[str, Any]]:
     """Return the objects in an annotation file.
 
@@ -110,7 +67,7 @@ def read_objects(path: StrPath, classes: Mapping[str, int]) -> list[dict[str, An
         ValueError: naming the file, and the object from 0, if something is missing or malformed.
     """
     found = _read(path)
-    _check_classes([path], [found], classes)
+    _check_classes(_first_places([path], [found]), classes)
     return [_with_label(entry, classes) for entry in found.objects]
 
 
@@ -119,23 +76,91 @@ def _with_label(entry: Mapping[str, Any], classes: Mapping[str, int]) -> dict[st
     return {"box": entry["box"], "label": classes[entry["name"]], **rest}
 
 
-def _check_classes(
-    files: Sequence[StrPath], annotations: Sequence[_Annotation], classes: Mapping[str, int]
-) -> None:
-    """Raise ValueError if some files have objects of unknown classes, naming all of these."""
-    unknown: dict[str, str] = {}
+_YOUR_CLASSES = "list yours in a file for --classes"
+
+
+def _first_places(
+    files: Sequence[StrPath], annotations: Sequence[_Annotation]
+) -> dict[str, tuple[StrPath, int]]:
+    """Return class name -> the file with its first object, and which of its objects, from 0."""
+    places: dict[str, tuple[StrPath, int]] = {}
     for file, found in zip(files, annotations, strict=True):
         for number, entry in enumerate(found.objects):
-            name = entry["name"]
-            if name not in classes and name not in unknown:
-                unknown[name] = f"{_INVALID}: {file}: could not parse object #{number}"
+            places.setdefault(entry["name"], (file, number))
+    return places
+
+
+def _check_classes(
+    places: Mapping[str, tuple[StrPath, int]],
+    classes: Collection[str],
+    cure: str = _YOUR_CLASSES,
+) -> None:
+    """Raise ValueError if there are objects of unknown classes, naming all of these."""
+    unknown = [name for name in places if name not in classes]
     if unknown:
-        (name, place), *_ = unknown.items()
+        file, number = places[unknown[0]]
         raise ValueError(
-            f"{place}: class name '{shorten(name, 40)}' not found in classes: "
-            f"{shorten(list(classes), 40)} ({len(unknown)} unknown in all: "
-            f"{shorten(', '.join(unknown), 60)}; list yours in a file for --classes)"
+            f"{_INVALID}: {file}: could not parse object #{number}: class name "
+            f"'{shorten(unknown[0], 40)}' not found in classes: {shorten(list(classes), 40)} "
+            f"({len(unknown)} unknown in all: {shorten(', '.join(unknown), 60)}; {cure})"
         )
+
+
+def _find_classes(
+    layout: VocLayout, places: Mapping[str, tuple[StrPath, int]]
+) -> tuple[dict[str, int], bool]:
+    """Return the classes of a data set, and whether they are just the names in its files.
+
+    They are those of a file of class names in its folder; or else VOC's twenty, if there are no
+    others; or else the names that there are, sorted.
+
+    Raises:
+        OSError: if a file of class names cannot be read.
+        ValueError: naming the file, if one of class names is malformed, or lacks some of them.
+    """
+    for file in layout.class_files():
+        classes = {name: label for label, name in enumerate(read_class_names(file))}
+        if not places or not classes.keys().isdisjoint(places):
+            cure = f"the classes are those of {shorten(file, 60)}; --classes names another file"
+            _check_classes(places, classes, cure)
+            return classes, False
+        warnings.warn(
+            f"{file}: not used as the file of class names, since no annotation has one of them",
+            stacklevel=4,
+        )
+    if voc_classes.keys() >= places.keys():
+        return voc_classes, False
+    return {name: label for label, name in enumerate(sorted(places))}, True
+
+
+def _read_all(
+    files: Mapping[str, str], holds_others: bool
+) -> tuple[list[str], list[str], list[_Annotation]]:
+    """Return image names, annotation files and their contents.
+
+    Args:
+        files: image name -> annotation file.
+        holds_others: whether to leave out XML files that are no annotations, with a warning.
+
+    Raises:
+        OSError: if a file cannot be read.
+        ValueError: see `_read`.
+    """
+    found: list[tuple[str, str, _Annotation]] = []
+    others: list[str] = []
+    for name, file in files.items():
+        annotation = _read_document(file) if holds_others else _read(file)
+        if isinstance(annotation, str):
+            others.append(file)
+        else:
+            found.append((name, file, annotation))
+    if others:
+        warnings.warn(
+            f"left out {len(others)} XML files that are no annotations, the first: {others[0]}",
+            stacklevel=3,
+        )
+    names, paths, annotations = map(list, zip(*found, strict=True)) if found else ([], [], [])
+    return names, paths, annotations
 
 
 def _read(path: StrPath) -> _Annotation:
@@ -145,13 +170,27 @@ def _read(path: StrPath) -> _Annotation:
         OSError: if the file cannot be read.
         ValueError: naming the file, and the object from 0, if something is missing or malformed.
     """
+    found = _read_document(path)
+    if isinstance(found, str):
+        with naming_file(path, _INVALID):
+            raise ValueError(f"expected the element 'annotation', got '{found}'")
+    return found
+
+
+def _read_document(path: StrPath) -> _Annotation | str:
+    """Return the contents of an annotation file, or the root element of another XML document.
+
+    Raises:
+        OSError: if the file cannot be read.
+        ValueError: as `_read`.
+    """
     with naming_file(path, _INVALID):
         root = _parse_xml(read_file(path, MAX_LABEL_BYTES))
         nodes = root.findall("object")
         if len(nodes) != sum(1 for _ in root.iter("object")):
             nodes = list(_outer(root, "object"))
         if not nodes and root.tag != "annotation":
-            raise ValueError(f"expected the element 'annotation', got '{root.tag}'")
+            return root.tag
         objects = [_parse_object(node, number) for number, node in enumerate(nodes)]
         return _Annotation(objects, (root.findtext("filename") or "").strip(), _declared_size(root))
 
@@ -265,23 +304,33 @@ class PascalVocGenerator(LabelledGenerator):
         self,
         data_dir: StrPath,
         set_name: str,
-        classes: Mapping[str, int] = voc_classes,
+        classes: Mapping[str, int] | None = voc_classes,
         image_extension: str | None = ".jpg",
         skip_truncated: bool = False,
         skip_difficult: bool = False,
+        *,
+        known_classes: Mapping[str, int] | None = None,
+        skip_unknown: bool = False,
+        layout: VocLayout | None = None,
         **kwargs: Any,
     ) -> None:
-        """Read the image set and its annotations.
+        """Read the annotations of a set.
 
         Args:
-            data_dir: folder with `ImageSets/Main/`, `Annotations/` and `JPEGImages/`.
-            set_name: such as `trainval`.
-            classes: class name -> label.
+            data_dir: folder with `ImageSets/Main/`, `Annotations/` and `JPEGImages/`, or any folder
+                with XML files in it or below; see `annotations.voc_layouts`.
+            set_name: such as `trainval`. In a folder without sets the only one is `train`.
+            classes: class name -> label; None for `known_classes`, or if that is None too, for the
+                classes that the data set says or has: see `found_classes`.
             image_extension: extension of the image files. Where there is no such file, the file
                 with another usual extension is used, or the one that the annotations name. None for
                 no preference.
             skip_truncated: whether to leave out objects marked as truncated.
             skip_difficult: whether to leave out objects marked as difficult.
+            known_classes: the classes of the training set or of the model, if `classes` is None.
+            skip_unknown: whether to leave out objects of classes that are not in `known_classes`,
+                with a warning, if there are others. Otherwise they are an error.
+            layout: what `find_layout(data_dir)` returned; None to call it.
             **kwargs: for `Generator`.
 
         Raises:
@@ -294,25 +343,58 @@ class PascalVocGenerator(LabelledGenerator):
         self.image_extension = image_extension
         self.skip_truncated = skip_truncated
         self.skip_difficult = skip_difficult
-        source = os.path.join(data_dir, "ImageSets", "Main", f"{set_name}.txt")
-        folder = os.path.join(data_dir, "Annotations")
-        self.image_names = read_image_set(source, folder)
-        files = [os.path.join(folder, f"{name}.xml") for name in self.image_names]
-        found = [_read(file) for file in files]
-        _check_classes(files, found, classes)
+        layout = layout or find_layout(data_dir)
+        set_name = layout.find_set(set_name)
+        self.image_names, files, found = _read_all(
+            layout.annotation_files(set_name), layout.holds_others
+        )
+        places = _first_places(files, found)
+        self.found_classes = False
+        if classes is None and known_classes is None:
+            classes, self.found_classes = _find_classes(layout, places)
+        elif classes is None:
+            classes = dict(known_classes or {})
+            some_known = not classes.keys().isdisjoint(places)
+            if not (skip_unknown and some_known):
+                _check_classes(
+                    places, classes, "the classes are those of the training set or model"
+                )
+        else:
+            _check_classes(places, classes)
         self._declared_sizes = [annotation.size for annotation in found]
-        images = ImageFinder(os.path.join(data_dir, "JPEGImages"))
         paths = [
-            images.find(name, image_extension, annotation.filename)
+            layout.image(name, image_extension, annotation.filename)
             for name, annotation in zip(self.image_names, found, strict=True)
         ]
+        objects = [annotation.objects for annotation in found]
+        if unknown := sorted(places.keys() - classes.keys()):
+            objects = self._without(unknown, objects)
         rows = [
-            self._rows([_with_label(entry, classes) for entry in annotation.objects])
-            for annotation in found
+            self._rows([_with_label(entry, classes) for entry in entries]) for entries in objects
         ]
-        self._skipped = sum(len(annotation.objects) for annotation in found) - sum(map(len, rows))
+        self._skipped = sum(map(len, objects)) - sum(map(len, rows))
         kept, dropped = drop_empty_boxes(BoxTable.of(rows), files.__getitem__)
+        source = layout.source(set_name)
         super().__init__(classes, paths, kept, source=source, dropped=dropped, **kwargs)
+        self.image_names = self.kept(self.image_names)
+        self._declared_sizes = self.kept(self._declared_sizes)
+        for remark in layout.left_out(paths):
+            warnings.warn(f"{layout.root}: {remark}", stacklevel=2)
+
+    def _without(
+        self, names: Sequence[str], objects: Sequence[list[dict[str, Any]]]
+    ) -> list[list[dict[str, Any]]]:
+        """Return the objects of each image without those of some classes; warn about them."""
+        unknown = {*names}
+        kept = [[entry for entry in entries if entry["name"] not in unknown] for entries in objects]
+        number = sum(map(len, objects)) - sum(map(len, kept))
+        warnings.warn(
+            f"{self.data_dir}: left out {number} objects of the set {self.set_name!r} whose "
+            "classes are not in the training set, or not known to the model: "
+            f"{shorten(', '.join(names), 100)}",
+            stacklevel=3,
+        )
+        return kept
 
     def declared_size(self, image_index: int) -> tuple[int, int] | None:
         """Return width and height of an image as its annotation file declares them, if it does."""

@@ -1,4 +1,4 @@
-"""Data sets in YOLO form: `data.yaml`, folders of images, and a text file of labels for each image.
+"""Data sets in YOLO form: class names, folders of images, and a text file of labels for each image.
 
 The format is that of https://docs.ultralytics.com/datasets/detect/: `labels/` lies where `images/`
 does, and a line is `class x y width height`, centre and size as fractions of the image's sides; or
@@ -7,10 +7,11 @@ its keypoints, which are not used.
 """
 
 import contextlib
-import io
 import os
 import warnings
-from collections.abc import Collection, Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,19 +24,79 @@ from keras_retinanet.annotations.text import (
     finite_number,
     naming_file,
     parse_lines,
-    read_text,
     whole_number,
 )
 from keras_retinanet.annotations.yaml_text import Yaml, read_yaml
+from keras_retinanet.annotations.yolo_images import find_images, locate
+from keras_retinanet.annotations.yolo_layouts import SET_NAMES, find_layout, find_sets, find_yaml
 from keras_retinanet.preprocessing.labelled import LabelledGenerator, check_labels
-from keras_retinanet.system.image_kinds import is_image_name
+from keras_retinanet.system.limits import MAX_YAML_VALUES
 from keras_retinanet.system.messages import shorten
 from keras_retinanet.system.types import StrPath
 
-__all__ = ["YoloGenerator", "find_images", "label_path", "read_description", "read_labels"]
+__all__ = [
+    "YoloGenerator",
+    "describe",
+    "find_images",
+    "label_path",
+    "read_description",
+    "read_labels",
+    "set_names",
+]
 
 _LINE = "'class x y width height' or 'class x1 y1 x2 y2 x3 y3 ...'"
+# What objects may be in place of boxes, in words.
+_KEYPOINTS, _CORNERS, _OUTLINE = "with keypoints", "oriented boxes (four corners)", "outlines"
 _NOTHING = ("", "~", "null", "Null", "NULL")  # how YAML writes None
+
+
+def describe(path: StrPath) -> dict[str, Any]:
+    """Return what `read_description` does, for a data set with or without a `data.yaml`.
+
+    Args:
+        path: the YAML file, or the folder of the data set, or a `.data` file of Darknet.
+
+    Returns:
+        What `read_description` does, and `"source"`: the file that names the classes.
+
+    Raises:
+        OSError: if a file cannot be read, or a folder has no file of class names.
+        ValueError: naming the file, if it is malformed.
+    """
+    yaml = find_yaml(path)
+    if yaml is not None:
+        return {**read_description(yaml), "source": yaml}
+    layout = find_layout(path)
+    classes = {name: label for label, name in enumerate(layout.class_names)}
+    return {
+        "classes": classes,
+        "root": layout.root,
+        "sets": layout.sets,
+        "keypoints": None,
+        "source": layout.class_file,
+    }
+
+
+def set_names(path: StrPath) -> list[str]:
+    """Return the names of the sets of a data set; arguments and errors of `describe`.
+
+    Tools name sets in a `data.yaml` that they do not export: these are left out, with a warning.
+    """
+    description = describe(path)
+    root, sets = description["root"], description["sets"]
+    missing = {
+        name: [e for e in _as_list(entries) if not os.path.exists(locate(root, e))]
+        for name, entries in sets.items()
+    }
+    if all(missing.values()):  # opening one of them says where it was looked for
+        return list(sets)
+    if missing.get("val"):
+        warnings.warn(
+            f"{description['source']}: there is no {shorten(missing['val'][0], 100)}, so no 'val'",
+            stacklevel=1,
+        )
+    # Without its folder "train" stays: nobody means to train on another set then.
+    return [name for name in sets if name == "train" or not missing[name]]
 
 
 def read_description(path: StrPath) -> dict[str, Any]:
@@ -44,7 +105,8 @@ def read_description(path: StrPath) -> dict[str, Any]:
     Returns:
         `{"classes": name -> label, "root": folder, "sets": set name -> entry, "keypoints": count}`;
         an entry is a path or a list of paths, relative to the root; the count is that of the
-        numbers after a box, None if there are no keypoints.
+        numbers after a box, None if there are no keypoints. If there is no folder `path`, as where
+        it is that of another machine, the root is the folder of the file, with a warning.
 
     Raises:
         OSError: if the file cannot be read.
@@ -56,6 +118,8 @@ def read_description(path: StrPath) -> dict[str, Any]:
     with naming_file(path):
         values = content if isinstance(content, dict) else {}
         values = {key: value for key, value in values.items() if value not in _NOTHING}
+        if "names" not in values and "nc" in values:
+            values["names"] = _numbered_names(values["nc"], path)
         classes = _classes(values.get("names"))
         count = len(classes)
         if "nc" in values and _number(values["nc"], "nc") != count:
@@ -63,18 +127,50 @@ def read_description(path: StrPath) -> dict[str, Any]:
         root = values.get("path", "")
         if not isinstance(root, str):
             raise ValueError(f"path: expected a folder, got {root!r}")
-        sets = {name: values[name] for name in ("train", "val", "test") if values.get(name)}
+        sets = {
+            name: values[key]
+            for name, keys in SET_NAMES.items()
+            for key in [next((key for key in keys if values.get(key)), None)]
+            if key
+        }
         for name, entry in sets.items():
             if not all(isinstance(part, str) for part in _as_list(entry)):
                 raise ValueError(f"{name}: expected a path or a list of paths, got {entry!r}")
         keypoints = _keypoint_numbers(values["kpt_shape"]) if "kpt_shape" in values else None
     check_labels(classes, lambda name: f"{path}: names: {shorten(name, 60)!r}")
+    folder = os.path.dirname(path)
     return {
         "classes": classes,
-        "root": os.path.join(os.path.dirname(path), root),
-        "sets": sets,
+        "root": _root(folder, root, path),
+        "sets": sets or find_sets(folder),
         "keypoints": keypoints,
     }
+
+
+def _numbered_names(value: Yaml, path: StrPath) -> list[str]:
+    """Return names for the classes of a file that has only their number."""
+    count = _number(value, "nc")
+    if not 0 < count <= MAX_YAML_VALUES:
+        raise ValueError(f"nc: expected 1 to {MAX_YAML_VALUES} classes, got {shorten(value, 40)}")
+    # This warning and the next are always of their own line: that the second set of a data set
+    # says the same is not shown.
+    warnings.warn(
+        f"{path}: no 'names': the classes are called 0 to {count - 1}, after their ids",
+        stacklevel=1,
+    )
+    return [str(label) for label in range(count)]
+
+
+def _root(folder: str, root: str, path: StrPath) -> str:
+    """Return the folder that a `path` in a file in a folder stands for."""
+    named = os.path.join(folder, root)
+    if not root or os.path.isdir(named):
+        return named
+    warnings.warn(
+        f"{path}: path: there is no folder {shorten(root, 100)}: that of the file is used",
+        stacklevel=1,
+    )
+    return folder
 
 
 def _classes(names: Yaml | None) -> dict[str, int]:
@@ -122,77 +218,6 @@ def _as_list(entry: str | list[str]) -> list[str]:
     return entry if isinstance(entry, list) else [entry]
 
 
-def find_images(root: str, entries: str | list[str]) -> list[str]:
-    """Return the image files that an entry such as `train: images/train` names, sorted.
-
-    Hidden files and folders are left out; links to folders are followed.
-
-    Args:
-        root: folder that relative paths are relative to.
-        entries: a folder, a text file with a path in each line, or a list of these. Paths in a text
-            file that begin with `./` are relative to its folder; others too, if they do not exist
-            in the root.
-
-    Raises:
-        OSError: if a folder or file does not exist or cannot be read.
-        ValueError: if there is no image.
-    """
-    images: list[str] = []
-    for entry in _as_list(entries):
-        place = os.path.join(root, entry)
-        if entry.startswith("../") and not os.path.exists(place):
-            # Some tools write `../train/images` into a data.yaml that lies beside `train`.
-            place = os.path.join(root, entry.removeprefix("../"))
-        images += _listed(place, root) if place.endswith(".txt") else _in_folder(place)
-    if not images:
-        named = shorten(", ".join(_as_list(entries)), 100)
-        raise ValueError(f"{named} in {root}: expected images, found none")
-    return images
-
-
-def _listed(place: str, root: str) -> list[str]:
-    folder = os.path.dirname(place)
-    lines = io.StringIO(read_text(place), newline=None)
-    return [_listed_image(line.strip(), folder, root) for line in lines if line.strip()]
-
-
-def _listed_image(name: str, folder: str, root: str) -> str:
-    """Return the path of an image in a list that lies in a folder."""
-    inside, below_root = (os.path.normpath(os.path.join(start, name)) for start in (folder, root))
-    if name.startswith("./") or (os.path.isfile(inside) and not os.path.isfile(below_root)):
-        return inside
-    return below_root
-
-
-def _in_folder(folder: str) -> list[str]:
-    if not os.path.isdir(folder):
-        cause = " ('/' separates folders, not '\\')" if "\\" in folder and os.sep == "/" else ""
-        raise FileNotFoundError(f"folder of images not found: {folder}{cause}")
-    return sorted(
-        os.path.join(place, name)
-        for place, names in _walk(folder)
-        for name in names
-        if is_image_name(name) and not name.startswith(".")
-    )
-
-
-def _walk(folder: str) -> Iterator[tuple[str, list[str]]]:
-    """Yield each folder below one, itself included, and the names of its files."""
-
-    def fail(error: OSError) -> None:
-        raise error
-
-    seen = set()
-    for place, folders, names in os.walk(folder, onerror=fail, followlinks=True):
-        real = os.path.realpath(place)
-        if real in seen:  # a link to a folder above would have no end
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield place, names
-
-
 def read_labels(
     path: str, size: tuple[int, int], labels: Collection[int], keypoints: int | None = None
 ) -> list[tuple]:
@@ -223,15 +248,21 @@ def read_labels(
 
 
 def _read_fractions(
-    path: str, labels: Collection[int], keypoints: int | None, strict: bool = False
+    path: str,
+    labels: Collection[int],
+    keypoints: int | None,
+    strict: bool = False,
+    shapes: Counter[str] | None = None,
 ) -> list[tuple]:
     """Return `(x1, y1, x2, y2, label)` of each line of a label file, in fractions.
 
-    If `strict`, a box far outside 0..1 is an error.
+    If `strict`, a box far outside 0..1 is an error. Objects that are no boxes are counted in
+    `shapes`.
     """
+    shapes = Counter() if shapes is None else shapes
 
     def parse(fields: list[str], place: str) -> tuple:
-        row = _parse(fields, place, labels, keypoints)
+        row = _parse(fields, place, labels, keypoints, shapes)
         if strict and fractions.are_far_outside(np.array([row[:4]])).any():
             raise ValueError(
                 f"{place}: expected fractions of the image's sides, 0 to 1, got "
@@ -243,7 +274,11 @@ def _read_fractions(
 
 
 def _parse(
-    fields: list[str], place: str, labels: Collection[int], keypoints: int | None
+    fields: list[str],
+    place: str,
+    labels: Collection[int],
+    keypoints: int | None,
+    shapes: Counter[str],
 ) -> tuple[float, float, float, float, int]:
     count = len(fields)
     if count < 5 or count == 6 or (keypoints is not None and count not in (5, 5 + keypoints)):
@@ -254,7 +289,10 @@ def _parse(
         hint = ": they count from 0" if label == max(labels, default=-1) + 1 else ""
         raise ValueError(f"{place}: unknown class {shorten(label, 40)} (classes: {known}){hint}")
     numbers = [finite_number(text, f"{place}: malformed number") for text in fields[1:]]
-    if count == 5 or keypoints is not None or _has_keypoints(numbers):
+    has_keypoints = count != 5 and (keypoints is not None or _has_keypoints(numbers))
+    if count != 5:
+        shapes[_KEYPOINTS if has_keypoints else _CORNERS if count == 9 else _OUTLINE] += 1
+    if count == 5 or has_keypoints:
         x, y, width, height = numbers[:4]
         x1, y1, x2, y2 = x - width / 2, y - height / 2, x + width / 2, y + height / 2
     elif count % 2 == 1:
@@ -301,7 +339,7 @@ class YoloGenerator(LabelledGenerator):
         """Find the images and read their labels.
 
         Args:
-            data_file: the `data.yaml`, or its folder.
+            data_file: the `data.yaml`, or the folder of the data set; see `describe`.
             set_name: "train", "val" or "test".
             **kwargs: for `Generator`.
 
@@ -310,22 +348,22 @@ class YoloGenerator(LabelledGenerator):
             ValueError: naming file and line, if one is malformed; if the set is not there; or if
                 most boxes are no fractions.
         """
-        if os.path.isdir(data_file):
-            data_file = os.path.join(data_file, "data.yaml")
-        description = read_description(data_file)
-        if set_name not in description["sets"]:
-            raise ValueError(
-                f"{data_file}: expected the key {set_name!r}, got {sorted(description['sets'])}"
-            )
-        root, entries = description["root"], _as_list(description["sets"][set_name])
+        description = describe(data_file)
+        file, sets = description["source"], description["sets"]
+        if set_name not in sets:
+            what = "key" if file.endswith((".yaml", ".yml")) else "set"
+            raise ValueError(f"{file}: expected the {what} {set_name!r}, got {sorted(sets)}")
+        root, entries = description["root"], _as_list(sets[set_name])
         paths = find_images(root, entries)
         listed = len(entries) == 1 and entries[0].endswith(".txt")
-        source = os.path.join(root, entries[0]) if listed else data_file
-        self._files = find_label_files(paths)
+        source = locate(root, entries[0]) if listed else file
+        files = find_label_files(paths)
         lists_images = any(entry.endswith(".txt") for entry in entries)
-        _warn_about_label_files(self._files, f"{data_file}: {set_name}", lists_images)
+        _warn_about_label_files(files, f"{file}: {set_name}", lists_images)
         labels = set(description["classes"].values())
-        table = _read_set(self._files.paths, labels, description["keypoints"])
+        shapes: Counter[str] = Counter()
+        table = _read_set(files.paths, labels, description["keypoints"], shapes)
+        _warn_about_shapes(shapes, len(table.rows), f"{file}: {set_name}")
         sizes = read_sizes(paths, source)
         sizes_of_rows = np.repeat(sizes, table.counts(), axis=0)
         table.rows[:, :4] = fractions.scale(table.rows[:, :4], sizes_of_rows)
@@ -334,6 +372,7 @@ class YoloGenerator(LabelledGenerator):
         super().__init__(
             description["classes"], paths, annotations, source=source, sizes=sizes, **kwargs
         )
+        self._files = replace(files, paths=self.kept(files.paths))
 
     def why_no_boxes(self) -> str:
         """Return the likely cause, for messages, if the data set has no box at all."""
@@ -368,16 +407,30 @@ def _warn_about_label_files(files: LabelFiles, place: str, lists_images: bool) -
         )
 
 
+def _warn_about_shapes(shapes: Counter[str], total: int, place: str) -> None:
+    """Say how many objects are more than boxes."""
+    if shapes:
+        parts = ", ".join(f"{count} {shape}" for shape, count in sorted(shapes.items()))
+        warnings.warn(
+            f"{place}: {shapes.total()} of {total} objects are more than boxes, of which only the "
+            f"box is used: {parts}",
+            stacklevel=3,
+        )
+
+
 def _read_set(
-    paths: Sequence[str | None], labels: Collection[int], keypoints: int | None
+    paths: Sequence[str | None],
+    labels: Collection[int],
+    keypoints: int | None,
+    shapes: Counter[str],
 ) -> BoxTable:
-    """Return the rows of all label files, in fractions.
+    """Return the rows of all label files, in fractions; count the objects that are no boxes.
 
     Raises:
         ValueError: naming file and line, if one is malformed, or if most boxes are no fractions.
     """
     table = BoxTable.of(
-        [_read_fractions(path, labels, keypoints) if path else [] for path in paths]
+        [_read_fractions(path, labels, keypoints, shapes=shapes) if path else [] for path in paths]
     )
     far = fractions.are_far_outside(table.rows[:, :4])
     if 2 * far.sum() > len(far):

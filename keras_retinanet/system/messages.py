@@ -1,5 +1,6 @@
 """Texts for errors and warnings."""
 
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -16,3 +17,11 @@ def shorten(value: Any, limit: int = 160) -> str:
         text = f"{text[: 10 * limit]} ... {text[-10 * limit :]}"
     text = " ".join(text.split())
     return text if len(text) <= limit else f"{text[:half]} ... {text[-half:]}"
+
+
+def describe_classes(classes: Mapping[str, int], limit: int = 20) -> str:
+    """Return the names and labels of classes as text on one line: "cat 0, dog 1, and 7 more"."""
+    by_label = sorted(classes, key=classes.__getitem__)
+    texts = [f"{shorten(name, 40)} {classes[name]}" for name in by_label[:limit]]
+    more = len(classes) - len(texts)
+    return ", ".join(texts) + (f", and {more} more" if more else "")

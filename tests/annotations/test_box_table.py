@@ -31,3 +31,12 @@ def test_select_keeps_images_that_lose_all_rows():
     table = BoxTable.of([[(1, 2, 3, 4, 0)], [(5, 6, 7, 8, 1), (9, 9, 9, 9, 2)]])
     left = table.select(np.array([False, True, False]))
     assert [rows.tolist() for rows in left] == [[], [[5, 6, 7, 8, 1]]]
+
+
+def test_take_keeps_the_rows_of_some_images():
+    table = BoxTable.of([[(1, 2, 3, 4, 0)], [], [(5, 6, 7, 8, 1), (9, 9, 9, 9, 2)], [(0,) * 5]])
+    assert [rows.tolist() for rows in table.take([0, 1, 3])] == [[[1, 2, 3, 4, 0]], [], [[0] * 5]]
+    both = [[5, 6, 7, 8, 1], [9, 9, 9, 9, 2]]
+    assert [rows.tolist() for rows in table.take([2, 0, 2])] == [both, [[1, 2, 3, 4, 0]], both]
+    assert [len(rows) for rows in table.take(range(4))] == [1, 0, 2, 1]
+    assert len(table.take([])) == 0

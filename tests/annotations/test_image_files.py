@@ -1,3 +1,5 @@
+import unicodedata
+
 import pytest
 
 from keras_retinanet.annotations.image_files import ImageFinder
@@ -24,6 +26,16 @@ from keras_retinanet.annotations.image_files import ImageFinder
         (["a_left.raw", "a.raw"], ".raw", "", "a.raw"),
         (["a_left.png"], "_left.png", "", "a_left.png"),
         (["a.txt", "a.xml", "ab.jpg"], ".jpg", "c.jpg", None),
+        # Another case, if there is no file of the exact name.
+        (["A.jpg"], ".jpg", "", "A.jpg"),
+        (["A.jpg", "a.png"], ".jpg", "", "a.png"),
+        (["B.JPG"], None, "b.jpg", "B.JPG"),
+        (["A.jpg", "b.jpg"], None, "b.jpg", "A.jpg"),
+        # A recorded name without an extension, or with that of a file that was converted since.
+        (["b.png"], None, "b", "b.png"),
+        (["b.png"], None, "b.bmp", "b.png"),
+        (["b.c.png"], None, "b.c", "b.c.png"),
+        (["b.png"], None, "b.c", None),
         ([], None, "../b.png", None),
     ],
 )
@@ -41,3 +53,17 @@ def test_names_may_have_folders_and_dots(tmp_path):
     assert finder.find("b.c/a.1", ".jpg") == str(tmp_path / "b.c" / "a.1.png")
     for name in ("none/a", "a\0", "a" * 1000):
         assert finder.find(name, ".jpg") == str(tmp_path / f"{name}.jpg")
+
+
+def test_names_may_have_their_extension(tmp_path):
+    for name in ("a.jpg", "a.png"):
+        (tmp_path / name).write_text("")
+    finder = ImageFinder(str(tmp_path))
+    assert finder.look("a.png") == str(tmp_path / "a.png")
+    assert finder.look("b.png") is None
+
+
+def test_accents_are_written_in_two_ways(tmp_path):
+    (tmp_path / unicodedata.normalize("NFD", "Ä.jpg")).write_text("")
+    found = ImageFinder(str(tmp_path)).look(unicodedata.normalize("NFC", "ä"))
+    assert found == str(tmp_path / unicodedata.normalize("NFD", "Ä.jpg"))

@@ -1,10 +1,13 @@
 import argparse
+import shlex
 
 import pytest
 
+from keras_retinanet.annotations.image_lists import ImageListError
 from keras_retinanet.bin import datasets
 from keras_retinanet.preprocessing.csv_generator import CSVGenerator
 from keras_retinanet.preprocessing.shapes.dataset import ShapesGenerator
+from tests import data_sets
 
 
 def parse(command, *arguments, positionals=()):
@@ -121,11 +124,18 @@ def test_debug_names_its_sets_as_it_always_did(tmp_path, arguments, missing):
 
 
 def test_debug_looks_at_the_training_set_where_no_other_was_ever_usual(tmp_path):
-    (tmp_path / "data.yaml").write_text("test: images\nnames: [cat]\n")
-    for given, name in (([], "train"), (["--yolo-set", "val"], "val")):
-        options = parse("debug", "yolo", str(tmp_path), *given)
-        with pytest.raises(ValueError, match=f"expected the key '{name}'"):
-            datasets.open_validation(options)
+    yaml = tmp_path / "data.yaml"
+    for sets, given, opened in (
+        ("train: one\nval: two", [], "one"),
+        ("train: one\nval: two", ["--yolo-set", "val"], "two"),
+        ("val: two\ntest: three", [], "two"),
+        ("test: three", [], "three"),
+    ):
+        yaml.write_text(f"{sets}\nnames: [cat]\n")
+        with pytest.raises(FileNotFoundError, match=f"folder of images not found: .*/{opened}"):
+            datasets.open_one(parse("debug", "yolo", str(tmp_path), *given))
+    with pytest.raises(ValueError, match=r"no set 'val' \(sets: test\)"):
+        datasets.open_one(parse("debug", "yolo", str(tmp_path), "--yolo-set", "val"))
     assert datasets.open_validation(parse("debug", "shapes")).set_name == "train"
     options = parse("debug", "shapes", "--shapes-set", "val")
     assert datasets.open_validation(options).set_name == "val"
@@ -141,10 +151,10 @@ def test_debug_has_the_subset_of_open_images(monkeypatch):
     assert seen == [(("there", "test"), "Cat")]
 
 
-def test_yolo_without_a_set_to_evaluate_on_names_the_key(tmp_path):
+def test_yolo_without_a_set_to_evaluate_on(tmp_path):
     (tmp_path / "data.yaml").write_text("train: images\nnames: [cat]\n")
-    with pytest.raises(ValueError, match="expected the key 'val'"):
-        datasets.open_validation(parse("evaluate", "yolo", str(tmp_path)))
+    for command in ("train", "evaluate"):
+        assert datasets.open_validation(parse(command, "yolo", str(tmp_path))) is None
 
 
 def test_the_options_of_open_images_reach_the_reader(monkeypatch):
@@ -163,3 +173,151 @@ def test_the_options_of_open_images_reach_the_reader(monkeypatch):
         "parent_label": None,
         "batch_size": 2,
     }
+
+
+def write_csv(folder):
+    """Write a CSV data set of two images; return its files."""
+    for name in "ab":
+        (folder / f"{name}.png").write_bytes(b"")
+    (folder / "boxes.csv").write_text("a.png,1,1,6,6,dog\nb.png,1,1,13,6,cat\n")
+    (folder / "classes.csv").write_text("cat,0\ndog,1\n")
+    return str(folder / "boxes.csv"), str(folder / "classes.csv")
+
+
+def with_list(folder, text, *arguments):
+    """Return the options of evaluate with a list of images."""
+    (folder / "list.txt").write_text(text)
+    options = parse("evaluate", *arguments)
+    options.image_list = str(folder / "list.txt")
+    return options
+
+
+def test_a_command_reads_the_images_of_a_list(tmp_path):
+    options = with_list(tmp_path, "b.png\n", "csv", *write_csv(tmp_path))
+    assert datasets.open_one(options).image_names == ["b.png"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("x.png\n", r"/list\.txt: no image of the data set is .*/x\.png \(1 of 1 entries"),
+        ("\n", r"/list\.txt: expected the path of an image in each line, got none"),
+    ],
+)
+def test_a_list_that_does_not_fit_is_named(tmp_path, text, message):
+    options = with_list(tmp_path, text, "csv", *write_csv(tmp_path))
+    with pytest.raises(ImageListError, match=message):
+        datasets.open_one(options)
+
+
+def test_classes_are_those_of_the_model_or_found_and_said(tmp_path, capsys):
+    annotations, _ = write_csv(tmp_path)
+    options = parse("evaluate", "csv", annotations, "-")
+    assert datasets.open_one(options).classes == {"cat": 0, "dog": 1}
+    assert capsys.readouterr().out == "Classes found: cat 0, dog 1\n"
+    known = {"dog": 0, "emu": 1, "cat": 2}
+    assert datasets.open_one(options, known).classes == known
+    assert capsys.readouterr().out == ""
+
+
+def write_kitti(folder, *sets):
+    """Write sets in KITTI form, of one image each with the name of its set."""
+    for name in sets:
+        for path in ("labels", "images"):
+            (folder / name / path).mkdir(parents=True)
+        (folder / name / "images" / f"{name}.png").write_bytes(b"")
+        line = "Car 0 0 0 1 1 9 9 0 0 0 0 0 0 0\n"
+        (folder / name / "labels" / f"{name}.txt").write_text(line)
+
+
+def test_the_only_set_there_is_is_read_and_named(tmp_path, capsys):
+    write_kitti(tmp_path, "train")
+    generator = datasets.open_one(parse("evaluate", "kitti", str(tmp_path)))
+    assert generator.paths == [str(tmp_path / "train" / "images" / "train.png")]
+    assert capsys.readouterr().out == "No set to evaluate on: this is the set 'train'\n"
+    with pytest.raises(ValueError, match=r"no set 'val' \(sets: train\)"):
+        datasets.open_one(parse("debug", "kitti", str(tmp_path), "val"))
+
+
+def test_a_list_is_looked_for_in_the_set_to_train_on_too(tmp_path, capsys):
+    write_kitti(tmp_path, "train", "val")
+    arguments = ("kitti", str(tmp_path))
+    for name, said in (
+        ("val", ""),
+        (
+            "train",
+            "The set to evaluate on has not all images of the list: this is the set 'train'\n",
+        ),
+    ):
+        options = with_list(tmp_path, f"{name}.png", *arguments)
+        (path,) = datasets.open_one(options).paths
+        assert path.endswith(f"{name}.png")
+        assert capsys.readouterr().out == said
+    options.subset = "val"  # a set that is named is obeyed
+    with pytest.raises(ImageListError, match=r"list\.txt: no image of the data set is"):
+        datasets.open_one(options)
+
+
+def test_coco_has_its_sets_and_images_in_each_command():
+    given = ("coco", "there", "--coco-set", "a", "--images", "pictures")
+    data = datasets.named_data(parse("train", *given, "--coco-val-set", "b"))
+    assert (data.path, data.train_set, data.val_set, data.images) == ("there", "a", "b", "pictures")
+    data = datasets.named_data(parse("train", "coco", "there"))
+    assert (data.train_set, data.val_set, data.images) == (None, None, None)
+    for command in ("evaluate", "debug"):
+        for option in ("--coco-set", "--coco-val-set"):
+            data = datasets.named_data(parse(command, "coco", "there", option, "c"))
+            assert (data.train_set, data.val_set) == (None, "c")
+        data = datasets.named_data(parse(command, *given))
+        assert (data.val_set, data.images) == ("a", "pictures")
+
+
+def test_debug_need_not_name_the_only_set_of_kitti():
+    assert datasets.named_data(parse("debug", "kitti", "there")).val_set is None
+    assert datasets.named_data(parse("debug", "kitti", "there", "train")).val_set == "train"
+
+
+def test_pascal_evaluates_and_shows_the_set_that_there_is(tmp_path):
+    (tmp_path / "a.xml").write_text("<annotation><filename>a.png</filename></annotation>")
+    (tmp_path / "a.png").write_bytes(b"")
+    for command in ("evaluate", "debug"):
+        options = parse(command, "pascal", str(tmp_path))
+        with pytest.warns(UserWarning, match="no set 'test', so this is the set 'train'"):
+            assert datasets.open_validation(options).image_names == ["a"]
+    assert datasets.open_validation(parse("train", "pascal", str(tmp_path))) is None
+
+
+def parse_auto(command, *arguments, extra=()):
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--epochs", type=int, default=7)
+    datasets.add_dataset_parsers(parser, [], command, [(name, "") for name in extra])
+    return datasets.parse(parser, [*arguments, *extra], command, extra)
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate", "debug"])
+@pytest.mark.parametrize("form", ["csv", "coco", "pascal", "kitti", "oid", "yolo"])
+def test_auto_stands_for_a_command_and_says_which(tmp_path, capsys, command, form):
+    folder = data_sets.write(tmp_path, form)
+    extra = ["model"] if command == "evaluate" else []
+    options = parse_auto(command, "--epochs", "3", "auto", str(folder), extra=extra)
+    assert (options.dataset_type, options.epochs) == (form, 3)
+    assert not hasattr(options, "path")
+    printed = capsys.readouterr().out
+    assert printed.startswith(f"read as: {form} {folder}")
+    typed = shlex.split(printed.removeprefix("read as: "))
+    assert vars(parse_auto(command, "--epochs", "3", *typed, extra=extra)) == vars(options)
+    assert datasets.named_data(options).name == form
+
+
+def test_auto_names_what_fits_or_what_is_there(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(b"")
+    with pytest.raises(
+        ValueError, match=r"expected a data set of one of the forms coco, .* a\.jpg"
+    ):
+        parse_auto("train", "auto", str(tmp_path))
+    for form in ("csv", "yolo"):
+        data_sets.write(tmp_path, form)
+    with pytest.raises(ValueError, match="more than one form fits, .*'csv .* or 'yolo "):
+        parse_auto("train", "auto", str(tmp_path))
+    with pytest.raises(FileNotFoundError):
+        parse_auto("train", "auto", str(tmp_path / "gone"))

@@ -15,7 +15,13 @@ import numpy as np
 from PIL import Image
 
 from keras_retinanet import config, images, models
-from keras_retinanet.annotations import image_sizes, open_images_layouts
+from keras_retinanet.annotations import (
+    csv_boxes,
+    csv_files,
+    image_sizes,
+    open_images_layouts,
+    yolo_layouts,
+)
 from keras_retinanet.batches.image_cache import OnDisk
 from keras_retinanet.detection.sources import find_images
 from keras_retinanet.geometry.anchors import AnchorParameters
@@ -114,7 +120,10 @@ def _generator(form, *damaged):
 
 def _walk(folder, form):
     """Ask a data set for all that training does, except for the images; return its boxes."""
-    generator = data_sets.read(folder, form)
+    return _walk_through(data_sets.read(folder, form))
+
+
+def _walk_through(generator):
     for index in range(generator.size()):
         generator.image_aspect_ratio(index)
         boxes = generator.load_annotations(index)["bboxes"]
@@ -124,10 +133,46 @@ def _walk(folder, form):
     return data_sets.found_boxes(generator)
 
 
+def _voc_folder():
+    """Return annotation files beside their images, and a file of class names."""
+    files = {os.path.basename(name): content for name, content in _data_set("pascal").items()}
+    del files["train.txt"]
+    return {**files, "classes.txt": b"Car\nVan\n"}
+
+
+def _read_voc_folder(folder, name):
+    _walk_through(pascal_voc.PascalVocGenerator(folder, "train", classes=None))
+
+
 def _old_config(path):
     parser = config.read_config_file(path)
     with contextlib.suppress(ValueError):  # which cannot name the file
         config.Config.of(parser)
+
+
+CSV_WITH_HEADER = b"""\
+filename;width;height;class;xmin;ymin;xmax;ymax
+a.jpg;40;20;cat;1;2;30,5;12
+b.jpg;40;20;;;;;
+b.jpg;40;20;"dog";1;2;3;4
+"""
+YOLO_LAYOUT = {
+    "obj.data": b"classes = 2\nnames = data/obj.names\ntrain = data/train.txt\n",
+    "obj.names": b"cat\ndog\n",
+    "notes.json": b'{"categories": [{"id": 0, "name": "cat"}, {"id": 1, "name": "dog"}]}',
+    "train.txt": b"data/images/a.jpg\n",
+    "images/a.jpg": b"",
+    "images/a.txt": b"0 0.5 0.5 0.5 0.5\n",
+}
+
+
+def _yolo_layout(folder, name):
+    with contextlib.suppress(FileNotFoundError):
+        yolo_layouts.read_names(os.path.join(folder, "notes.json"))
+    yolo_layouts.is_yolo(folder)
+    description = yolo.describe(folder)
+    for entries in description["sets"].values():
+        yolo.find_images(description["root"], entries)
 
 
 def _yolo_description(folder, name):
@@ -157,6 +202,32 @@ CONFIG_FILES = {
     b"ratios = 0.5 1 2\nscales = 1 1.2 1.6\n\n[pyramid_levels]\nlevels = 3 4 5 6 7\n\n"
     b"[augmentation]\nflip_x_chance = 0.5\nrotation = -0.1 0.1\n"
 }
+
+
+def _coco_export():
+    """Return a COCO file without boxes and sizes, with numbers as text and a name that repeats."""
+    rle = {"size": [20, 40], "counts": "P25?000000000000000\\a0"}
+    segmentations = [[[1, 2, 9, 3, 4, 8]], rle, {"size": [20, 40], "counts": [45, 5, 750]}, []]
+    content = {
+        "images": [{"id": "1", "file_name": "x\\a.jpg"}, {"id": 2, "file_name": "/x/b.jpg"}],
+        "categories": [{"id": 0, "name": "Car"}, {"id": "1", "name": "Car"}],
+        "annotations": [
+            {"image_id": "1", "category_id": 1, "segmentation": segmentation, "bbox": None}
+            for segmentation in segmentations
+        ],
+    }
+    files = {f"{name}.jpg": _encoded("JPEG") for name in "ab"}
+    return {"_annotations.coco.json": json.dumps(content).encode(), **files}
+
+
+def _read_coco_export(folder, _):
+    generator = coco.CocoGenerator(folder, os.path.basename(folder))
+    _expect(np.isfinite(generator.annotations.rows).all(), "boxes that are no numbers")
+    for index in range(generator.size()):
+        generator.declared_size(index)
+    len(generator.coco.dataset["annotations"])
+
+
 TEXTS = {
     "csv classes": _file(
         "csv",
@@ -169,17 +240,29 @@ TEXTS = {
         lambda path: csv_generator.read_annotations(path, data_sets.CLASSES),
     ),
     "csv generator": _generator("csv", ".csv"),
+    "csv with a header": Reader(
+        lambda: {"boxes.csv": CSV_WITH_HEADER},
+        of_path(lambda path: csv_boxes.read_boxes(path, csv_boxes.FoundClasses())),
+    ),
+    "csv files": Reader(
+        lambda: {"boxes.csv": CSV_WITH_HEADER},
+        lambda folder, name: csv_files.find_csv_files(folder),
+        names_file=False,
+    ),
     "coco table": _file("coco", ".json", coco.load_table),
     "coco file": _file("coco", ".json", coco.load_coco),
     "coco generator": _generator("coco", ".json"),
+    "coco export": Reader(_coco_export, _read_coco_export, (".json",)),
     "voc set": _file("pascal", ".txt", pascal_voc.read_image_set),
     "voc objects": _file(
         "pascal", ".xml", lambda path: pascal_voc.read_objects(path, data_sets.CLASSES)
     ),
     "voc generator": _generator("pascal", ".txt", ".xml"),
+    "voc folder": Reader(_voc_folder, _read_voc_folder, (".xml", ".txt")),
     "kitti labels": _file("kitti", ".txt", kitti.read_labels),
     "kitti generator": _generator("kitti", ".txt"),
     "yolo description": Reader(lambda: YOLO_FILES, _yolo_description, ("data.yaml", "list.txt")),
+    "yolo layout": Reader(lambda: YOLO_LAYOUT, _yolo_layout, (".txt", ".data", ".names", ".json")),
     "yolo labels": _file("yolo", ".txt", lambda path: yolo.read_labels(path, (40, 20), [0, 1])),
     "yolo generator": _generator("yolo", ".txt", ".yaml", ".jpg"),
     "open images boxes": _file(

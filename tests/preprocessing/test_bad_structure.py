@@ -68,8 +68,8 @@ MALFORMED = {
         ),
         (
             '"b.jpg", "width": 40',
-            '"b.jpg", "width": 0',
-            "images[1]: expected width with a number above 0, got 0",
+            '"b.jpg", "width": -1',
+            "images[1]: expected width with a number above 0, got -1",
         ),
         ('{"id": 2, "name"', '{"id": 1, "name"', "categories[1]: duplicate id: 1"),
         ('"Van"', '"Car"', "categories[1]: duplicate name: 'Car'"),
@@ -180,9 +180,13 @@ def test_a_missing_file_is_named(tmp_path, form, name):
     folder = write(tmp_path, form)
     (tmp_path / name).unlink()
     options = {"parent_label": "Car"} if name == HIERARCHY else {}
-    assert error_of(folder, form, **options) == (
-        f"[Errno 2] No such file or directory: '{folder}/{name}'"
-    )
+    expected = f"[Errno 2] No such file or directory: '{folder}/{name}'"
+    if name == "data.yaml":
+        expected = (
+            f"{folder}/data.yaml not found, nor a file of class names, such as obj.names, "
+            "_darknet.labels, classes.txt; the folder has images, labels"
+        )
+    assert error_of(folder, form, **options) == expected
 
 
 def test_an_image_without_a_label_file(tmp_path):

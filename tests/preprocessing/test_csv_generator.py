@@ -1,5 +1,6 @@
 import csv
 import io
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -60,7 +61,10 @@ def test_byte_order_mark_windows_lines_and_blank_lines(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("dog\n", "line 1: format should be 'class_name,class_id'"),
+        ("dog,0,1\n", "line 1: format should be 'class_name,class_id'"),
+        ("dog,0\ncat\n", "line 2: format should be 'class_name,class_id'"),
+        ("dog\ncat,1\n", "line 2: format should be 'class_name,class_id'"),
+        ("dog\ncat\ndog\n", "line 3: duplicate class name: 'dog'"),
         ("dog,0\ncat,one\n", "line 2: malformed class ID: invalid literal"),
         ("dog,-1\n", "line 1: malformed class ID: expected 0 or more, got -1"),
         ("dog,0\ndog,1\n", "line 2: duplicate class name: 'dog'"),
@@ -73,6 +77,11 @@ def test_malformed_classes_are_named(tmp_path, text, message):
     with pytest.raises(ValueError) as error:
         read_classes(path)
     assert str(error.value).startswith(f"invalid CSV class file: {path}: {message}")
+
+
+def test_classes_may_be_one_name_per_line(tmp_path):
+    path = write(tmp_path / "labels.txt", "traffic light \r\n\r\ndog\r\n7\r\n")
+    assert read_classes(path) == {"traffic light": 0, "dog": 1, "7": 2}
 
 
 @pytest.mark.parametrize(
@@ -108,6 +117,32 @@ def test_base_dir(data_set, tmp_path):
     annotations = write(moved / "ann.csv", "tall.png,,,,,\n")
     generator = CSVGenerator(annotations, data_set[1], base_dir=str(tmp_path))
     assert generator.image_path(0) == str(tmp_path / "tall.png")
+
+
+def test_classes_are_found(data_set):
+    generator = CSVGenerator(data_set[0], "-")
+    assert (generator.classes, generator.found_classes) == ({"cat": 0, "dog": 1}, True)
+    assert [generator.load_annotations(0)["labels"].tolist()] == [[0, 1]]
+    assert not CSVGenerator(*data_set).found_classes
+
+
+def test_classes_that_are_not_known_are_left_out(data_set):
+    with pytest.warns(UserWarning, match="left out 1 boxes of classes .* 1 to find: cat"):
+        generator = CSVGenerator(data_set[0], "-", known_classes={"dog": 0})
+    assert (generator.classes, generator.found_classes) == ({"dog": 0}, False)
+    assert generator.image_data == {"wide, é.png": [(0, 0, 5.5, 9, 0)], "tall.png": []}
+    with pytest.raises(ValueError, match=r"ann\.csv: expected boxes, to find the classes"):
+        CSVGenerator(write(Path(data_set[0]), "tall.png,,,,,\n"), "-")
+
+
+def test_sizes_may_be_declared(data_set):
+    text = "filename,width,height,class,xmin,ymin,xmax,ymax\ntall.png,10,21,dog,1,2,3,4\n"
+    annotations = write(Path(data_set[0]), text + '"wide, é.png",,,cat,1,2,3,4\n')
+    generator = CSVGenerator(annotations, data_set[1])
+    assert [generator.declared_size(i) for i in range(2)] == [(10, 21), None]
+    generator = CSVGenerator(annotations, data_set[1], image_list=["tall.png"])
+    assert generator.image_data == {"tall.png": [(1, 2, 3, 4, 0)]}
+    assert generator.declared_size(0) == (10, 21)
 
 
 CLASSES = {"dog": 0, "cat": 4}
@@ -173,16 +208,15 @@ def test_what_is_wrong_with_a_row_is_named(tmp_path, text, message):
     ("text", "message"),
     [
         (
-            "filename,xmin,ymin,xmax,ymax,class\na.jpg,1,2,3,4,dog\n",
-            "line 1: this looks like a header: remove the line; format should be 'img_file,x1,",
+            "\nBild,links,oben,rechts,unten,Klasse\na.jpg,1,2,3,4,dog\n",
+            "line 2: the header has no column for path, xmin, ymin, xmax, ymax, class, got Bild, ",
         ),
-        ("\nfilename,width,height,class,xmin,ymin,xmax,ymax\n", "line 2: this looks like a header"),
         (
             "a.jpg,1,2,3,4, dog\n",
             "line 1: unknown class name: ' dog' (classes: {'dog': 0, 'cat': 4}): there is a class "
             "'dog': blanks count",
         ),
-        ("a.jpg;1;2;3;4;dog\n", "'img_file,,,,,': the fields are separated by ';', not ','"),
+        ("a.jpg|1|2|3|4|dog\n", "'img_file,,,,,': the fields are separated by '|', not ','"),
         ('"a.jpg,1,2,3,4,dog"\n', "'img_file,,,,,': the line is in quotes: remove them"),
         ("a.jpg,dog,1,2,3,4\n", "float: 'dog': the class is in column 2, not 6"),
     ],
@@ -192,7 +226,7 @@ def test_the_likely_cause_is_named(tmp_path, text, message):
     with pytest.raises(ValueError) as error:
         read_annotations(path, CLASSES)
     assert message in str(error.value)
-    assert len(str(error.value)) < 300
+    assert len(str(error.value)) < 300 + len(str(tmp_path))
 
 
 @pytest.mark.parametrize(

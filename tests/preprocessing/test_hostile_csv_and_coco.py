@@ -127,8 +127,8 @@ VALUES = [*NASTY, "null", "true", '"x"', '"\\ud800"', "9" * 400, "1e308", "-1e-3
 PLACES = {
     "images_id": ["null"],
     "images_file_name": ["null", "true", '"\\ud800"', "9" * 400],
-    "images_width": ["null", '"x"', "9" * 400, "1e308", "-1"],
-    "images_height": ["null", '"x"', "0"],
+    "images_width": ['"x"', "9" * 400, "1e308", "-1"],
+    "images_height": ['"x"', '"-1"', '"nan"', '"1_0"'],
     "categories_id": ["null", '"x"'],
     "categories_name": ["null", "true", '"\\ud800"', '"\\udcff"', "1"],
     "annotations_id": ['"x"'],

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from keras_retinanet.annotations.box_table import BoxTable
+from keras_retinanet.annotations.image_lists import ImageListError
 from keras_retinanet.preprocessing import labelled
 from keras_retinanet.preprocessing.labelled import LabelledGenerator
 
@@ -124,3 +125,42 @@ def test_boxes_without_area_are_dropped_with_one_warning():
     again, dropped = labelled.drop_empty_boxes(kept, str)
     assert again is kept
     assert not dropped.any()
+
+
+def test_a_list_chooses_images_and_all_that_belongs_to_them(tmp_path):
+    paths = write_images(tmp_path, (40, 20), (30, 30), (10, 20))
+    generator = LabelledGenerator(
+        CLASSES,
+        paths,
+        [*ROWS, [(1, 1, 5, 5, 2)]],
+        source="list.txt",
+        dropped=np.array([1, 2, 3]),
+        sizes=np.array([[40, 20], [30, 30], [10, 20]], "float64"),
+        image_list=["2.png", "0.png"],
+        shuffle_groups=False,
+    )
+    assert generator.paths == [paths[0], paths[2]]
+    assert [generator.load_annotations(i)["labels"].tolist() for i in range(2)] == [[0, 2], [2]]
+    assert [generator.dropped_boxes(i) for i in range(2)] == [1, 3]
+    assert [generator.image_aspect_ratio(i) for i in range(2)] == [2, 0.5]
+    assert generator.groups == [[1], [0]]
+    assert generator.kept(["a", "b", "c"]) == ["a", "c"]
+    assert generator.kept(np.arange(6).reshape(3, 2)).tolist() == [[0, 1], [4, 5]]
+    assert generator.selected == [0, 2]
+
+
+def test_without_a_list_everything_is_kept(tmp_path):
+    generator = LabelledGenerator(CLASSES, write_images(tmp_path, (8, 8), (8, 8)), ROWS)
+    values = ["a", "b"]
+    assert generator.kept(values) is values
+
+
+def test_images_that_are_not_on_the_list_may_be_missing(tmp_path):
+    paths = [*write_images(tmp_path, (8, 8)), str(tmp_path / "gone.png")]
+    arguments = (CLASSES, paths, [[], []])
+    chosen = LabelledGenerator(*arguments, source="list.txt", image_list=[paths[0]])
+    assert chosen.paths == paths[:1]
+    with pytest.raises(ValueError, match="1 of 1 image files not found"):
+        LabelledGenerator(*arguments, source="list.txt", image_list=[paths[1]])
+    with pytest.raises(ImageListError, match="no image of the data set is other.png"):
+        LabelledGenerator(*arguments, source="list.txt", image_list=["other.png"])

@@ -1,11 +1,13 @@
 import json
 import os
+import warnings
 
 import cv2
 import numpy as np
 import pytest
 
-from keras_retinanet.annotations.open_images_layouts import LAYOUTS
+from keras_retinanet.annotations.open_images_layouts import LAYOUTS, find_version, recognises
+from keras_retinanet.preprocessing.data import OpenImagesData
 from keras_retinanet.preprocessing.open_images import (
     OpenImagesGenerator,
     find_hierarchy_parent,
@@ -355,3 +357,99 @@ def test_the_cache_knows_which_images_were_held_out(tmp_path):
     assert open_set(tmp_path, "train", "challenge2018", missing=0).size() == 1
     write(tmp_path, f"{folder}/challenge-2018-image-ids-valset-od.csv", "ImageID\nnone\n")
     assert open_set(tmp_path, "train", "challenge2018", missing=0).size() == 2
+
+
+CLASS_NAMES = {"/m/cat": "Cat", "/m/dog": "Dogs", "/m/animal": "Animal"}
+HEADED = f"LabelName,DisplayName\n{CLASSES}"
+# Of a layout: the files of classes and boxes, and the folder of the images.
+DOWNLOADS = {
+    "today": (
+        "oidv7-class-descriptions-boxable.csv",
+        "oidv6-train-annotations-bbox.csv",
+        "train",
+    ),
+    "annotations": (
+        "annotations/class-descriptions-boxable.csv",
+        "annotations/train-annotations-bbox.csv",
+        "images/train",
+    ),
+    "annotations of today": (
+        "annotations/oidv7-class-descriptions-boxable.csv",
+        "annotations/oidv6-train-annotations-bbox.csv",
+        "images",
+    ),
+    "OIDv4_ToolKit": (
+        "OID/csv_folder/class-descriptions-boxable.csv",
+        "OID/csv_folder/train-annotations-bbox.csv",
+        "OID/Dataset/train/Cat_Dog",
+    ),
+    "the folder OID": (
+        "csv_folder/class-descriptions-boxable.csv",
+        "csv_folder/train-annotations-bbox.csv",
+        "Dataset/train/Cat",
+    ),
+    "FiftyOne": ("train/metadata/classes.csv", "train/labels/detections.csv", "train/data"),
+    "v4": (
+        "2018_04/class-descriptions-boxable.csv",
+        "2018_04/train/train-annotations-bbox.csv",
+        "images/train",
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*is a header, left out")
+@pytest.mark.parametrize("version", ["v4", "v7"])
+@pytest.mark.parametrize("layout", DOWNLOADS)
+def test_where_downloads_are_put(tmp_path, layout, version):
+    if (layout, version) == ("v4", "v7"):
+        pytest.skip("a folder of its own")
+    classes, boxes, images = DOWNLOADS[layout]
+    write(tmp_path, classes, HEADED)
+    write(tmp_path, boxes, csv_of(ROWS))
+    write_images(tmp_path / images)
+    data = OpenImagesData(tmp_path, version, annotation_cache_dir=tmp_path / "cache")
+    assert recognises(tmp_path)
+    assert find_version(tmp_path) == "v4"
+    assert data.set_names() == ["train"]
+    assert data.open_validation() is None
+    for _ in range(2):  # the second time from the cache
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # image c is not there
+            generator = data.open_training()
+        assert generator.paths == [str(tmp_path / images / f"{name}.jpg") for name in "ab"]
+        assert generator.class_names() == list(CLASS_NAMES.values())
+        truth = generator.load_annotations(0)
+        np.testing.assert_allclose(truth["bboxes"], [[10, 2, 20, 12], [0, 0, 40, 20]])
+        assert truth["labels"].tolist() == [0, 1]
+
+
+def test_what_is_not_open_images_is_not_recognised(tmp_path):
+    assert not recognises(tmp_path)
+    write(tmp_path, "class-descriptions-boxable.csv", CLASSES)
+    assert not recognises(tmp_path)
+    write(tmp_path, "train-annotations-bbox.csv", csv_of(ROWS))
+    assert not recognises(tmp_path)  # no images
+    (tmp_path / "train").mkdir()
+    assert recognises(tmp_path)
+    assert not recognises(tmp_path / "train-annotations-bbox.csv")
+
+
+def test_images_added_to_the_folder_of_a_class_are_noticed(tmp_path):
+    classes, boxes, images = DOWNLOADS["OIDv4_ToolKit"]
+    write(tmp_path, classes, CLASSES)
+    write(tmp_path, boxes, csv_of(ROWS))
+    write_images(tmp_path / images, "a")
+    for names in ("a", "ab", "abc"):
+        write_images(tmp_path / images, names)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            generator = open_set(tmp_path, "train", missing=0)
+        assert generator.size() == len(names)
+
+
+def test_a_list_chooses_images_with_their_sizes(v4):
+    complete = open_set(v4, "train")
+    chosen = open_set(v4, "train", missing=0, image_list=[complete.paths[-1]])
+    assert chosen.paths == complete.paths[-1:]
+    assert list(chosen.sizes) == list(complete.sizes)[-1:]
+    assert chosen.image_aspect_ratio(0) == complete.image_aspect_ratio(complete.size() - 1)

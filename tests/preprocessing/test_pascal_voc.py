@@ -366,3 +366,103 @@ def test_the_helper_of_old_programs():
     ):
         with pytest.raises(ValueError, match=f"^{message}"):
             _findNode(root, *arguments)
+
+
+def own_classes(folder, **files):
+    """Write the annotations of the two images with objects of some names."""
+    for stem, names in files.items():
+        text = "".join(map(an_object, names))
+        (folder / "Annotations" / f"{stem}.xml").write_text(f"<annotation>{text}</annotation>")
+
+
+@pytest.mark.parametrize(
+    ("names", "file", "classes", "found"),
+    [
+        (["yak", "ant", "Bee"], {}, ["Bee", "ant", "yak"], True),
+        (["dog", "cat"], {}, list(voc_classes), False),
+        ([], {}, list(voc_classes), False),
+        (["dog", "ant"], {}, ["ant", "dog"], True),
+        (["dog"], {"classes.txt": "ant\ndog\n"}, ["ant", "dog"], False),
+        ([], {"classes.txt": "yak\nant\n"}, ["yak", "ant"], False),
+        (["ant"], {"labelmap.txt": "# label:c\nbackground:0::\nant:1::\n"}, ["ant"], False),
+        (["ant"], {"Predefined_Classes.txt": "yak\nant\n"}, ["yak", "ant"], False),
+        (["ant"], {"obj.names": "ant\n", "labels.txt": "bee\nant\n"}, ["bee", "ant"], False),
+    ],
+)
+def test_classes_of_the_data_set(folder, names, file, classes, found):
+    own_classes(folder, wide=names)
+    for name, text in file.items():
+        (folder / name).write_text(text)
+    generator = open_set(folder, classes=None)
+    assert list(generator.classes.items()) == [(name, i) for i, name in enumerate(classes)]
+    assert generator.found_classes == found
+    labels = generator.load_annotations(0)["labels"]
+    assert [generator.label_to_name(label) for label in labels] == names
+
+
+def test_a_file_of_class_names_that_lacks_some(folder):
+    own_classes(folder, wide=["ant", "bee", "cow"])
+    (folder / "classes.txt").write_text("bee\nyak\n")
+    with pytest.raises(ValueError, match=r"object #0: class name 'ant' not found in ") as error:
+        open_set(folder, classes=None)
+    assert "(2 unknown in all: ant, cow; the classes are those of " in str(error.value)
+    assert "classes.txt; --classes names another file)" in str(error.value)
+    assert len(str(error.value)) < 300 + len(str(folder))
+    # One that has none of them is about something else, such as numbers of images.
+    (folder / "classes.txt").write_text("000001\n000002\n")
+    with pytest.warns(UserWarning, match=r"classes\.txt: not used as the file of class names"):
+        assert list(open_set(folder, classes=None).classes) == ["ant", "bee", "cow"]
+
+
+def test_classes_that_are_known(folder):
+    own_classes(folder, wide=["dog", "ant"], tall=["bee", "ant"])
+    known = {"ant": 1, "dog": 0}
+    with pytest.raises(ValueError, match=r"'bee' not found in .*the training set or model\)"):
+        open_set(folder, classes=None, known_classes=known)
+    with pytest.warns(UserWarning, match=r"left out 1 objects of the set 'train' .*: bee$"):
+        generator = open_set(folder, classes=None, known_classes=known, skip_unknown=True)
+    assert generator.classes == known
+    assert not generator.found_classes
+    assert [generator.load_annotations(i)["labels"].tolist() for i in (0, 1)] == [[0, 1], [1]]
+    with pytest.raises(ValueError, match="'dog' not found in"):
+        open_set(folder, classes=None, known_classes={"yak": 0}, skip_unknown=True)
+    # Those that are given count more.
+    given = {"ant": 0, "bee": 1, "dog": 2}
+    assert open_set(folder, classes=given, known_classes=known).classes == given
+
+
+def test_a_folder_may_hold_other_xml_files(tmp_path):
+    picture = np.full((20, 30, 3), 7, "uint8")
+    cv2.imwrite(str(tmp_path / "a.png"), picture)
+    (tmp_path / "a.xml").write_text(f"<annotation>{an_object()}</annotation>")
+    (tmp_path / "annotations.xml").write_text("<annotations><image name='a.png'/></annotations>")
+    with pytest.warns(UserWarning, match=r"left out 1 XML files that are no .*annotations\.xml"):
+        generator = PascalVocGenerator(tmp_path, "train")
+    assert generator.image_names == ["a"]
+    (tmp_path / "b.xml").write_text("<annotation>")
+    with pytest.raises(ValueError, match=r"b\.xml: no element found"):
+        PascalVocGenerator(tmp_path, "train")
+    (tmp_path / "b.xml").write_text("<annotation/>")
+    with (
+        pytest.raises(ValueError, match=r"1 of 2 image files not found, the first: .*b\."),
+        pytest.warns(UserWarning, match="left out 1 XML files"),
+    ):
+        PascalVocGenerator(tmp_path, "train")
+
+
+def test_a_folder_with_other_xml_files_only(tmp_path):
+    (tmp_path / "annotations.xml").write_text("<annotations/>")
+    with (
+        pytest.raises(ValueError, match="expected at least one image, got none"),
+        pytest.warns(UserWarning, match="left out 1 XML files"),
+    ):
+        PascalVocGenerator(tmp_path, "train")
+
+
+def test_some_images_only(folder):
+    own_classes(folder, wide=["ant"], tall=["bee"])
+    generator = open_set(folder, classes=None, image_list=["JPEGImages/tall.png"])
+    assert generator.image_names == ["tall"]
+    # The classes are those of all images, so that they are the same in each part.
+    assert list(generator.classes) == ["ant", "bee"]
+    assert generator.declared_size(0) is None

@@ -7,6 +7,9 @@ import pytest
 from keras_retinanet.preprocessing import yolo
 from keras_retinanet.preprocessing.yolo import YoloGenerator, read_description, read_labels
 
+# The small data set has an outline.
+pytestmark = pytest.mark.filterwarnings("ignore:.* objects are more than boxes")
+
 
 @pytest.fixture
 def folder(tmp_path):
@@ -114,6 +117,35 @@ def test_names_are_what_is_written(folder):
     assert description["keypoints"] is None
     text = "names: [cat]\nkpt_shape: [17, 3]\n"
     assert read_description(write(folder, text))["keypoints"] == 51
+
+
+def test_a_root_of_another_machine_is_that_of_the_file(folder):
+    text = "path: /nowhere/set\ntrain: images/train\nvalid: images/val\nnames: [cat, dog, bus]\n"
+    path = write(folder, text)
+    with pytest.warns(UserWarning, match="path: there is no folder /nowhere/set: that of the file"):
+        assert YoloGenerator(path).size() == 3
+    with pytest.warns(UserWarning, match="that of the file"):
+        assert YoloGenerator(path, "val").size() == 1
+
+
+def test_classes_without_names_are_called_after_their_ids(folder):
+    path = write(folder, "train: images/train\nnc: 3\n")
+    with pytest.warns(UserWarning, match="no 'names': the classes are called 0 to 2"):
+        assert YoloGenerator(path).class_names() == ["0", "1", "2"]
+    for number in ("0", "1000000000"):
+        with pytest.raises(ValueError, match="nc: expected 1 to 50000 classes, got"):
+            read_description(write(folder, f"train: images/train\nnc: {number}\n"))
+
+
+def test_objects_that_are_more_than_boxes_are_counted(folder):
+    lines = f"1 0.5 0.5 0.5 0.2 {KEYPOINTS}\n1 0.2 0.4 0.8 0.4 0.8 0.6 0.2 0.6\n0 0.5 0.5 0.1 0.1\n"
+    fill(folder, {"a": lines})
+    message = (
+        r"data\.yaml: train: 3 of 4 objects are more than boxes, of which only the box is used: "
+        r"1 oriented boxes \(four corners\), 1 outlines, 1 with keypoints"
+    )
+    with pytest.warns(UserWarning, match=message):
+        YoloGenerator(str(folder))
 
 
 @pytest.mark.parametrize(

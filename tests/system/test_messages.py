@@ -1,6 +1,6 @@
 import pytest
 
-from keras_retinanet.system.messages import shorten
+from keras_retinanet.system.messages import describe_classes, shorten
 
 
 def test_a_short_text_stays_on_one_line():
@@ -16,3 +16,9 @@ def test_of_a_long_text_both_ends_are_kept(limit, length):
     assert len(short) <= limit
     assert short.startswith("xxx") and short.endswith("yz")
     assert (short == text) == (length <= limit)
+
+
+def test_classes_are_named_in_the_order_of_their_labels():
+    assert describe_classes({"dog": 1, "cat": 0}) == "cat 0, dog 1"
+    assert describe_classes({f"{i}x": i for i in range(9)}, 2) == "0x 0, 1x 1, and 7 more"
+    assert len(describe_classes({"x" * 999: 0})) < 50

@@ -62,7 +62,8 @@ class ShapesGenerator(LabelledGenerator):
         if not 0 <= index < self.size():
             raise IndexError(f"shapes: image {index} of a set of {self.size()}")
         set_key = zlib.crc32(self.set_name.encode())  # hash() differs from process to process
-        return np.random.default_rng([self.data_seed, set_key, int(index), stream])
+        number = self.selected[index]  # of the picture in the complete set
+        return np.random.default_rng([self.data_seed, set_key, int(number), stream])
 
     def _plan(self, image_index: int) -> Scene:
         width, height = sample_size(self._rng(image_index, _SIZE))
