@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from keras_retinanet.annotations.image_lists import ImageListError
 from keras_retinanet.bin import common, datasets
 from keras_retinanet.system import devices
 from keras_retinanet.training.plan import DEFAULT_MAX_SIDE, DEFAULT_MIN_SIDE, SHAPES_SETTINGS
@@ -57,6 +58,7 @@ def _add_picture_options(group: argparse._ArgumentGroup) -> None:
     add("--config", help=".ini file with anchor parameters, pyramid levels and augmentation")
     add("--group-method", default="ratio", choices=["none", "random", "ratio"], help="no effect")
     common.add_max_pixels(group)
+    datasets.add_image_list(group)
 
 
 def _add_output_options(group: argparse._ArgumentGroup) -> None:
@@ -82,7 +84,7 @@ def parse_args(args: Sequence[str] | None) -> argparse.Namespace:
     )
     parent = common.with_options(parser, add_options)
     datasets.add_dataset_parsers(parser, [parent], "debug")
-    options = parser.parse_args(args)
+    options = datasets.parse(parser, args, "debug")
     defaults: dict[str, Any] = {
         "image_min_side": DEFAULT_MIN_SIDE,
         "image_max_side": DEFAULT_MAX_SIDE,
@@ -127,9 +129,7 @@ def create_generator(args: argparse.Namespace, *, missing_ok: bool = False) -> G
         args: what `parse_args` returned.
         missing_ok: whether image files may be missing.
     """
-    generator = datasets.open_validation(args, **data_arguments(args), missing_ok=missing_ok)
-    assert generator is not None  # only the options of retinanet-train may name none
-    return generator
+    return datasets.open_one(args, **data_arguments(args), missing_ok=missing_ok)
 
 
 def run(
@@ -214,6 +214,8 @@ def check(options: argparse.Namespace) -> None:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".* listed again")  # the report names them
             generator = create_generator(options, missing_ok=True)
+    except ImageListError:
+        raise
     except ValueError as error:
         # Malformed annotations are not wrong usage (code 2): the data set is broken (code 1).
         sys.exit(f"error: {' '.join(str(error).split())}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from keras_retinanet.bin import common, datasets
@@ -55,6 +55,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     add("--no-resize", action="store_true", help="do not resize images")
     common.add_max_pixels(parser)
+    datasets.add_image_list(parser)
     add("--config", help=".ini file with the anchors, if the model's file lacks them")
     add("--group-method", default="ratio", choices=["none", "random", "ratio"], help="no effect")
     add(
@@ -81,7 +82,7 @@ def parse_args(args: Sequence[str] | None) -> argparse.Namespace:
     parent = common.with_options(parser, add_options)
     model = ("model", "training snapshot or converted model, .keras or .h5")
     datasets.add_dataset_parsers(parser, [parent], "evaluate", [model])
-    options = parser.parse_args(args)
+    options = datasets.parse(parser, args, "evaluate", ["model"])
     counts = ("max_detections", "image_min_side", "image_max_side", "batch_size", "max_pixels")
     common.check_range(options, "at least 1", counts)
     common.check_range(options, "0 to 1", ("score_threshold", "iou_threshold"))
@@ -144,7 +145,7 @@ def open_data(options: argparse.Namespace, model: keras.Model) -> Generator:
     info = with_sides(info, *sides, no_resize=options.no_resize)
     prepared = {name: getattr(info, name) for name in ("image_min_side", "image_max_side")}
     sized = argparse.Namespace(**{**vars(options), **prepared, "no_resize": info.no_resize})
-    generator = create_generator(sized, info.preprocess_image)
+    generator = create_generator(sized, info.preprocess_image, known_classes=info.known_classes())
     measure.check_classes(model, generator)
     measure.warn_of_other_names(model, generator)
     measure.warn_if_empty(generator)
@@ -152,17 +153,22 @@ def open_data(options: argparse.Namespace, model: keras.Model) -> Generator:
 
 
 def create_generator(
-    args: argparse.Namespace, preprocess_image: Callable[[np.ndarray], np.ndarray]
+    args: argparse.Namespace,
+    preprocess_image: Callable[[np.ndarray], np.ndarray],
+    *,
+    known_classes: Mapping[str, int] | None = None,
 ) -> Generator:
     """Return the data set that parsed options name, in its own order.
 
     Args:
         args: the options; sides that are None are those of `Generator`.
         preprocess_image: function that normalises a BGR image.
+        known_classes: class name -> label of the model; None if its names are not known.
     """
     sides = {name: getattr(args, name) for name in ("image_min_side", "image_max_side")}
-    generator = datasets.open_validation(
+    return datasets.open_one(
         args,
+        known_classes,
         **{name: side for name, side in sides.items() if side is not None},
         no_resize=args.no_resize,
         max_pixels=args.max_pixels,
@@ -171,8 +177,6 @@ def create_generator(
         shuffle_groups=False,
         strict=True,
     )
-    assert generator is not None  # only the options of retinanet-train may name none
-    return generator
 
 
 def run(options: argparse.Namespace, model: keras.Model, generator: Generator) -> None:

@@ -37,8 +37,8 @@ def create_generators(
         preprocess_image: function that normalises a BGR image.
     """
     from keras_retinanet.geometry.coders import CornerCoder
+    from keras_retinanet.training.data_sets import open_generators
     from keras_retinanet.training.plan import DEFAULT_MAX_SIDE, DEFAULT_MIN_SIDE
-    from keras_retinanet.training.run import open_generators
 
     plan = make_plan(args)
     return open_generators(

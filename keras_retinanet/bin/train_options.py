@@ -100,6 +100,13 @@ def _add_run_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--compute-val-loss", action="store_true", help="compute the loss on held-out images too"
     )
+    group.add_argument(
+        "--val-share",
+        type=float,
+        metavar="SHARE",
+        help="hold out this share of the images, such as 0.2, of a data set without a set to "
+        "evaluate on; the lists of images are written beside the snapshots",
+    )
     group.add_argument("--strict", action="store_true", help="stop at an unreadable image")
     group.add_argument(
         "--allow-empty", action="store_true", help="train on a data set without any box"
@@ -208,7 +215,7 @@ def parse_args(args: Sequence[str] | None) -> argparse.Namespace:
     )
     parent = common.with_options(parser, add_options)
     datasets.add_dataset_parsers(parser, [parent], "train")
-    options = parser.parse_args(args)
+    options = datasets.parse(parser, args, "train")
     options.given = {
         name for name, value in vars(options).items() if value is not None and value is not False
     }

@@ -64,6 +64,12 @@ class ModelInfo:
                 f"got {len(self.class_names)}: {', '.join(map(str, self.class_names))}"
             )
 
+    def known_classes(self) -> dict[str, int] | None:
+        """Return class name -> label; None if no names are known."""
+        if self.class_names is None:
+            return None
+        return {name: label for label, name in enumerate(self.class_names) if name is not None}
+
     def to_dict(self) -> dict[str, Any]:
         """Return the info as lists, strings, numbers and dictionaries of these, for JSON."""
         return {

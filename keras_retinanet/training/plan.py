@@ -43,7 +43,7 @@ KEPT_BY_RUN = (
     *("batch_size", "epochs", "steps", "lr", "lr_schedule", "reduce_lr_patience"),
     *("reduce_lr_factor", "optimizer_clipnorm", "early_stopping", "compute_val_loss", "seed"),
     *("no_resize", "group_method", "pad_to_buckets", "augmentation", "weighted_average"),
-    *("freeze_backbone", "max_detections"),
+    *("freeze_backbone", "max_detections", "val_share"),
 )
 
 
@@ -102,6 +102,8 @@ class TrainingPlan:
         optimizer_clipnorm: maximum norm of the gradient of a tensor of weights.
         early_stopping: whether to stop when mAP stalls.
         compute_val_loss: whether to compute the loss on the set to evaluate on.
+        val_share: share of the images to hold out, between 0 and 1, if the data have no set to
+            evaluate on; None for none. Which ones follows from the seed.
         strict: whether an unreadable image stops the run.
         allow_empty: whether to train on a data set without any box.
         seed: what all random numbers follow from.
@@ -150,6 +152,7 @@ class TrainingPlan:
     optimizer_clipnorm: float = 0.001
     early_stopping: bool = False
     compute_val_loss: bool = False
+    val_share: float | None = None
     strict: bool = False
     allow_empty: bool = False
     seed: int = 0
@@ -324,7 +327,7 @@ _RANGES: dict[str, tuple[Callable[[float], bool], tuple[str, ...]]] = {
         lambda value: value >= 0,
         ("initial_epoch", "multi_gpu", "reduce_lr_patience", "seed"),
     ),
-    "a number between 0 and 1": (lambda value: 0 < value < 1, ("reduce_lr_factor",)),
+    "a number between 0 and 1": (lambda value: 0 < value < 1, ("reduce_lr_factor", "val_share")),
 }
 _CHOICES: dict[str, tuple[str, ...]] = {
     "lr_schedule": ("cosine", "plateau"),

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
-import math
 import os
 import sys
 import warnings
@@ -22,18 +20,15 @@ from keras_retinanet.callbacks.counters import KeepCounters
 from keras_retinanet.callbacks.eval import Evaluate
 from keras_retinanet.callbacks.history import StopOnNaN, WriteHistory
 from keras_retinanet.callbacks.snapshots import SaveSnapshots
-from keras_retinanet.config import Config
 from keras_retinanet.evaluation import measure
-from keras_retinanet.geometry.anchor_fit import fit_anchors
 from keras_retinanet.geometry.anchors import (
     DEFAULT_LEVELS,
     AnchorParameters,
     make_shapes_callback,
     matches_default_shapes,
 )
-from keras_retinanet.geometry.coders import CornerCoder
 from keras_retinanet.images import IN_NETWORK
-from keras_retinanet.models.freeze import backbone_is_frozen, backbone_layers, freeze
+from keras_retinanet.models.freeze import backbone_layers, freeze
 from keras_retinanet.models.retinanet import extract_training_model
 from keras_retinanet.models.snapshots import check_backbone
 from keras_retinanet.preprocessing import pipeline
@@ -44,12 +39,9 @@ from keras_retinanet.reports.detection_sheet import write_detection_sheet
 from keras_retinanet.reports.numbers import format_numbers
 from keras_retinanet.system import devices
 from keras_retinanet.system.messages import shorten
-from keras_retinanet.training import compiling, output_folder
-from keras_retinanet.training.anchor_choice import sample_boxes
+from keras_retinanet.training import continuing, data_sets, output_folder
 from keras_retinanet.training.plan import (
     DEFAULT_BACKBONE,
-    DEFAULT_MAX_SIDE,
-    DEFAULT_MIN_SIDE,
     SettingError,
     SettingWarning,
     TrainingPlan,
@@ -98,7 +90,7 @@ def _train(plan: TrainingPlan, log: Log) -> TrainingResult:
     """Do what `train` says, in a folder that no other run uses."""
     keras.utils.set_random_seed(plan.seed)
     snapshot = load_snapshot(plan, log)
-    training, validation = open_data(plan, info_of(snapshot) if snapshot else None, log)
+    training, validation = data_sets.open_data(plan, info_of(snapshot) if snapshot else None, log)
     for name, problem in plan.void_settings(validation is not None).items():
         warnings.warn(SettingWarning(name, problem), stacklevel=2)
     with strategy(plan.multi_gpu).scope():
@@ -112,9 +104,9 @@ def _train(plan: TrainingPlan, log: Log) -> TrainingResult:
                     layer.trainable = False
         earlier = RunRecord.from_dict(info.run)
         if plan.snapshot is not None:
-            log_start(plan, earlier, log)
-        log(describe_trained_weights(model))
-        compile_model(plan, model, len(training), earlier)
+            continuing.log_start(plan, earlier, log)
+        log(continuing.describe_trained_weights(model))
+        continuing.compile_model(plan, model, len(training), earlier)
     if plan.snapshots:
         output_folder.check_room(plan.snapshot_path, output_folder.snapshot_size(model))
     callbacks = make_callbacks(plan, info.backbone, validation, earlier)
@@ -167,153 +159,6 @@ def info_of(model: models.RetinaNet) -> models.ModelInfo:
             "start a new model from it instead (--weights)"
         )
     return model.info
-
-
-def open_data(
-    plan: TrainingPlan, info: models.ModelInfo | None, log: Log
-) -> tuple[Generator, Generator | None]:
-    """Return the sets to train on and to evaluate on; None if there is none to evaluate on.
-
-    Args:
-        plan: the plan.
-        info: what the snapshot to continue from knows; None for a new model.
-        log: gets the line about the anchors.
-
-    Raises:
-        OSError: if a file cannot be read.
-        ValueError: if the data are malformed or do not fit the snapshot.
-    """
-    source = info or models.backbone(plan.backbone or DEFAULT_BACKBONE)
-    training, validation = open_generators(
-        plan,
-        source.preprocess_image,
-        config=choose_config(plan, info),
-        coder=info.coder if info else CornerCoder(),
-        image_min_side=info.image_min_side if info else DEFAULT_MIN_SIDE,
-        image_max_side=info.image_max_side if info else DEFAULT_MAX_SIDE,
-        no_resize=info.no_resize if info else False,
-        normalise_on_device=(
-            info.normalisation == IN_NETWORK if info else plan.normalise_on_device
-        ),
-    )
-    if plan.batch_size > training.size():
-        raise SettingError(
-            "batch_size",
-            f"expected at most {training.size()}, the number of images, got {plan.batch_size}",
-        )
-    if info is not None:
-        check_classes(plan, training, info)
-    if not (plan.allow_empty or training.has_boxes()):
-        raise SettingError(
-            "allow_empty",
-            f"expected a data set with boxes to train on, got none ({training.why_no_boxes()}): "
-            "add this to go on all the same",
-        )
-    if training.config.anchor_params is None and not training.config.pyramid_levels:
-        training.config = choose_anchors(training, log)
-    if validation is not None:
-        measure.warn_if_empty(validation)
-        validation.config = training.config
-    return training, validation
-
-
-def open_generators(
-    plan: TrainingPlan,
-    preprocess_image: Callable,
-    *,
-    config: Config,
-    coder: CornerCoder,
-    image_min_side: int,
-    image_max_side: int,
-    no_resize: bool = False,
-    normalise_on_device: bool,
-) -> tuple[Generator, Generator | None]:
-    """Return the sets of a plan, prepared for a model.
-
-    Args:
-        plan: the plan.
-        preprocess_image: function that normalises a BGR image.
-        config: anchors and pyramid levels.
-        coder: how the model codes boxes.
-        image_min_side: pixels of the shorter side, where the plan has none.
-        image_max_side: maximum pixels of the longer side, where the plan has none.
-        no_resize: whether images keep their size, where the plan has no sides.
-        normalise_on_device: whether images stay uint8.
-    """
-    has_sides = plan.image_min_side is not None or plan.image_max_side is not None
-    arguments = {
-        "image_min_side": plan.image_min_side or image_min_side,
-        "image_max_side": plan.image_max_side or image_max_side,
-        "no_resize": plan.no_resize or (no_resize and not has_sides),
-        "max_pixels": plan.max_pixels,
-        "preprocess_image": preprocess_image,
-        "batch_size": plan.batch_size,
-        "group_method": plan.group_method,
-        "config": config,
-        "coder": coder,
-        "normalise_on_device": normalise_on_device,
-        "pad_to_buckets": plan.pad_to_buckets,
-        "seed": plan.seed,
-        "strict": plan.strict,
-    }
-    training = plan.data.open_training(
-        cache=plan.cache, **arguments, **plan.augmentation_settings().generator_arguments()
-    )
-    return training, plan.data.open_validation(shuffle_groups=False, **arguments)
-
-
-def choose_anchors(generator: Generator, log: Log) -> Config:
-    """Return the generator's config with anchor sizes that match its boxes, and say which."""
-    fit = fit_anchors(*sample_boxes(generator))
-    sizes = " ".join(f"{size:.0f}" for size in fit.params.sizes)
-    log(f"Anchor sizes {sizes}: {fit.matched:.0%} of the boxes match one (classes weigh alike)")
-    if fit.matched_before != fit.matched:
-        log(f"  ({fit.matched_before:.0%} with the usual sizes; --config sets others)")
-    return replace(generator.config, anchor_params=fit.params)
-
-
-def choose_config(plan: TrainingPlan, info: models.ModelInfo | None) -> Config:
-    """Return anchors and levels: those of the plan, otherwise of the snapshot, otherwise unset.
-
-    Raises:
-        ValueError: if they do not fit the snapshot.
-    """
-    if info is None:
-        return plan.config
-    given = plan.config
-    anchors = given.anchor_params or info.anchors
-    if anchors is None:
-        raise ValueError(
-            f"{plan.snapshot} does not hold its anchors: give those it was trained with (--config)"
-        )
-    if given.pyramid_levels and given.pyramid_levels != info.pyramid_levels:
-        raise ValueError(
-            f"expected the pyramid levels of {plan.snapshot}, {list(info.pyramid_levels)}, which "
-            f"cannot change, got {list(given.pyramid_levels)} (--config)"
-        )
-    if info.anchors is not None and anchors != info.anchors:
-        if anchors.num_anchors() != info.anchors.num_anchors():
-            raise ValueError(
-                f"expected {info.anchors.num_anchors()} anchors per location, as "
-                f"{plan.snapshot} has, got {anchors.num_anchors()} (--config)"
-            )
-        warnings.warn("the given anchors are not those of the snapshot", stacklevel=2)
-    return replace(given, anchor_params=anchors, pyramid_levels=info.pyramid_levels)
-
-
-def check_classes(plan: TrainingPlan, generator: Generator, info: models.ModelInfo) -> None:
-    """Raise ValueError if a snapshot has another number of classes; warn about other names."""
-    if info.num_classes != generator.num_classes():
-        raise ValueError(
-            f"{plan.snapshot} has {info.num_classes} classes, the data set has "
-            f"{generator.num_classes()}: start a new model from it instead (--weights)"
-        )
-    names = generator.class_names()
-    if info.class_names is not None and list(info.class_names) != names:
-        warnings.warn(
-            f"the snapshot's classes are {list(info.class_names)}, the data set's {names}",
-            stacklevel=2,
-        )
 
 
 def strategy(multi_gpu: int) -> tf.distribute.Strategy:
@@ -384,118 +229,6 @@ def use_model_shapes(
     """
     if not matches_default_shapes(model, pyramid_levels):
         generator.compute_shapes = make_shapes_callback(model)
-
-
-def log_start(plan: TrainingPlan, earlier: RunRecord | None, log: Log) -> None:
-    """Say whether a run from a snapshot is continued, and which of its settings have changed.
-
-    Args:
-        plan: the plan, with a snapshot.
-        earlier: what the snapshot knows of its run; None if nothing.
-        log: gets the line.
-    """
-    if not plan.initial_epoch:
-        done = f" after {earlier.epoch} epochs of another run" if earlier else ""
-        log(f"A new run begins with the model in {plan.snapshot}{done}")
-        return
-    log(f"Continuing {plan.snapshot} after epoch {plan.initial_epoch} of {plan.epochs}")
-    if earlier is None:
-        return
-    if plan.initial_epoch != earlier.epoch:
-        warnings.warn(
-            f"initial_epoch: going on after epoch {plan.initial_epoch}, but the snapshot was "
-            f"written after epoch {earlier.epoch}",
-            stacklevel=2,
-        )
-    now = json.loads(json.dumps(plan.kept_settings()))  # with lists for tuples, as in the snapshot
-    changed = [
-        f"{name} {now[name]} (was {value})"
-        for name, value in earlier.settings.items()
-        if name in now and now[name] != value
-    ]
-    if changed:
-        log(f"Changed since then: {', '.join(changed)}")
-
-
-def describe_trained_weights(model: models.RetinaNet) -> str:
-    """Return a line that says how many weights train, and whether the backbone is frozen."""
-    trained = sum(math.prod(weight.shape) for weight in model.trainable_weights)
-    total = sum(math.prod(weight.shape) for weight in model.weights)
-    start = "backbone frozen: " if backbone_is_frozen(model) else ""
-    return f"{start}{trained:,} of {total:,} weights train"
-
-
-def compile_model(
-    plan: TrainingPlan,
-    model: models.RetinaNet,
-    data_length: int,
-    earlier: RunRecord | None = None,
-) -> None:
-    """Compile a model for the plan; a run that is continued keeps the state of its optimizer.
-
-    Args:
-        plan: the plan.
-        model: the model, with the optimizer of its snapshot, if it has one.
-        data_length: steps per epoch, where the plan has none.
-        earlier: what the snapshot knows of its run; None if nothing.
-    """
-    steps = plan.steps or data_length
-    optimizer = getattr(model, "optimizer", None)
-    compiling.compile_model(
-        model,
-        learning_rate(plan.lr_schedule, plan.lr, steps * plan.epochs),
-        plan.optimizer_clipnorm,
-        jit_compile=plan.jit_compile,
-    )
-    if not plan.initial_epoch:
-        return
-    done = steps * plan.initial_epoch
-    state = optimizer.variables if optimizer is not None else None
-    if not compiling.restore_optimizer(model, state, done) and plan.snapshot is not None:
-        warnings.warn(
-            f"{plan.snapshot} has no state of the optimizer that fits: it starts anew",
-            stacklevel=2,
-        )
-    if earlier is not None and optimizer is not None:
-        keep_learning_rate(plan, model, float(optimizer.learning_rate), earlier, steps)
-
-
-def learning_rate(schedule: str, rate: float, total_steps: int) -> compiling.LearningRate:
-    """Return what an optimizer takes as its rate; arguments are those of the plan."""
-    return compiling.cosine_schedule(rate, total_steps) if schedule == "cosine" else rate
-
-
-def keep_learning_rate(
-    plan: TrainingPlan,
-    model: models.RetinaNet,
-    rate_of_snapshot: float,
-    earlier: RunRecord,
-    steps: int,
-) -> None:
-    """Keep the rate that a plateau has reduced, and warn if the rate jumps for another reason.
-
-    Args:
-        plan: the plan of the run that goes on.
-        model: the compiled model.
-        rate_of_snapshot: rate of the snapshot's optimizer.
-        earlier: what the snapshot knows of its run.
-        steps: steps per epoch.
-    """
-    schedule, rate, epochs = (earlier.settings.get(k) for k in ("lr_schedule", "lr", "epochs"))
-    if plan.lr_schedule == schedule == "plateau" and plan.lr == rate:
-        model.optimizer.learning_rate = rate_of_snapshot
-        return
-    before = rate_of_snapshot
-    if schedule == "cosine" and rate and epochs:
-        cosine = compiling.cosine_schedule(rate, steps * epochs)
-        before = float(cosine(steps * plan.initial_epoch))
-    now = float(model.optimizer.learning_rate)
-    if not math.isclose(now, before, rel_tol=1e-3):
-        warnings.warn(
-            f"the learning rate goes on at {now:.3g} instead of {before:.3g}, as other settings "
-            "ask for",
-            stacklevel=2,
-        )
 
 
 def make_callbacks(

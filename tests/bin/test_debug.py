@@ -109,7 +109,7 @@ def test_old_flags_stand_before_or_after_the_data_set():
         **{"image_min_side": 400, "image_max_side": 500, "config": "c.ini"},
         **{"no_gui": True, "output_dir": "x", "flatten_output": True, "group_method": "none"},
         **{"dataset_type": "csv", "annotations": "boxes.csv", "classes": "classes.csv"},
-        **{"check": False, "json": None, "max_pixels": 2**28},
+        **{"check": False, "json": None, "max_pixels": 2**28, "image_list": None, "base_dir": None},
     }
 
 
@@ -304,3 +304,13 @@ def test_check_of_annotations_that_cannot_be_understood(folder, capsys):
 def test_mistakes_are_named(flags, message, capsys):
     assert code_of(["shapes", *flags]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_list_of_images_chooses_what_is_checked(folder, capsys):
+    (folder / "list.txt").write_text("2.png\nphotos/0.png\n")
+    assert code_of([*ARGUMENTS, "--check", "--image-list", "list.txt"]) == 0
+    assert "Images: 2 (" in capsys.readouterr().out
+    # That a list does not fit is wrong usage, and no fault of the data set.
+    (folder / "list.txt").write_text("7.png\n")
+    assert code_of([*ARGUMENTS, "--check", "--image-list", "list.txt"]) == 2
+    assert "error: list.txt: no image of the data set is" in capsys.readouterr().err

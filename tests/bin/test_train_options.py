@@ -117,6 +117,8 @@ OPTION_TABLE = {
     "--optimizer-clipnorm 3": (OBEYED, OBEYED, KEPT),
     "--early-stopping": (OBEYED, OBEYED, KEPT, VOID),
     "--compute-val-loss": (OBEYED, OBEYED, KEPT, VOID),
+    # Data that have a set to evaluate on refuse it: see `test_data_sets.py`.
+    "--val-share 0.25": (OBEYED, OBEYED, KEPT),
     "--strict": (OBEYED, OBEYED, OBEYED),
     "--allow-empty": (OBEYED, OBEYED, OBEYED),
     "--seed 3": (OBEYED, OBEYED, KEPT),

@@ -115,3 +115,8 @@ def test_long_values_are_cut_in_the_error():
     with pytest.raises(ValueError, match="class_names: expected a list of names") as caught:
         ModelInfo.from_dict({**FULL.to_dict(), "class_names": ["a"] * 10**6 + [5]})
     assert len(str(caught.value)) < 250
+
+
+def test_known_classes_are_those_with_a_name():
+    assert ModelInfo("resnet50", 2).known_classes() is None
+    assert ModelInfo("resnet50", 3, ("cat", None, "dog")).known_classes() == {"cat": 0, "dog": 2}

@@ -42,6 +42,8 @@ def test_a_snapshot_knows_backbone_and_sides_itself():
         ({"initial_epoch": -1}, "initial_epoch", "expected a number of at least 0, got -1"),
         ({"seed": -1}, "seed", "expected a number of at least 0"),
         ({"reduce_lr_factor": 1}, "reduce_lr_factor", "expected a number between 0 and 1"),
+        ({"val_share": 0}, "val_share", "expected a number between 0 and 1, got 0"),
+        ({"val_share": 1.0}, "val_share", "expected a number between 0 and 1, got 1.0"),
         ({"initial_epoch": 60}, "epochs", r"expected more than initial_epoch \(60\), got 50"),
         ({"image_max_side": 10}, "image_max_side", "at least image_min_side"),
         ({"batch_size": 2, "multi_gpu": 4}, "batch_size", "one image for each of the 4 GPUs"),

@@ -18,9 +18,8 @@ from keras_retinanet.geometry.coders import CornerCoder
 from keras_retinanet.metrics import COCO_KEYS
 from keras_retinanet.models.freeze import backbone_layers
 from keras_retinanet.preprocessing.data import CocoData, CSVData
-from keras_retinanet.training import run
+from keras_retinanet.training import data_sets, run
 from keras_retinanet.training.plan import SettingError, SettingWarning, TrainingPlan
-from keras_retinanet.training.record import RunRecord
 from tests import tiny
 
 
@@ -86,7 +85,7 @@ def test_what_changes_the_process_is_undone(plan):
 
 def test_augmentation_reaches_the_training_set_alone(plan):
     changes = AugmentationSettings(random_crop=1, scale_range=(0.5, 0.5))
-    training, validation = run.open_data(replace(plan, augmentation=changes), None, silent)
+    training, validation = data_sets.open_data(replace(plan, augmentation=changes), None, silent)
     assert training.random_crop.chance == 1
     assert training.visual_effect_generator is None
     assert training.sample(2, 0)[0].shape == (32, 32, 3)
@@ -102,7 +101,7 @@ def test_images_stay_uint8_where_the_network_normalises(plan, tmp_path):
     resumed = replace(plan, snapshot=snapshot, backbone=None)
     for other in (on_device, resumed):
         model = run.load_snapshot(other, silent)
-        training, _ = run.open_data(other, model and model.info, silent)
+        training, _ = data_sets.open_data(other, model and model.info, silent)
         assert training[0][0].dtype == np.uint8
     normal = save_tiny(tmp_path / "normal.keras")
     with pytest.raises(SettingError, match="^normalise_on_device: .*normal.keras takes normalised"):
@@ -112,7 +111,7 @@ def test_images_stay_uint8_where_the_network_normalises(plan, tmp_path):
 def test_buckets_and_caches_reach_the_generators(plan, tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "home"))
     plan = replace(plan, pad_to_buckets=True, cache="disk")
-    training, validation = run.open_data(plan, None, silent)
+    training, validation = data_sets.open_data(plan, None, silent)
     # Photos, 4:3, have sides of 64 and 85, which is rounded up.
     for generator in (training, validation):
         shapes = {generator[i][0].shape[1:3] for i in range(4)}
@@ -126,7 +125,7 @@ def test_buckets_and_caches_reach_the_generators(plan, tmp_path, monkeypatch):
 
 def test_more_images_a_batch_than_there_are_is_refused(plan):
     with pytest.raises(SettingError, match="^batch_size: expected at most 4.*got 5"):
-        run.open_data(replace(plan, batch_size=5), None, silent)
+        data_sets.open_data(replace(plan, batch_size=5), None, silent)
 
 
 def test_sides_are_those_of_the_plan_then_of_the_snapshot(plan, tmp_path):
@@ -134,7 +133,7 @@ def test_sides_are_those_of_the_plan_then_of_the_snapshot(plan, tmp_path):
     for given, expected in ((None, 64), (32, 32)):
         resumed = replace(plan, snapshot=snapshot, image_min_side=given, image_max_side=None)
         model = run.load_snapshot(resumed, silent)
-        training, validation = run.open_data(resumed, model.info, silent)
+        training, validation = data_sets.open_data(resumed, model.info, silent)
         for generator in (training, validation):
             assert (generator.image_min_side, generator.image_max_side) == (expected, 96)
 
@@ -149,7 +148,7 @@ def test_a_coder_of_the_snapshot_reaches_the_targets(plan, tmp_path):
     for snapshot in (usual, other):
         resumed = replace(plan, snapshot=snapshot)
         info = run.load_snapshot(resumed, silent).info
-        training, validation = run.open_data(resumed, info, silent)
+        training, validation = data_sets.open_data(resumed, info, silent)
         assert training.coder == validation.coder == info.coder
         offsets.append(validation[0][1][0][..., :4])
     np.testing.assert_allclose(offsets[1], 2 * offsets[0], atol=1e-6)
@@ -170,7 +169,7 @@ def test_anchors_that_do_not_fit_the_snapshot_are_refused(plan, tmp_path, config
     resumed = replace(plan, snapshot=save_tiny(tmp_path / "a.keras"), config=config)
     info = run.load_snapshot(resumed, silent).info
     with pytest.raises(ValueError, match=message):
-        run.choose_config(resumed, info)
+        data_sets.choose_config(resumed, info)
 
 
 def test_anchors_of_the_plan_take_precedence_with_a_warning(plan, tmp_path):
@@ -181,22 +180,24 @@ def test_anchors_of_the_plan_take_precedence_with_a_warning(plan, tmp_path):
     snapshot = save_tiny(tmp_path / "a.keras")
     resumed = replace(plan, snapshot=snapshot, config=Config(anchor_params=half))
     with pytest.warns(UserWarning, match="not those of the snapshot"):
-        assert run.choose_config(resumed, models.load_model(snapshot).info).anchor_params == half
+        assert (
+            data_sets.choose_config(resumed, models.load_model(snapshot).info).anchor_params == half
+        )
     unknown = replace(models.load_model(snapshot).info, anchors=None)
-    assert run.choose_config(resumed, unknown).anchor_params == half
+    assert data_sets.choose_config(resumed, unknown).anchor_params == half
     with pytest.raises(ValueError, match="does not hold its anchors"):
-        run.choose_config(replace(plan, snapshot=snapshot), unknown)
+        data_sets.choose_config(replace(plan, snapshot=snapshot), unknown)
 
 
 def test_class_names_are_compared(plan, tmp_path):
     snapshot = save_tiny(tmp_path / "a.keras", class_names=("circle",))
     resumed = replace(plan, snapshot=snapshot)
     with pytest.warns(UserWarning, match=r"classes are \['circle'\], the data set's \['square'\]"):
-        run.open_data(resumed, models.load_model(snapshot).info, silent)
+        data_sets.open_data(resumed, models.load_model(snapshot).info, silent)
 
 
 def test_callbacks_follow_the_plan(plan):
-    training, validation = run.open_data(plan, None, silent)
+    training, validation = data_sets.open_data(plan, None, silent)
     kinds = [type(call).__name__ for call in run.make_callbacks(plan, "tiny", validation)]
     assert kinds == ["StopOnNaN", "Evaluate", "KeepCounters", "SaveSnapshots", "WriteHistory"]
     more = replace(plan, lr_schedule="plateau", early_stopping=True, snapshots=False)
@@ -264,57 +265,12 @@ def test_images_keep_their_size_if_the_snapshot_says_so(plan, tmp_path):
     plan = replace(plan, snapshot=snapshot, backbone=None)
     info = run.load_snapshot(plan, silent).info
     # Sides are given, which resize.
-    assert [opened.no_resize for opened in run.open_data(plan, info, silent)] == [False, False]
-    plan = replace(plan, image_min_side=None, image_max_side=None)
-    assert [opened.no_resize for opened in run.open_data(plan, info, silent)] == [True, True]
-
-
-@pytest.mark.filterwarnings("default:the learning rate goes on")
-def test_a_plateau_keeps_its_reductions_and_counters(plan, tmp_path):
-    lines = []
-    plateau = replace(
-        *(plan,),
-        **{"lr_schedule": "plateau", "lr": 1e-8, "reduce_lr_patience": 1, "evaluation": False},
-        **{"epochs": 3, "steps": 1, "feature_size": 8},
-    )
-    first = run.train(plateau, log=lines.append)
-    assert float(first.model.optimizer.learning_rate) < 1e-8
-    snapshot = str(tmp_path / "out" / "tiny_csv_03.keras")
-    counters = RunRecord.read(snapshot).counters["ReduceLROnPlateau"]
-    assert {"best", "wait", "cooldown_counter"} == set(counters)
-    again = TrainingPlan.for_data(
-        plan.data, snapshot=snapshot, epochs=4, evaluation=False, snapshot_path=tmp_path / "out"
-    )
-    assert (again.lr, again.lr_schedule, again.steps) == (1e-8, "plateau", 1)
-    second = run.train(again, log=lines.append)
-    assert second.history["learning_rate"] == [
-        pytest.approx(float(first.model.optimizer.learning_rate))
+    assert [opened.no_resize for opened in data_sets.open_data(plan, info, silent)] == [
+        False,
+        False,
     ]
-    assert f"Continuing {snapshot} after epoch 3 of 4" in lines
-    assert "Changed since then: epochs 4 (was 3)" in lines
-
-
-def test_a_rate_that_jumps_is_named(plan, tmp_path):
-    plan = replace(plan, feature_size=8, epochs=3, steps=1, evaluation=False)
-    run.train(plan, log=silent)
-    snapshot = str(tmp_path / "out" / "tiny_csv_02.keras")
-    kept = {"evaluation": False, "snapshot_path": tmp_path / "out"}
-    # After the warm-up of one step: half of two steps are done; of four it is a quarter.
-    with pytest.warns(UserWarning, match="rate goes on at 8.55e-05 instead of 5.05e-05"):
-        plan = TrainingPlan.for_data(plan.data, snapshot=snapshot, epochs=5, **kept)
-        run.train(plan, log=silent)
-
-
-@pytest.mark.filterwarnings("default:the learning rate goes on")
-def test_a_new_run_from_a_snapshot_begins_anew(plan, tmp_path):
-    lines = []
-    plan = replace(plan, feature_size=8, epochs=2, steps=1, evaluation=False)
-    run.train(plan, log=silent)
-    snapshot = str(tmp_path / "out" / "tiny_csv_02.keras")
-    plan = replace(plan, snapshot=snapshot, backbone=None, feature_size=256, epochs=1)
-    result = run.train(plan, log=lines.append)
-    assert int(result.model.optimizer.iterations) == 1
-    assert any(line.startswith("A new run begins with the model in") for line in lines)
+    plan = replace(plan, image_min_side=None, image_max_side=None)
+    assert [opened.no_resize for opened in data_sets.open_data(plan, info, silent)] == [True, True]
 
 
 def test_a_set_without_boxes_is_refused(plan, tmp_path):
@@ -322,8 +278,8 @@ def test_a_set_without_boxes_is_refused(plan, tmp_path):
     annotations.write_text("0.png,,,,,\n1.png,,,,,\n")
     empty = replace(plan, data=CSVData(str(annotations), plan.data.classes))
     with pytest.raises(SettingError, match="^allow_empty: expected a data set with boxes"):
-        run.open_data(empty, None, silent)
-    training, _ = run.open_data(replace(empty, allow_empty=True), None, silent)
+        data_sets.open_data(empty, None, silent)
+    training, _ = data_sets.open_data(replace(empty, allow_empty=True), None, silent)
     assert training.size() == 2
 
 
@@ -345,7 +301,7 @@ def test_void_settings_are_named(plan):
 
 
 def test_detections_that_count_follow_the_data(plan, monkeypatch):
-    _, validation = run.open_data(plan, None, silent)
+    _, validation = data_sets.open_data(plan, None, silent)
     evaluate = run.make_callbacks(plan, "tiny", validation)[1]
     assert evaluate.max_detections == 100
     monkeypatch.setattr(validation, "load_annotations", lambda _: {"labels": np.zeros(140)})
@@ -355,7 +311,7 @@ def test_detections_that_count_follow_the_data(plan, monkeypatch):
 
 
 def test_a_frozen_backbone_stays_as_it_is(plan):
-    training, _ = run.open_data(plan, None, silent)
+    training, _ = data_sets.open_data(plan, None, silent)
     model = run.build_model(replace(plan, freeze_backbone=True, feature_size=8), training, silent)
     frozen = {layer.name for layer in model.layers if not layer.trainable}
     assert {"C3", "C4", "C5"} <= frozen
