@@ -116,7 +116,7 @@ def _recognised_words(path: str, command: str) -> list[str]:
     if len(lines) == 1:
         return lines[0]
     if lines:
-        forms = " or ".join(f"'{shorten(shlex.join(words), 80)}'" for words in lines)
+        forms = " or ".join(f"'{shorten(shlex.join(words), 200)}'" for words in lines)
         raise ValueError(f"{path}: more than one form fits, name the one to use: {forms}")
     try:
         inside = ", ".join(sorted(os.listdir(path))) or "nothing"
