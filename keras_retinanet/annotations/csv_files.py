@@ -20,6 +20,7 @@ _OF_SET = (
     "{}/labels.csv",
 )
 _CLASSES = ("classes.csv", "_classes.csv")
+_OTHER_FORMS = (".yaml", ".yml", ".json", ".xml")
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,8 @@ def _of_set(folder: str, keys: Iterable[str]) -> str | None:
 
 
 def _is_of_boxes(path: str) -> bool:
+    if path.lower().endswith(_OTHER_FORMS):  # a list in YAML may look like a row
+        return False
     try:
         return has_boxes(path)
     except OSError:

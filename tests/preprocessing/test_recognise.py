@@ -51,6 +51,12 @@ def test_what_is_none_of_them_is_not_recognised(tmp_path):
         recognise(tmp_path / "gone")
 
 
+def test_a_list_in_yaml_is_no_row_of_csv(tmp_path):
+    path = tmp_path / "data.yaml"
+    path.write_text("a: [1,1,1,1,1,1,1]\nnames: [cat]\ntrain: images\n")
+    assert [data.name for data in recognise(path)] == ["yolo"]
+
+
 def test_all_forms_that_fit_are_returned(tmp_path):
     for form in ("csv", "yolo"):
         data_sets.write(tmp_path, form)
