@@ -138,22 +138,6 @@ class _NamedSets(TrainingData):
         return shorten(getattr(self, "path", self.name), 120)
 
 
-def _stems(folder: StrPath, prefix: str = "", suffix: str = "") -> list[str]:
-    """Return the names in a folder that begin and end so, without both, sorted; none if no folder.
-
-    Hidden ones are left out.
-    """
-    try:
-        names = sorted(os.listdir(folder))
-    except OSError:
-        return []
-    return [
-        name.removeprefix(prefix).removesuffix(suffix)
-        for name in names
-        if name.startswith(prefix) and name.endswith(suffix) and not name.startswith(".")
-    ]
-
-
 @dataclass(frozen=True)
 class CocoData(_NamedSets):
     """A data set in COCO form.
