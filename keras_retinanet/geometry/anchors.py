@@ -1,6 +1,7 @@
 """Anchors: the boxes around each location of the pyramid that the network refines."""
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,55 @@ DEFAULT_LEVELS = (3, 4, 5, 6, 7)
 ShapesCallback = Callable[[tuple[int, ...], Sequence[int]], Iterable[Iterable[int]]]
 
 
+@dataclass(frozen=True)
+class AnchorLayout:
+    """How anchors are laid out; the defaults are those of keras-retinanet.
+
+    Attributes:
+        offset: where the centre of an anchor lies in its cell, in strides: 0.5 in the middle, 0 in
+            the upper left corner.
+        scales_first: whether the anchors of a location are ordered by scale, then by ratio;
+            otherwise by ratio, then by scale.
+        whole_pixels: whether the sides of the square anchors are rounded down to whole pixels, and
+            the corners of all anchors around the origin are rounded to them (half to even).
+        fitted_strides: whether the strides of a level are the side of the padded image divided by
+            the number of cells, rounded down, in each direction; the given strides do not count.
+    """
+
+    offset: float = 0.5
+    scales_first: bool = False
+    whole_pixels: bool = False
+    fitted_strides: bool = False
+
+    def __post_init__(self) -> None:
+        """Raise ValueError if a value is of another type, or the offset outside the cell."""
+        for name, value in asdict(self).items():
+            if name != "offset" and not isinstance(value, bool):
+                raise ValueError(f"anchors: {name}: expected true or false, got {shorten(value)}")
+        offset = self.offset
+        if isinstance(offset, bool) or not isinstance(offset, (int, float)) or not 0 <= offset <= 1:
+            raise ValueError(f"anchors: offset: expected 0 to 1, got {shorten(offset)}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the layout as plain values, for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any] | None) -> "AnchorLayout":
+        """Return the layout that `to_dict` described; the default for None.
+
+        Raises:
+            ValueError: if a value is unknown or malformed.
+        """
+        try:
+            return cls(**values or {})
+        except TypeError:
+            raise ValueError(f"expected a layout of anchors, got {shorten(values, 120)}") from None
+
+
+DEFAULT_LAYOUT = AnchorLayout()
+
+
 class AnchorParameters:
     """The sizes and shapes of the anchors of each pyramid level.
 
@@ -27,6 +77,7 @@ class AnchorParameters:
         strides: pixels from one anchor centre to the next, one for each level.
         ratios: height divided by width of the anchors per location.
         scales: factors on the level's size of the anchors per location.
+        layout: where the anchors lie, and in which order.
     """
 
     default: "AnchorParameters"
@@ -37,19 +88,29 @@ class AnchorParameters:
         strides: Iterable[int],
         ratios: Sequence[float] | np.ndarray,
         scales: Sequence[float] | np.ndarray,
+        *,
+        layout: AnchorLayout = DEFAULT_LAYOUT,
     ) -> None:
-        """Keep the four lists; `ratios` and `scales` as float32 arrays."""
+        """Keep the four lists, `ratios` and `scales` as float32 arrays, and the layout."""
         self.sizes = list(sizes)
         self.strides = list(strides)
         self.ratios = np.asarray(ratios, "float32")
         self.scales = np.asarray(scales, "float32")
+        self.layout = layout
 
     def num_anchors(self) -> int:
         """Return the number of anchors per location of a level."""
         return len(self.ratios) * len(self.scales)
 
-    def to_dict(self) -> dict[str, list]:
-        """Return the parameters as lists of plain numbers, for JSON."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return the parameters as lists of plain numbers, for JSON.
+
+        A layout that is not the default is added as a dictionary.
+        """
+        layout = {} if self.layout == DEFAULT_LAYOUT else {"layout": self.layout.to_dict()}
+        return {**self._lists(), **layout}
+
+    def _lists(self) -> dict[str, list]:
         return {
             "sizes": [float(size) for size in self.sizes],
             "strides": [int(stride) for stride in self.strides],
@@ -58,15 +119,16 @@ class AnchorParameters:
         }
 
     @classmethod
-    def from_dict(cls, values: dict[str, list]) -> "AnchorParameters":
+    def from_dict(cls, values: dict[str, Any]) -> "AnchorParameters":
         """Return the parameters that `to_dict` described.
 
         Raises:
-            ValueError: if they are not four lists of finite numbers.
+            ValueError: if they are not four lists of finite numbers, perhaps with a layout.
         """
+        layout = AnchorLayout.from_dict(values.get("layout") if isinstance(values, dict) else None)
         try:
-            found = cls(**values)
-            lists = found.to_dict().values()
+            found = cls(**{**values, "layout": layout})
+            lists = found._lists().values()
             good = all(np.ndim(numbers) == 1 and np.isfinite(numbers).all() for numbers in lists)
         except (TypeError, ValueError, OverflowError):
             good = False
@@ -81,7 +143,7 @@ class AnchorParameters:
         return isinstance(other, AnchorParameters) and self.to_dict() == other.to_dict()
 
     def __hash__(self) -> int:
-        return hash(tuple(map(tuple, self.to_dict().values())))
+        return hash((*map(tuple, self._lists().values()), self.layout))
 
     def __repr__(self) -> str:
         return f"AnchorParameters({self.to_dict()})"
@@ -101,6 +163,8 @@ def generate_anchors(
     base_size: float = 16,
     ratios: Sequence[float] | np.ndarray | None = None,
     scales: Sequence[float] | np.ndarray | None = None,
+    *,
+    layout: AnchorLayout = DEFAULT_LAYOUT,
 ) -> np.ndarray:
     """Return the anchors of one location, centred on the origin.
 
@@ -108,17 +172,41 @@ def generate_anchors(
         base_size: side in pixels of the square anchor of scale 1.
         ratios: heights divided by widths; None means 1/2, 1, 2.
         scales: factors on `base_size`; None means three steps of a third of an octave.
+        layout: in which order they come, and whether they are rounded.
 
     Returns:
-        Float64 array `(len(ratios) * len(scales), 4)`: all scales of the first ratio come first.
+        Float64 array `(len(ratios) * len(scales), 4)`: all scales of the first ratio come first,
+        unless the layout has the scales first.
     """
     ratios = AnchorParameters.default.ratios if ratios is None else np.asarray(ratios)
     scales = AnchorParameters.default.scales if scales is None else np.asarray(scales)
-    sides = np.tile(base_size * scales, len(ratios)).astype("float64")
-    ratios = np.repeat(ratios, len(scales))
+    sides = (base_size * scales).astype("float64")
+    if layout.whole_pixels:
+        sides = np.floor(sides)
+    if layout.scales_first:
+        sides, ratios = np.repeat(sides, len(ratios)), np.tile(ratios, len(sides))
+    else:
+        sides, ratios = np.tile(sides, len(ratios)), np.repeat(ratios, len(sides))
     widths = np.sqrt(sides * sides / ratios)
     heights = widths * ratios
-    return np.stack([-widths, -heights, widths, heights], axis=1) / 2
+    anchors = np.stack([-widths, -heights, widths, heights], axis=1) / 2
+    return np.round(anchors) if layout.whole_pixels else anchors
+
+
+def level_strides(
+    stride: float, cells: Sequence[int], image_shape: Sequence[int], layout: AnchorLayout
+) -> tuple[float, float]:
+    """Return the strides of a pyramid level in y and x.
+
+    Args:
+        stride: the stride of the level in the anchor parameters.
+        cells: rows and columns of the level: integers or integer tensors.
+        image_shape: `(height, width, ...)` of the padded image: integers or integer tensors.
+        layout: whether the strides are fitted to the image.
+    """
+    if not layout.fitted_strides:
+        return stride, stride
+    return image_shape[0] // cells[0], image_shape[1] // cells[1]
 
 
 def guess_shapes(image_shape: Sequence[int], pyramid_levels: Sequence[int]) -> list[np.ndarray]:
@@ -217,17 +305,30 @@ def anchor_index_for_shape(
             f"got sizes {params.sizes} and strides {params.strides}"
         )
     shapes = (shapes_callback or guess_shapes)(tuple(image_shape), levels)
-    return _anchor_index(tuple((int(rows), int(columns)) for rows, columns in shapes), params)
+    cells = tuple((int(rows), int(columns)) for rows, columns in shapes)
+    strides = tuple(
+        level_strides(stride, shape, image_shape, params.layout)
+        for stride, shape in zip(params.strides, cells, strict=True)
+    )
+    return _anchor_index(cells, strides, params)
 
 
 @lru_cache(maxsize=64)
-def _anchor_index(shapes: tuple[tuple[int, int], ...], params: AnchorParameters) -> AnchorIndex:
-    """Return the anchors of feature maps with these rows and columns."""
+def _anchor_index(
+    shapes: tuple[tuple[int, int], ...],
+    strides: tuple[tuple[float, float], ...],
+    params: AnchorParameters,
+) -> AnchorIndex:
+    """Return the anchors of feature maps with these rows and columns, and strides in y and x."""
+    layout = params.layout
     return AnchorIndex(
         [
             boxes.shift(
-                shape, stride, generate_anchors(size, params.ratios, params.scales)
+                shape,
+                stride,
+                generate_anchors(size, params.ratios, params.scales, layout=layout),
+                offset=layout.offset,
             ).reshape(*shape, params.num_anchors(), 4)
-            for shape, size, stride in zip(shapes, params.sizes, params.strides, strict=True)
+            for shape, size, stride in zip(shapes, params.sizes, strides, strict=True)
         ]
     )

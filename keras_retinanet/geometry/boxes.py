@@ -108,21 +108,29 @@ def clip(boxes: np.ndarray, height: float, width: float) -> np.ndarray:
     return ops.stack([ops.clip(boxes[..., i], 0, limits[i % 2]) for i in range(4)], axis=-1)
 
 
-def shift(shape: Sequence[int] | np.ndarray, stride: float, anchors: np.ndarray) -> np.ndarray:
-    """Return `anchors` repeated around the centre of every cell of a feature map.
+def shift(
+    shape: Sequence[int] | np.ndarray,
+    stride: float | Sequence[float],
+    anchors: np.ndarray,
+    *,
+    offset: float = 0.5,
+) -> np.ndarray:
+    """Return `anchors` repeated around a point of every cell of a feature map.
 
     Args:
         shape: rows and columns of the feature map: two integers, or an integer tensor.
-        stride: pixels from one cell to the next.
+        stride: pixels from one cell to the next; a pair is for y and x, numbers or tensors.
         anchors: array or tensor `(A, 4)`, centred on the origin.
+        offset: where in the cell the point lies, in strides; 0.5 is the middle.
 
     Returns:
         `(rows * columns * A, 4)`: row by row, then column by column, then anchor by anchor.
     """
     ops = array_module(shape[0], shape[1], anchors)
     dtype = getattr(anchors, "dtype", "float32")
-    x = (ops.arange(shape[1], dtype=dtype) + 0.5) * stride
-    y = (ops.arange(shape[0], dtype=dtype) + 0.5) * stride
+    down, right = stride if isinstance(stride, (tuple, list)) else (stride, stride)
+    x = (ops.arange(shape[1], dtype=dtype) + offset) * right
+    y = (ops.arange(shape[0], dtype=dtype) + offset) * down
     x, y = ops.meshgrid(x, y)
     x, y = ops.reshape(x, (-1,)), ops.reshape(y, (-1,))
     centres = ops.stack([x, y, x, y], axis=-1)

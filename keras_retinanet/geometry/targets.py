@@ -3,40 +3,32 @@
 An anchor is positive, and matched to a box, where its IoU with some box is at least 0.5. It is
 ignored where its maximum IoU is between 0.4 and 0.5, or where its centre lies outside the image.
 All others are background. (The focal loss paper, section 4; an IoU of exactly 0.4 is background.)
+
+A box may have no anchor by this rule. With `match_every_box` it gets the best one that is left.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 
-from keras_retinanet.geometry import boxes
 from keras_retinanet.geometry.anchor_index import AnchorIndex
-from keras_retinanet.geometry.coders import CornerCoder
+from keras_retinanet.geometry.coders import BoxCoder, CornerCoder
+from keras_retinanet.geometry.matching import (
+    IGNORE,
+    POSITIVE,
+    as_matches,
+    centre_outside,
+    match_all,
+    match_near,
+    match_the_rest,
+)
 from keras_retinanet.system import arrays
 from keras_retinanet.system.types import Annotations
 
-IGNORE, BACKGROUND, POSITIVE = -1, 0, 1
 DEFAULT_CODER = CornerCoder()
 # Types of `anchor_targets_compact`: 24 bytes per anchor, or 12. With 12, offsets, few of which are
 # above 5, are rounded by 0.05 % at most; states and classes, up to 32,766, are not rounded.
 FULL_PRECISION, HALF_PRECISION = ("float32", "int32"), ("float16", "int16")
-# Anchors that `match_all` compares at a time, so that their overlaps fit into the CPU cache.
-SLICE = 8192
-
-
-class Matches(NamedTuple):
-    """The anchors of an image that are not background; all others are.
-
-    Attributes:
-        positive: indices of the positive anchors, increasing, `(p,)`.
-        box_indices: index of the box that each of them is matched to, `(p,)`.
-        ignored: indices of the ignored anchors, increasing, `(q,)`.
-    """
-
-    positive: np.ndarray
-    box_indices: np.ndarray
-    ignored: np.ndarray
 
 
 def anchor_targets_compact(
@@ -48,8 +40,9 @@ def anchor_targets_compact(
     positive_overlap: float = 0.5,
     *,
     index: AnchorIndex | None = None,
-    coder: CornerCoder = DEFAULT_CODER,
+    coder: BoxCoder = DEFAULT_CODER,
     dtypes: tuple[str, str] = FULL_PRECISION,
+    match_every_box: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the targets of a batch, with one number for the class of an anchor.
 
@@ -64,6 +57,7 @@ def anchor_targets_compact(
             fraction of the time, since boxes are only compared with the anchors near them.
         coder: how boxes are coded.
         dtypes: of the two results: `FULL_PRECISION` or `HALF_PRECISION`.
+        match_every_box: whether a box without a positive anchor gets one; see `match_the_rest`.
 
     Returns:
         regression: `(B, N, 5)`: four offsets (0 unless positive), then the anchor's state:
@@ -79,11 +73,13 @@ def anchor_targets_compact(
     for i, (image, annotations) in enumerate(zip(image_group, annotations_group, strict=True)):
         bboxes, labels = np.asarray(annotations["bboxes"]), np.asarray(annotations["labels"])
         if index is None:
-            matches = _matches(*match_all(anchors, bboxes, negative_overlap, positive_overlap))
-            outside = np.flatnonzero(_centre_outside(anchors, image.shape))
+            matches = as_matches(*match_all(anchors, bboxes, negative_overlap, positive_overlap))
+            outside = np.flatnonzero(centre_outside(anchors, image.shape))
         else:
             matches = match_near(index, bboxes, negative_overlap, positive_overlap)
             outside = index.outside(image.shape)
+        if match_every_box:
+            matches = match_the_rest(matches, anchors, bboxes, image.shape, index=index)
         positive, box_indices, ignored = matches
         if len(positive):
             regression[i, positive, :4] = coder.encode(anchors[positive], bboxes[box_indices])
@@ -103,15 +99,16 @@ def anchor_targets_bbox(
     negative_overlap: float = 0.4,
     positive_overlap: float = 0.5,
     *,
-    coder: CornerCoder = DEFAULT_CODER,
+    coder: BoxCoder = DEFAULT_CODER,
+    match_every_box: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the targets of a batch as keras-retinanet 1.0.0 did, with a column for each class.
 
     Arguments and errors are those of `anchor_targets_compact`.
 
     Returns:
-        regression: float32 `(B, N, 5)`: four offsets from each anchor to the box it overlaps most
-            (0 if there are no boxes), then the state -1, 0 or 1.
+        regression: float32 `(B, N, 5)`: four offsets from each anchor to the box it is matched to,
+            or else overlaps most (0 if there are no boxes), then the state -1, 0 or 1.
         classification: float32 `(B, N, num_classes + 1)`: 1 in the column of a positive anchor's
             class, and the state in the last column.
     """
@@ -122,87 +119,29 @@ def anchor_targets_bbox(
         state, assigned = match_all(
             anchors, annotations["bboxes"], negative_overlap, positive_overlap
         )
+        if match_every_box:
+            matches = match_the_rest(
+                as_matches(state, assigned), anchors, annotations["bboxes"], image.shape
+            )
+            state[matches.positive] = POSITIVE
+            assigned[matches.positive] = matches.box_indices
         if len(annotations["bboxes"]):
             positive = np.flatnonzero(state == POSITIVE)
             labels = np.asarray(annotations["labels"])[assigned[positive]].astype(int)
             classification[i, positive, labels] = 1
             regression[i, :, :4] = coder.encode(anchors, annotations["bboxes"][assigned])
-        state[_centre_outside(anchors, image.shape)] = IGNORE
+        state[centre_outside(anchors, image.shape)] = IGNORE
         regression[i, :, 4] = state
         classification[i, :, -1] = state
     return regression, classification
 
 
-def match_all(
+def positive_anchors(
     anchors: np.ndarray,
     bboxes: np.ndarray,
-    negative_overlap: float = 0.4,
-    positive_overlap: float = 0.5,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return each anchor's state and the box it overlaps most.
-
-    Args:
-        anchors: array `(N, 4)`.
-        bboxes: array `(n, 4)`; `n` may be 0.
-        negative_overlap: maximum IoU of a background anchor.
-        positive_overlap: minimum IoU of a positive anchor.
-
-    Returns:
-        state: int array `(N,)`: -1 ignored, 0 background, 1 positive.
-        assigned: int array `(N,)`: index into `bboxes`, of equal overlaps the first; 0 if there
-            are no boxes.
-    """
-    state = np.full(len(anchors), BACKGROUND)
-    assigned = np.zeros(len(anchors), int)
-    bboxes = np.asarray(bboxes, "float64")
-    for start in range(0, len(anchors) if len(bboxes) else 0, SLICE):
-        part = slice(start, start + SLICE)
-        overlaps = boxes.iou(bboxes, anchors[part].astype("float64", order="F"))
-        assigned[part] = overlaps.argmax(axis=0)
-        best = overlaps.max(axis=0)
-        state[part][best > negative_overlap] = IGNORE
-        state[part][best >= positive_overlap] = POSITIVE
-    return state, assigned
-
-
-def match_near(
-    index: AnchorIndex,
-    bboxes: np.ndarray,
-    negative_overlap: float = 0.4,
-    positive_overlap: float = 0.5,
-) -> Matches:
-    """Return the same as `match_all` does for the anchors of an index, in less time.
-
-    Args:
-        index: of the anchors.
-        bboxes: array `(n, 4)`; `n` may be 0.
-        negative_overlap: maximum IoU of a background anchor.
-        positive_overlap: minimum IoU of a positive anchor.
-    """
-    bboxes = np.asarray(bboxes, "float64").reshape(-1, 4)
-    minimum = min(negative_overlap, positive_overlap)
-    if minimum <= 0 or not np.isfinite(bboxes).all():
-        # Anchors far from all boxes are not background then.
-        return _matches(*match_all(index.anchors, bboxes, negative_overlap, positive_overlap))
-    anchor_indices, box_indices = index.near(bboxes, minimum)
-    overlaps = boxes.iou_of_pairs(index.anchors[anchor_indices], bboxes[box_indices])
-    # The box that each anchor overlaps most; of equal overlaps the first.
-    order = np.lexsort((box_indices, -overlaps, anchor_indices))
-    anchor_indices, first = np.unique(anchor_indices[order], return_index=True)
-    box_indices, overlaps = box_indices[order[first]], overlaps[order[first]]
-    positive = overlaps >= positive_overlap
-    ignored = (overlaps > negative_overlap) & ~positive
-    return Matches(anchor_indices[positive], box_indices[positive], anchor_indices[ignored])
-
-
-def _matches(state: np.ndarray, assigned: np.ndarray) -> Matches:
-    """Return the result of `match_all` as indices."""
-    positive = np.flatnonzero(state == POSITIVE)
-    return Matches(positive, assigned[positive], np.flatnonzero(state == IGNORE))
-
-
-def positive_anchors(
-    anchors: np.ndarray, bboxes: np.ndarray, *, index: AnchorIndex | None = None
+    *,
+    index: AnchorIndex | None = None,
+    match_every_box_in: Sequence[int] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the indices of positive anchors and of the boxes that they are matched to.
 
@@ -210,8 +149,14 @@ def positive_anchors(
         anchors: array `(N, 4)`.
         bboxes: array `(n, 4)`; `n` may be 0.
         index: the index of these anchors, if there is one, to save time.
+        match_every_box_in: shape of the image before padding, where a box without a positive anchor
+            is to get one, as with `match_every_box`; None where it is not.
     """
-    matches = _matches(*match_all(anchors, bboxes)) if index is None else match_near(index, bboxes)
+    matches = (
+        as_matches(*match_all(anchors, bboxes)) if index is None else match_near(index, bboxes)
+    )
+    if match_every_box_in is not None:
+        matches = match_the_rest(matches, anchors, bboxes, match_every_box_in, index=index)
     return matches.positive, matches.box_indices
 
 
@@ -230,12 +175,6 @@ def compute_gt_annotations(
     """
     state, assigned = match_all(anchors, annotations[:, :4], negative_overlap, positive_overlap)
     return state == POSITIVE, state == IGNORE, assigned
-
-
-def _centre_outside(anchors: np.ndarray, image_shape: Sequence[int]) -> np.ndarray:
-    """Return which anchors have their centre right of or below the image `(height, width, ...)`."""
-    centres = (anchors[:, :2] + anchors[:, 2:]) / 2
-    return (centres[:, 0] >= image_shape[1]) | (centres[:, 1] >= image_shape[0])
 
 
 def _check_groups(

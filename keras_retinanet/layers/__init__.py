@@ -2,18 +2,30 @@
 
 from typing import NoReturn
 
-from keras_retinanet.layers.filter_detections import FilterDetections, filter_detections
+from keras_retinanet.layers.filter_detections import (
+    ClipDetections,
+    FilterDetections,
+    filter_detections,
+)
 from keras_retinanet.layers.filter_settings import FilterSettings
-from keras_retinanet.layers.geometry import Anchors, ClipBoxes, RegressBoxes, UpsampleLike
+from keras_retinanet.layers.geometry import (
+    Anchors,
+    ClipBoxes,
+    PadToMultiple,
+    RegressBoxes,
+    UpsampleLike,
+)
 from keras_retinanet.layers.normalise import Normalise
 from keras_retinanet.layers.slices import SliceChannels
 
 __all__ = [
     "Anchors",
     "ClipBoxes",
+    "ClipDetections",
     "FilterDetections",
     "FilterSettings",
     "Normalise",
+    "PadToMultiple",
     "RegressBoxes",
     "SliceChannels",
     "UpsampleLike",

@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from keras_retinanet.layers.filter_settings import FilterSettings
+from keras_retinanet.layers.geometry import image_sides
 
 Shape = tuple[int | None, ...]
 
@@ -77,6 +78,9 @@ def filter_image(
     if settings.pre_nms_top_k is not None:
         best = _best_of_levels(rows, scores, level_sizes, settings.pre_nms_top_k)
         rows, labels, scores = (tf.gather(values, best) for values in (rows, labels, scores))
+    if settings.drop_empty:
+        with_area = tf.where(_has_area(tf.gather(boxes, rows)))[:, 0]
+        rows, labels, scores = (tf.gather(values, with_area) for values in (rows, labels, scores))
     if settings.nms:
         groups = labels if settings.class_specific_filter else tf.zeros_like(labels)
         kept = _suppress(tf.gather(boxes, rows), scores, groups, settings)
@@ -142,6 +146,11 @@ def _suppress(
     return kept
 
 
+def _has_area(boxes: tf.Tensor) -> tf.Tensor:
+    """Return which boxes `(..., 4)` have an area, as bool `(...)`."""
+    return tf.reduce_all(boxes[..., 2:] > boxes[..., :2], axis=-1)
+
+
 def _pad(values: tf.Tensor, length: int) -> tf.Tensor:
     """Return `values` padded with rows of -1 to `length`, which becomes its static shape."""
     missing = [[0, length - tf.shape(values)[0]]] + [[0, 0]] * (values.shape.rank - 1)
@@ -176,6 +185,8 @@ class FilterDetections(keras.layers.Layer):
     max_detections = _setting("max_detections")
     parallel_iterations = _setting("parallel_iterations")
     pre_nms_top_k = _setting("pre_nms_top_k")
+    clip = _setting("clip")
+    drop_empty = _setting("drop_empty")
 
     def __init__(
         self,
@@ -187,6 +198,8 @@ class FilterDetections(keras.layers.Layer):
         parallel_iterations: int = 32,
         *,
         pre_nms_top_k: int | None = None,
+        clip: str = "pixels",
+        drop_empty: bool = False,
         **kwargs: Any,
     ) -> None:
         """Keep the settings; see `FilterSettings`. `**kwargs` are for `keras.layers.Layer`.
@@ -203,6 +216,8 @@ class FilterDetections(keras.layers.Layer):
             max_detections=max_detections,
             parallel_iterations=parallel_iterations,
             pre_nms_top_k=pre_nms_top_k,
+            clip=clip,
+            drop_empty=drop_empty,
         )
 
     def call(
@@ -269,3 +284,32 @@ class FilterDetections(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of the layer."""
         return {**super().get_config(), **self.settings.to_dict()}
+
+
+@keras.saving.register_keras_serializable(package="keras_retinanet")
+class ClipDetections(keras.layers.Layer):
+    """Detections clipped to the edges of the image; those outside it give way to padding."""
+
+    def call(self, inputs: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+        """Return boxes, scores, labels and the rest, as `FilterDetections` does.
+
+        Args:
+            inputs: list of the images `(B, h, w, 3)`, then what `FilterDetections` returned.
+        """
+        image, boxes, *rest = inputs
+        limits = tf.cast(image_sides(image)[::-1], boxes.dtype)  # width, height
+        clipped = tf.clip_by_value(boxes, 0, tf.tile(limits, (2,)))
+        kept = _has_area(clipped) & (rest[1] >= 0)
+        order = tf.argsort(tf.cast(~kept, "int32"), axis=1, stable=True)
+        kept = tf.gather(kept, order, batch_dims=1)
+
+        def move(values: tf.Tensor) -> tf.Tensor:
+            values = tf.gather(values, order, batch_dims=1)
+            mask = tf.reshape(kept, tf.concat([tf.shape(kept), [1] * (values.shape.rank - 2)], 0))
+            return tf.where(mask, values, tf.cast(-1, values.dtype))
+
+        return [move(values) for values in (clipped, *rest)]
+
+    def compute_output_spec(self, inputs: Sequence[keras.KerasTensor]) -> list[keras.KerasTensor]:
+        """Return the specifications of the detections."""
+        return [keras.KerasTensor(values.shape, dtype=values.dtype) for values in inputs[1:]]

@@ -9,6 +9,9 @@ import numpy as np
 
 from keras_retinanet.system.messages import shorten
 
+# Values of `FilterSettings.clip`.
+CLIPPING = ("pixels", "edges", "last")
+
 
 @dataclass(frozen=True)
 class FilterSettings:
@@ -26,6 +29,12 @@ class FilterSettings:
         pre_nms_top_k: maximum number of scores per pyramid level to look at, the best ones above
             the threshold (1,000 in the paper, section 4.1); None means all, as in
             keras-retinanet 1.0.0.
+        clip: where and when boxes are clipped: "pixels", before the filter, with maximum
+            coordinates of `width - 1` and `height - 1`, as in keras-retinanet 1.0.0; "edges",
+            before the filter, with `width` and `height`; "last", after the filter, with `width` and
+            `height`, and boxes outside the image are dropped without others taking their place.
+        drop_empty: whether boxes without area, such as those clipped before that lie outside the
+            image, are dropped before non-maximum suppression.
     """
 
     nms: bool = True
@@ -35,6 +44,8 @@ class FilterSettings:
     max_detections: int = 300
     parallel_iterations: int = 32
     pre_nms_top_k: int | None = None
+    clip: str = "pixels"
+    drop_empty: bool = False
 
     def __post_init__(self) -> None:
         """Refuse numbers that TensorFlow would refuse once there is something to filter.
@@ -48,6 +59,10 @@ class FilterSettings:
             value = getattr(self, name)
             if _is_number(value) and (value < 0 or not isinstance(value, numbers.Integral)):
                 raise ValueError(f"{name}: expected an integer of at least 0, got {shorten(value)}")
+        if self.clip not in CLIPPING:
+            raise ValueError(
+                f"clip: expected one of {', '.join(CLIPPING)}, got {shorten(repr(self.clip))}"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as plain values, for JSON."""

@@ -52,16 +52,14 @@ def convert_model(
         nms: see `layers.FilterSettings`.
         class_specific_filter: see `layers.FilterSettings`.
         anchor_params: the anchors; None means those in the model's info, or the paper's.
-        **kwargs: for `models.retinanet.retinanet_bbox`, such as `score_threshold`.
+        **kwargs: for `models.retinanet.retinanet_bbox`, such as `score_threshold`. Filter settings
+            that are not given are those of the model's info, or the defaults.
 
     Raises:
         ValueError: if the model is not a training model, the anchors do not fit it, or a setting is
             out of range.
     """
-    return retinanet_bbox(
-        model=model,
-        nms=nms,
-        class_specific_filter=class_specific_filter,
-        anchor_params=anchor_params,
-        **kwargs,
-    )
+    info: ModelInfo | None = getattr(model, "info", None)
+    settings = info.filter_settings.to_dict() if info else {}
+    given = {**kwargs, "nms": nms, "class_specific_filter": class_specific_filter}
+    return retinanet_bbox(model=model, anchor_params=anchor_params, **{**settings, **given})

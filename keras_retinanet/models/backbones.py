@@ -10,6 +10,7 @@ import numpy as np
 
 from keras_retinanet import initializers, layers, losses
 from keras_retinanet.backbone_table import BACKBONES, Entry
+from keras_retinanet.geometry.coders import CentreCoder
 from keras_retinanet.images import preprocess_image
 from keras_retinanet.models import device_normalisation
 from keras_retinanet.models.classes import RetinaNet, RetinaNetBBox, set_info
@@ -164,6 +165,8 @@ def custom_objects() -> dict[str, Any]:
         "Anchors": layers.Anchors,
         "ClipBoxes": layers.ClipBoxes,
         "_smooth_l1": losses.smooth_l1(),
+        "_l1": losses.l1(),
+        "_giou": losses.giou(CentreCoder()),  # of the detectors that are trained with it
         "_focal": losses.focal(),
     }
 

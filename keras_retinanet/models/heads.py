@@ -22,6 +22,11 @@ FEATURE_SIZE = 256
 HIDDEN_INITIALIZER = "he_normal"
 
 
+# Groups of channels of a head with group normalisation, and its epsilon, as in the paper of it
+# (arXiv 1803.08494) and in PyTorch; Keras's own epsilon is 1e-3.
+NORM_GROUPS, NORM_EPSILON = 32, 1e-5
+
+
 def _head_convolution(filters: int, name: str, **options: Any) -> keras.layers.Conv2D:
     """Return a 3x3 convolution that is initialised as in section 4.1 of the paper."""
     normal = keras.initializers.RandomNormal(mean=0.0, stddev=0.01)
@@ -37,6 +42,8 @@ def _head(
     last: Callable[[keras.KerasTensor], keras.KerasTensor],
     name: str,
     activation: str | None = None,
+    *,
+    group_norm: bool = False,
 ) -> keras.Model:
     """Return four convolutions and the `last` one, its output reshaped to one row per anchor.
 
@@ -48,13 +55,20 @@ def _head(
         last: the last convolution.
         name: name of the model.
         activation: activation of the values; None for none.
+        group_norm: whether the hidden layers have group normalisation instead of a bias.
     """
     channels_first = _channels_first()
     size = pyramid_feature_size
     inputs = x = keras.Input((size, None, None) if channels_first else (None, None, size))
-    options = {"kernel_initializer": HIDDEN_INITIALIZER, "activation": "relu"}
+    options = {"kernel_initializer": HIDDEN_INITIALIZER}
     for i in range(4):
-        x = _head_convolution(filters, f"pyramid_{output}_{i}", **options)(x)
+        layer_name = f"pyramid_{output}_{i}"
+        if group_norm:
+            x = _head_convolution(filters, layer_name, use_bias=False, **options)(x)
+            x = _group_norm(f"{layer_name}_norm")(x)
+            x = keras.layers.Activation("relu", name=f"{layer_name}_relu")(x)
+        else:
+            x = _head_convolution(filters, layer_name, activation="relu", **options)(x)
     x = last(x)
     if channels_first:
         x = keras.layers.Permute((2, 3, 1), name=f"pyramid_{output}_permute")(x)
@@ -66,6 +80,11 @@ def _head(
     return keras.Model(inputs, x, name=name)
 
 
+def _group_norm(name: str) -> keras.layers.GroupNormalization:
+    axis = 1 if _channels_first() else -1
+    return keras.layers.GroupNormalization(NORM_GROUPS, axis=axis, epsilon=NORM_EPSILON, name=name)
+
+
 def default_classification_model(
     num_classes: int,
     num_anchors: int,
@@ -73,6 +92,8 @@ def default_classification_model(
     prior_probability: float = 0.01,
     classification_feature_size: int = 256,
     name: str = "classification_submodel",
+    *,
+    group_norm: bool = False,
 ) -> keras.Model:
     """Return the head that scores every class for every anchor of a pyramid level.
 
@@ -83,6 +104,7 @@ def default_classification_model(
         prior_probability: about what every score is at the start of training.
         classification_feature_size: channels of the four hidden layers.
         name: name of the model.
+        group_norm: whether the hidden layers have group normalisation instead of a bias.
 
     Returns:
         Model from `(B, h, w, pyramid_feature_size)` to `(B, h * w * num_anchors, num_classes)`.
@@ -93,7 +115,16 @@ def default_classification_model(
         bias_initializer=PriorProbability(prior_probability),
     )
     size = classification_feature_size
-    return _head("classification", size, num_classes, pyramid_feature_size, last, name, "sigmoid")
+    return _head(
+        "classification",
+        size,
+        num_classes,
+        pyramid_feature_size,
+        last,
+        name,
+        "sigmoid",
+        group_norm=group_norm,
+    )
 
 
 def default_regression_model(
@@ -102,6 +133,8 @@ def default_regression_model(
     pyramid_feature_size: int = 256,
     regression_feature_size: int = 256,
     name: str = "regression_submodel",
+    *,
+    group_norm: bool = False,
 ) -> keras.Model:
     """Return the head that predicts the box offsets for every anchor of a pyramid level.
 
@@ -111,17 +144,24 @@ def default_regression_model(
         pyramid_feature_size: channels of the pyramid level.
         regression_feature_size: channels of the four hidden layers.
         name: name of the model.
+        group_norm: whether the hidden layers have group normalisation instead of a bias.
 
     Returns:
         Model from `(B, h, w, pyramid_feature_size)` to `(B, h * w * num_anchors, num_values)`.
     """
     last = _head_convolution(num_anchors * num_values, "pyramid_regression")
     size = regression_feature_size
-    return _head("regression", size, num_values, pyramid_feature_size, last, name)
+    return _head(
+        "regression", size, num_values, pyramid_feature_size, last, name, group_norm=group_norm
+    )
 
 
 def default_submodels(
-    num_classes: int, num_anchors: int, *, feature_size: int = FEATURE_SIZE
+    num_classes: int,
+    num_anchors: int,
+    *,
+    feature_size: int = FEATURE_SIZE,
+    group_norm: bool = False,
 ) -> list[tuple[str, keras.Model]]:
     """Return the heads as a list of (output name, model): regression, then classification.
 
@@ -129,10 +169,14 @@ def default_submodels(
         num_classes: number of classes.
         num_anchors: number of anchors per location.
         feature_size: channels of the pyramid and of the hidden layers.
+        group_norm: whether the hidden layers have group normalisation instead of a bias.
     """
     size = feature_size
     return [
-        ("regression", default_regression_model(4, num_anchors, size, size)),
+        (
+            "regression",
+            default_regression_model(4, num_anchors, size, size, group_norm=group_norm),
+        ),
         (
             "classification",
             default_classification_model(
@@ -140,6 +184,7 @@ def default_submodels(
                 num_anchors,
                 pyramid_feature_size=size,
                 classification_feature_size=size,
+                group_norm=group_norm,
             ),
         ),
     ]

@@ -44,6 +44,10 @@ def create_pyramid_features(
     backbone_layers: dict[str, keras.KerasTensor],
     pyramid_levels: Sequence[int],
     feature_size: int = 256,
+    *,
+    p6_from: str = "C5",
+    rectify_p6: bool = True,
+    symmetric: bool = False,
 ) -> dict[str, keras.KerasTensor]:
     """Return the feature pyramid (arXiv 1612.03144) on top of a backbone.
 
@@ -51,6 +55,10 @@ def create_pyramid_features(
         backbone_layers: dictionary of the tensors "C3", "C4", "C5" and, for level 2, "C2".
         pyramid_levels: levels in use; 3, 4 and 5 are always made.
         feature_size: channels of every level.
+        p6_from: level from which P6 is made, "C5" as in the paper, or "P5".
+        rectify_p6: whether P7 is made from P6 after a ReLU, as in the paper.
+        symmetric: whether P6 and P7 pad by a pixel on every side; otherwise "same" pads even sides
+            at the end only.
 
     Returns:
         Dictionary of "P3", "P4", "P5" and, if they are in use, "P2", "P6", "P7".
@@ -75,13 +83,22 @@ def create_pyramid_features(
         features[f"P{level}"] = convolution(feature_size, 3, padding="same", name=f"P{level}")(
             merged
         )
+
+    def coarser(source: keras.KerasTensor, name: str) -> keras.KerasTensor:
+        padding = "same"
+        if symmetric:
+            source = keras.layers.ZeroPadding2D(1, name=f"{name}_pad")(source)
+            padding = "valid"
+        return convolution(feature_size, 3, strides=2, padding=padding, name=name)(source)
+
     # Section 4 of the RetinaNet paper: P6 comes from C5, P7 from P6 after a ReLU.
-    options: dict[str, Any] = {"kernel_size": 3, "strides": 2, "padding": "same"}
     if 6 in pyramid_levels:
-        features["P6"] = convolution(feature_size, name="P6", **options)(backbone_layers["C5"])
+        features["P6"] = coarser({**backbone_layers, **features}[p6_from], "P6")
     if 7 in pyramid_levels:
-        rectified = keras.layers.Activation("relu", name="C6_relu")(features["P6"])
-        features["P7"] = convolution(feature_size, name="P7", **options)(rectified)
+        above = features["P6"]
+        if rectify_p6:
+            above = keras.layers.Activation("relu", name="C6_relu")(above)
+        features["P7"] = coarser(above, "P7")
     return features
 
 
@@ -155,6 +172,8 @@ def retinanet_bbox(
     parallel_iterations: int = 32,
     *,
     pre_nms_top_k: int | None = None,
+    clip: str = "pixels",
+    drop_empty: bool = False,
     **kwargs: Any,
 ) -> RetinaNetBBox:
     """Return the inference model: a training model, then anchors, decoding, clipping, filtering.
@@ -171,6 +190,8 @@ def retinanet_bbox(
         max_detections: see `FilterSettings`.
         parallel_iterations: see `FilterSettings`.
         pre_nms_top_k: see `FilterSettings`.
+        clip: see `FilterSettings`.
+        drop_empty: see `FilterSettings`.
         **kwargs: for `retinanet`, if there is no model.
 
     Returns:
@@ -190,6 +211,8 @@ def retinanet_bbox(
         max_detections=max_detections,
         parallel_iterations=parallel_iterations,
         pre_nms_top_k=pre_nms_top_k,
+        clip=clip,
+        drop_empty=drop_empty,
     )
     if model is None:
         count = (anchor_params or AnchorParameters.default).num_anchors()
@@ -201,14 +224,20 @@ def retinanet_bbox(
     regression, classification, *other = model.outputs
     anchors = _build_anchors(model, anchor_params, levels)
     joined = keras.layers.Concatenate(axis=1, name="anchors", dtype="float32")(anchors)
-    decode = layers.RegressBoxes(coder.mean, coder.std, name="boxes", dtype="float32")
+    decode = layers.RegressBoxes(coder=coder, name="boxes", dtype="float32")
     boxes = decode([joined, regression])
-    boxes = layers.ClipBoxes(name="clipped_boxes", dtype="float32")([model.inputs[0], boxes])
+    if settings.clip != "last":
+        to_edge = settings.clip == "edges"
+        clipped = layers.ClipBoxes(to_edge=to_edge, name="clipped_boxes", dtype="float32")
+        boxes = clipped([model.inputs[0], boxes])
     keep = layers.FilterDetections(
         **settings.to_dict(), dtype="float32", name="filtered_detections"
     )
     level_arguments = {"levels": anchors} if settings.pre_nms_top_k else {}
     detections = keep([boxes, classification, *other], **level_arguments)
+    if settings.clip == "last":
+        clip_last = layers.ClipDetections(name="clipped_detections", dtype="float32")
+        detections = clip_last([model.inputs[0], *detections])
     inputs = model.inputs if len(model.inputs) > 1 else model.inputs[0]
     inference = RetinaNetBBox(inputs=inputs, outputs=detections, name=name)
     if info:
@@ -222,7 +251,9 @@ def extract_training_model(model: RetinaNetBBox) -> RetinaNet:
     outputs = [model.get_layer(name).output for name in ("regression", "classification")]
     training = RetinaNet(inputs=model.inputs[0], outputs=outputs, name="retinanet")
     if model.info:
-        set_info(training, replace(model.info, filter_settings=layers.FilterSettings()))
+        used = model.info.filter_settings
+        settings = layers.FilterSettings(clip=used.clip, drop_empty=used.drop_empty)
+        set_info(training, replace(model.info, filter_settings=settings))
     return training
 
 
@@ -230,15 +261,20 @@ def _build_anchors(
     model: keras.Model, anchor_params: AnchorParameters, levels: tuple[int, ...]
 ) -> list[keras.KerasTensor]:
     """Return the anchors `(B, n, 4)` of each pyramid level of a training model."""
+    arguments = {}
+    if anchor_params.layout.fitted_strides:
+        padded = [layer for layer in model.layers if isinstance(layer, layers.PadToMultiple)]
+        arguments["image"] = padded[0].output if padded else model.inputs[0]
     return [
         layers.Anchors(
             size=size,
             stride=stride,
             ratios=anchor_params.ratios,
             scales=anchor_params.scales,
+            layout=anchor_params.layout,
             dtype="float32",
             name=f"anchors_{i}",
-        )(model.get_layer(f"P{level}").output)
+        )(model.get_layer(f"P{level}").output, **arguments)
         for i, (level, size, stride) in enumerate(
             zip(levels, anchor_params.sizes, anchor_params.strides, strict=True)
         )

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from keras_retinanet.geometry import anchors
-from keras_retinanet.geometry.anchors import AnchorParameters
+from keras_retinanet.geometry.anchors import AnchorLayout, AnchorParameters
 from tests.goldens import GOLDENS
 
 
@@ -94,3 +94,49 @@ def test_malformed_parameters_are_refused(name, value):
 def test_what_is_no_dictionary_holds_no_parameters(values):
     with pytest.raises(ValueError, match="^expected anchors with four lists"):
         AnchorParameters.from_dict(values)
+
+
+def test_torchvisions_anchors_are_whole_pixels():
+    layout = AnchorLayout(whole_pixels=True)
+    default = AnchorParameters.default
+    sides = {32: [32, 40, 50], 64: [64, 80, 101], 256: [256, 322, 406], 512: [512, 645, 812]}
+    for size, whole in sides.items():
+        boxes = anchors.generate_anchors(size, default.ratios, default.scales, layout=layout)
+        squares = boxes[3:6]  # of ratio 1
+        np.testing.assert_array_equal(squares[:, 2], np.round(np.array(whole) / 2))
+        np.testing.assert_array_equal(boxes, np.round(boxes))
+    # 32 pixels at ratio 0.5: 45.25 wide and 22.63 high, with corners at 23 and 11.
+    boxes = anchors.generate_anchors(32, default.ratios, default.scales, layout=layout)
+    np.testing.assert_array_equal(boxes[0], [-23, -11, 23, 11])
+
+
+def test_scales_may_come_first():
+    usual = anchors.generate_anchors(32).reshape(3, 3, 4)
+    other = anchors.generate_anchors(32, layout=AnchorLayout(scales_first=True)).reshape(3, 3, 4)
+    np.testing.assert_array_equal(other, usual.transpose(1, 0, 2))
+
+
+def test_offset_moves_all_anchors_by_a_part_of_the_stride():
+    default = AnchorParameters.default
+    params = AnchorParameters(**{**default.to_dict(), "layout": AnchorLayout(offset=0)})
+    usual, moved = (anchors.anchors_for_shape((64, 64), None, p) for p in (default, params))
+    shifts = np.repeat([4, 8, 16, 32, 64], np.array([64, 16, 4, 1, 1]) * 9)
+    np.testing.assert_allclose(usual - moved, np.tile(shifts[:, None], 4))
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"offset": 2}, {"offset": "x"}, {"offset": True}, {"whole_pixels": 1}, {"order": 1}]
+)
+def test_a_malformed_layout_is_refused(wrong):
+    with pytest.raises(ValueError, match="anchors"):
+        AnchorParameters.from_dict({**AnchorParameters.default.to_dict(), "layout": wrong})
+
+
+def test_a_layout_goes_through_a_dictionary():
+    default = AnchorParameters.default
+    layout = AnchorLayout(offset=0, scales_first=True, whole_pixels=True, fitted_strides=True)
+    params = AnchorParameters(**{**default.to_dict(), "layout": layout})
+    restored = AnchorParameters.from_dict(params.to_dict())
+    assert restored == params != default
+    assert hash(restored) == hash(params)
+    assert "layout" not in default.to_dict()

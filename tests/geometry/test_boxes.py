@@ -111,3 +111,9 @@ def test_shift_puts_anchors_on_cell_centres():
     assert shifted[0].tolist() == [3, 2, 5, 6]
     assert shifted[3].tolist() == [9, 1, 15, 7]
     assert shifted[-1].tolist() == [17, 9, 23, 15]
+
+
+def test_shift_with_two_strides_and_no_offset():
+    found = boxes.shift((2, 2), (10, 20), np.array([[-1.0, -2, 1, 2]]), offset=0)
+    expected = [[-1, -2, 1, 2], [19, -2, 21, 2], [-1, 8, 1, 12], [19, 8, 21, 12]]
+    np.testing.assert_array_equal(found, expected)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from keras_retinanet.geometry.coders import (
+    CentreCoder,
     CornerCoder,
     bbox_transform,
     coder_from_dict,
@@ -60,8 +61,8 @@ def test_std_has_to_be_four_numbers(wrong):
 def test_a_coder_goes_through_json():
     coder = CornerCoder((0.1, 0, 0, 0), (1, 2, 3, 4))
     assert coder_from_dict(json.loads(json.dumps(coder.to_dict()))) == coder
-    with pytest.raises(ValueError, match="kind 'corner', got 'centre'"):
-        coder_from_dict({"kind": "centre"})
+    with pytest.raises(ValueError, match="kind 'corner' or 'centre', got 'middle'"):
+        coder_from_dict({"kind": "middle"})
 
 
 def test_none_means_the_default():
@@ -81,3 +82,54 @@ def test_a_malformed_coder_is_refused(name, value):
 def test_what_is_no_dictionary_is_no_coder(values):
     with pytest.raises(ValueError, match="expected a box coder of the kind 'corner'"):
         coder_from_dict(values)
+
+
+def test_centre_coder_by_hand():
+    # The anchor is 20 wide and 40 high around (20, 40); the box twice as wide, as high, moved by
+    # half a width and a quarter of a height.
+    box = np.array([[10.0, 30, 50, 70]])
+    offsets = CentreCoder().encode(ANCHOR, box)
+    np.testing.assert_allclose(offsets, [[0.5, 0.25, np.log(2), 0]])
+    np.testing.assert_allclose(CentreCoder().decode(ANCHOR, offsets), box)
+
+
+@pytest.mark.parametrize("n", [0, 1, 50])
+def test_centre_coder_decodes_what_it_encodes(n):
+    rng = np.random.default_rng(0)
+    anchors, wanted = random_boxes(rng, n), random_boxes(rng, n)
+    for coder in (CentreCoder(), CentreCoder(clamp_below=True)):
+        decoded = coder.decode(anchors, coder.encode(anchors, wanted))
+        np.testing.assert_allclose(decoded, wanted, atol=1e-10)
+
+
+def test_centre_coder_bounds_the_sides():
+    offsets = np.array([[0.0, 0, 100, -100]])
+    # 1000 / 16 times as wide as the anchor; as flat as exp(-100) makes it, or 16 / 1000 as high.
+    (box,) = CentreCoder().decode(ANCHOR, offsets)
+    np.testing.assert_allclose(box, [20 - 625, 40, 20 + 625, 40], atol=1e-9)
+    (box,) = CentreCoder(clamp_below=True).decode(ANCHOR, offsets)
+    np.testing.assert_allclose(box, [20 - 625, 40 - 0.32, 20 + 625, 40 + 0.32])
+
+
+def test_centre_coder_takes_tensors():
+    rng = np.random.default_rng(1)
+    anchors, offsets = random_boxes(rng, 9).astype("float32"), rng.normal(size=(9, 4))
+    offsets = offsets.astype("float32")
+    tensor = CentreCoder().decode(keras.ops.array(anchors), keras.ops.array(offsets))
+    np.testing.assert_allclose(
+        keras.ops.convert_to_numpy(tensor), CentreCoder().decode(anchors, offsets), rtol=1e-5
+    )
+
+
+def test_centre_coder_goes_through_json():
+    for coder in (CentreCoder(), CentreCoder(max_log=2.5, clamp_below=True)):
+        assert coder_from_dict(json.loads(json.dumps(coder.to_dict()))) == coder
+    assert coder_from_dict({"kind": "centre"}) == CentreCoder()
+
+
+@pytest.mark.parametrize(
+    "values", [{"max_log": 0}, {"max_log": 1e9}, {"max_log": "x"}, {"clamp_below": 1}]
+)
+def test_a_malformed_centre_coder_is_refused(values):
+    with pytest.raises(ValueError, match=next(iter(values))):
+        coder_from_dict({"kind": "centre", **values})

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from keras_retinanet.geometry import boxes as box_arithmetic
-from keras_retinanet.layers import FilterDetections, FilterSettings
+from keras_retinanet.layers import ClipDetections, FilterDetections, FilterSettings
 from keras_retinanet.layers.filter_detections import filter_detections
 
 
@@ -177,3 +177,32 @@ def test_every_setting_is_an_attribute():
     assert layer([tf.zeros((1, 2, 4)), tf.ones((1, 2, 1))])[1].shape == (1, 4)
     with pytest.raises(ValueError, match="nms_threshold: expected 0 to 1"):
         FilterDetections(nms_threshold=2)
+
+
+def test_boxes_without_area_are_dropped_before_suppression():
+    boxes, scores = example(n=60, classes=2)
+    boxes[::3, 2] = boxes[::3, 0]
+    settings = {"pre_nms_top_k": 20, "score_threshold": 0.1, "max_detections": 20}
+    found = FilterDetections(**settings, drop_empty=True)([boxes[None], scores[None]])
+    # The best 20 are chosen first; then those without area count no more.
+    order = np.argsort(-scores.T.ravel(), kind="stable")[:20]
+    rest = np.zeros_like(scores)
+    rest.T.flat[order] = scores.T.flat[order]
+    rest[::3] = 0
+    expected = plain_filter(boxes, rest, threshold=0.1, count=20)
+    rows = [row for row, _, _ in expected]
+    np.testing.assert_array_equal(found[0][0, : len(rows)], boxes[rows])
+    assert (np.asarray(found[2])[0, len(rows) :] == -1).all()
+    assert len(rows) < 20
+
+
+def test_detections_are_clipped_last_and_those_outside_give_way_to_padding():
+    image = np.zeros((1, 40, 50, 3), "float32")
+    boxes = np.array([[[-5, 2, 20, 60], [60, 0, 70, 10], [10, 10, 20, 20], [-1, -1, -1, -1]]])
+    scores, labels = np.array([[0.9, 0.8, 0.7, -1]]), np.array([[3, 1, 0, -1]], "int32")
+    found = ClipDetections()([image, boxes.astype("float32"), scores.astype("float32"), labels])
+    expected = [[0, 2, 20, 40], [10, 10, 20, 20], [-1] * 4, [-1] * 4]
+    np.testing.assert_array_equal(found[0][0], expected)
+    np.testing.assert_allclose(found[1][0], [0.9, 0.7, -1, -1], atol=1e-6)
+    np.testing.assert_array_equal(found[2][0], [3, 0, -1, -1])
+    assert found[2].dtype == "int32"

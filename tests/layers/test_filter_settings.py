@@ -28,6 +28,8 @@ def test_defaults_are_those_of_keras_retinanet():
         "max_detections": 300,
         "parallel_iterations": 32,
         "pre_nms_top_k": None,
+        "clip": "pixels",
+        "drop_empty": False,
     }
 
 
@@ -107,3 +109,8 @@ def test_errors_about_settings_are_short(values):
     with pytest.raises(ValueError) as error:
         FilterSettings.from_dict(values)
     assert len(str(error.value)) < 300
+
+
+def test_refuses_an_unknown_way_to_clip():
+    with pytest.raises(ValueError, match="clip: expected one of pixels, edges, last"):
+        FilterSettings(clip="first")

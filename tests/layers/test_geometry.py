@@ -3,8 +3,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_retinanet.geometry.anchors import AnchorParameters, anchors_for_shape
-from keras_retinanet.layers import Anchors, ClipBoxes, RegressBoxes, UpsampleLike
+from keras_retinanet.geometry.anchors import AnchorLayout, AnchorParameters, anchors_for_shape
+from keras_retinanet.geometry.coders import CentreCoder
+from keras_retinanet.layers import Anchors, ClipBoxes, PadToMultiple, RegressBoxes, UpsampleLike
 
 
 def test_anchors_of_a_feature_map():
@@ -88,8 +89,12 @@ def test_clip_boxes():
     "layer",
     [
         Anchors(32, 8, ratios=[0.5, 1], scales=[1, 2, 3], name="a"),
+        Anchors(32, 8, layout=AnchorLayout(offset=0, scales_first=True), name="b"),
         RegressBoxes(mean=[1, 2, 3, 4], std=[5, 6, 7, 8]),
+        RegressBoxes(coder=CentreCoder(max_log=3.0, clamp_below=True)),
         ClipBoxes(),
+        ClipBoxes(to_edge=True),
+        PadToMultiple(32),
         UpsampleLike(name="u"),
     ],
     ids=lambda layer: type(layer).__name__,
@@ -98,3 +103,54 @@ def test_configuration_gives_every_argument_back(layer):
     restored = type(layer).from_config(layer.get_config())
     assert restored.get_config() == layer.get_config()
     assert restored.name == layer.name
+
+
+def test_anchors_in_the_corners_of_fitted_cells_are_those_of_training():
+    layout = AnchorLayout(offset=0, scales_first=True, whole_pixels=True, fitted_strides=True)
+    cells, params = [(4, 5), (2, 3)], AnchorParameters([256, 512], [64, 128], [0.5, 2], [1, 1.3])
+    params = AnchorParameters(**{**params.to_dict(), "layout": layout})
+    image = np.zeros((1, 224, 288, 3), "float32")
+    found = [
+        Anchors(size, stride, params.ratios, params.scales, layout=layout)(
+            np.zeros((1, *shape, 1), "float32"), image=image
+        )
+        for size, stride, shape in zip(params.sizes, params.strides, cells, strict=True)
+    ]
+    # 224 and 288 pixels over 4 x 5 cells: strides of 56 and 57 pixels.
+    first = np.asarray(found[0])[0]
+    centres = (first[:, :2] + first[:, 2:]) / 2
+    np.testing.assert_array_equal(
+        centres[4 * np.arange(20)],
+        [[57 * column, 56 * row] for row in range(4) for column in range(5)],
+    )
+    expected = anchors_for_shape((224, 288), [6, 7], params)
+    np.testing.assert_allclose(np.concatenate(found, axis=1)[0], expected, atol=1e-4)
+
+
+def test_regress_boxes_with_another_coder():
+    layer = RegressBoxes(coder=CentreCoder())
+    offsets = np.array([[[0.5, 0, np.log(2), 0]]], "float32")
+    boxes = layer([np.array([[[0, 0, 10, 20]]], "float32"), offsets])
+    np.testing.assert_allclose(boxes, [[[0, 0, 20, 20]]], atol=1e-5)
+
+
+def test_clip_boxes_to_the_edge():
+    boxes = np.array([[[-5, 20, 700, 300]]], "float32")
+    clipped = ClipBoxes(to_edge=True)([np.zeros((1, 200, 600, 3), "float32"), boxes])
+    np.testing.assert_array_equal(clipped, [[[0, 20, 600, 200]]])
+
+
+@pytest.mark.parametrize(("side", "padded"), [(1, 32), (31, 32), (32, 32), (33, 64)])
+def test_pads_to_a_multiple_with_zeros(side, padded):
+    images = np.random.default_rng(0).normal(size=(2, side, 40, 3)).astype("float32")
+    found = np.asarray(PadToMultiple(32)(images))
+    assert found.shape == (2, padded, 64, 3)
+    np.testing.assert_array_equal(found[:, :side, :40], images)
+    assert found.sum(dtype="float64") == pytest.approx(images.sum(dtype="float64"))
+    assert PadToMultiple(32)(keras.Input((side, None, 3))).shape == (None, padded, None, 3)
+
+
+@pytest.mark.parametrize("wrong", [0, -1, 1.5, "32"])
+def test_refuses_a_multiple_that_is_none(wrong):
+    with pytest.raises(ValueError, match="expected a multiple"):
+        PadToMultiple(wrong)

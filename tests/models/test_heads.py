@@ -38,3 +38,19 @@ def test_the_last_layers_start_as_in_the_paper():
     for name, model in default_submodels(20, 9):
         kernel = np.array(model.get_layer(f"pyramid_{name}").kernel)
         assert np.std(kernel) == pytest.approx(0.01, rel=0.02)
+
+
+def test_heads_with_group_normalisation_are_those_of_the_formula():
+    model = default_regression_model(4, 1, 64, 64, group_norm=True)
+    first, norm = (model.get_layer(f"pyramid_regression_0{end}") for end in ("", "_norm"))
+    assert not first.use_bias
+    rng = np.random.default_rng(0)
+    norm.set_weights([rng.normal(size=64), rng.normal(size=64)])
+    x = rng.normal(size=(2, 5, 6, 64)).astype("float32")
+    features = np.asarray(first(x), "float64")
+    groups = features.reshape(2, 30, 32, 2)  # 32 groups of 2 channels
+    mean, variance = (f(groups, axis=(1, 3), keepdims=True) for f in (np.mean, np.var))
+    normalised = ((groups - mean) / np.sqrt(variance + 1e-5)).reshape(features.shape)
+    gamma, beta = norm.get_weights()
+    np.testing.assert_allclose(norm(first(x)), normalised * gamma + beta, atol=1e-4)
+    assert model(x).shape == (2, 30, 4)
