@@ -21,6 +21,7 @@ layers
 preprocessing
 batches
 config
+zoo
 annotations
 augmentation
 geometry

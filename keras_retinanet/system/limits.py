@@ -45,3 +45,23 @@ MAX_NUMBERS_PER_STORED = 4
 MIN_MODEL_NUMBERS = 2**20
 # A cache of image sizes or boxes; that of all of Open Images takes 0.6 GB.
 MAX_CACHE_BYTES = 2**32
+# A checkpoint of another library; a ResNeXt-101 with the state of Adam takes about 1.2 GB.
+MAX_CHECKPOINT_BYTES = 2**32
+# Bytes of all tensors for each byte of a checkpoint. Tensors may share their values, or repeat one.
+MAX_TENSOR_EXPANSION = 4
+# Bytes of tensors that may be declared whatever the size of the file.
+MIN_TENSOR_BYTES = 2**24
+# NumPy before 2.0 allowed no more; weights have 4.
+MAX_TENSOR_DIMENSIONS = 32
+# Elements, and places in a storage.
+MAX_TENSOR_ELEMENTS = 2**40
+# Storages and other members of a zip checkpoint; a ResNeXt-101 with that state has about 1300.
+MAX_CHECKPOINT_MEMBERS = 20_000
+# Steps of a pickle: 35 for each tensor, so about 50,000 for such a ResNeXt-101.
+MAX_PICKLE_STEPS = 2**19
+# Text in a pickle that is not Latin-1, and so takes more memory than in the file.
+MAX_PICKLE_TEXT_BYTES = 2**24
+# Values in what a checkpoint tells of itself; the names and colours of 80 classes are 400.
+MAX_META_VALUES = 10_000
+# The JSON header of a .safetensors file, which takes 100 bytes for each tensor.
+MAX_SAFETENSORS_HEADER = 2**22

@@ -5,10 +5,13 @@ import functools
 import io
 import json
 import os
+import pickletools
 import tempfile
 import zipfile
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from unittest import mock
 
 import numpy as np
@@ -32,8 +35,11 @@ from keras_retinanet.models.info import ModelInfo
 from keras_retinanet.models.snapshots import is_keras2_file
 from keras_retinanet.preprocessing import coco, csv_generator, kitti, open_images, pascal_voc, yolo
 from keras_retinanet.system.image_headers import header_size
+from keras_retinanet.system.limits import MAX_TENSOR_EXPANSION, MIN_TENSOR_BYTES
+from keras_retinanet.zoo.checkpoints import read_checkpoint
 from tests import data_sets
 from tests.bombs import BOMBS
+from tests.checkpoints import pickled, write_legacy, write_pkl, write_safetensors, write_zip
 from tests.data import old_snapshots
 from tests.models.conftest import TINY_INFO, build_tiny
 
@@ -508,4 +514,152 @@ VALUES = {
     "filter settings": _values(_INFO["filter_settings"], FilterSettings.from_dict),
 }
 
-READERS = {**TEXTS, **IMAGES, **CACHES, **VALUES, **MODELS}
+# Checkpoints of other libraries.
+
+TINY = Path(__file__).parent.parent / "data" / "checkpoints"
+
+
+def _tensors():
+    return OrderedDict(
+        {
+            "conv.weight": np.arange(24, dtype="float32").reshape(2, 3, 2, 2),
+            "bn.running_var": np.ones(2),
+            "bn.num_batches_tracked": np.array(7),
+        }
+    )
+
+
+def _small(write, value):
+    """Return the bytes that a function of `tests.checkpoints` writes."""
+    with tempfile.TemporaryDirectory() as folder:
+        write(value, os.path.join(folder, "a"))
+        return _bytes(folder, "a")
+
+
+def _wrapped():
+    meta = {"CLASSES": ("person", "bicycle"), "config": "a = 1", "epoch": 12, "lr": [0.01]}
+    return {"meta": meta, "state_dict": _tensors(), "optimizer": {"state": {0: _tensors()}}}
+
+
+def _checkpoints(write, *names, value=_wrapped):
+    """Return a file as a function writes it, and small ones that the originals wrote."""
+    return {"small": _small(write, value()), **{name: _bytes(TINY, name) for name in names}}
+
+
+def _read_checkpoint(path):
+    found = read_checkpoint(path)
+    limit = max(MIN_TENSOR_BYTES, MAX_TENSOR_EXPANSION * os.path.getsize(path))
+    _expect(sum(array.nbytes for array in found.tensors.values()) <= limit, "too large")
+    for array in found.tensors.values():
+        array.copy()  # would crash if it lay outside the file
+    json.dumps(found.meta)  # would not end if it had no bounds
+
+
+# Steps that a change may move to where they do harm.
+HOSTILE_STEPS = [
+    "cos\nsystem\n",
+    "cbuiltins\neval\n",
+    "ctorch._utils\n_rebuild_tensor_v2\n",
+    "cnumpy\ndtype\n",
+    "c_codecs\nencode\n",
+    "ccollections\nOrderedDict\n",
+    *("R", "b", "\x81", "Q", "u", "s", "e", "a", "t", ")", "]", "}", "(", "0", "\x94", "N"),
+    *("h\0", "h\1", "h\2", "j\xff\xff\xff\xff", "r\xff\xff\xff\xff", "J\xff\xff\xff\xff", "K\0"),
+    "\x8e" + "\xff" * 7 + "\x0f",
+    "\x8a\xff" + "\x7f" * 255,
+    "\x8a\x08\0\0\0\0\0\0\0\x10",
+    "X\xff\xff\xff\x7f",
+    "]" * 5000,
+    ")" + "q\0h\0h\0\x87" * 1000,
+]
+
+
+@functools.cache
+def _steps():
+    """Return the steps of small pickles, in JSON, where changes hit whole steps."""
+    codes = [
+        pickled({"model": dict(_tensors()), "by": "x"}, protocol=3),
+        _bytes(TINY, "tiny.pkl"),
+        *(
+            zipfile.ZipFile(io.BytesIO(_bytes(TINY, f"{name}.pth"))).read(f"{name}/data.pkl")
+            for name in ("tiny_zip", "tiny_wrapped_zip")
+        ),
+    ]
+    files = {}
+    for i, code in enumerate(codes):
+        places = [place for _, _, place in pickletools.genops(code)]
+        ends = [*places[1:], len(code)]
+        steps = [code[start:end].decode("latin1") for start, end in zip(places, ends, strict=True)]
+        files[f"{i}.json"] = json.dumps({"steps": steps, "others": HOSTILE_STEPS}).encode()
+    return files
+
+
+def _texts(tree):
+    """Yield the texts in a tree of lists and dictionaries."""
+    if isinstance(tree, str):
+        yield tree
+    for each in tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list) else ():
+        yield from _texts(each)
+
+
+def _read_steps(folder, name):
+    """Read a pickle of steps, by itself and beside the storages of an archive."""
+    try:
+        tree = json.loads(_bytes(folder, name))
+    except ValueError:  # a change broke the JSON, which only carries the steps
+        return
+    steps = "".join(_texts(tree.get("steps") if isinstance(tree, dict) else tree))
+    code = steps.encode("latin1", errors="replace")
+    path = os.path.join(folder, "made.pth")
+    if name in ("0.json", "1.json"):
+        Path(path).write_bytes(code)
+    else:
+        with (
+            zipfile.ZipFile(TINY / "tiny_wrapped_zip.pth") as old,
+            zipfile.ZipFile(path, "w") as new,
+        ):
+            for member in old.namelist():
+                is_code = member.endswith("/data.pkl")
+                new.writestr(member, code if is_code else old.read(member))
+    _read_checkpoint(path)
+
+
+def _safetensors_header():
+    data = _small(write_safetensors, _tensors())
+    return {"value.json": data[8 : 8 + int.from_bytes(data[:8], "little")]}
+
+
+def _read_safetensors_header(folder, name):
+    """Read a `.safetensors` file with the header in a file."""
+    header, path = _bytes(folder, name), os.path.join(folder, "made.safetensors")
+    values = b"".join(array.tobytes() for array in _tensors().values())
+    Path(path).write_bytes(len(header).to_bytes(8, "little") + header + values)
+    _read_checkpoint(path)
+
+
+CHECKPOINTS = {
+    "torch zip": Reader(
+        lambda: _checkpoints(write_zip, "tiny_zip.pth", "tiny_wrapped_zip.pth"),
+        of_path(_read_checkpoint),
+        kind=".keras",
+    ),
+    "torch legacy": Reader(
+        lambda: _checkpoints(write_legacy, "tiny_legacy.pth", "tiny_wrapped_legacy.pth"),
+        of_path(_read_checkpoint),
+        kind=".bytes",
+    ),
+    "numpy pickle": Reader(
+        lambda: _checkpoints(write_pkl, "tiny.pkl"),
+        of_path(_read_checkpoint),
+        kind=".bytes",
+    ),
+    "safetensors": Reader(
+        lambda: _checkpoints(write_safetensors, value=_tensors),
+        of_path(_read_checkpoint),
+        kind=".bytes",
+    ),
+    "pickle steps": Reader(_steps, _read_steps, kind=".value"),
+    "safetensors header": Reader(_safetensors_header, _read_safetensors_header, kind=".value"),
+}
+
+READERS = {**TEXTS, **IMAGES, **CACHES, **VALUES, **MODELS, **CHECKPOINTS}
