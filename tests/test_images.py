@@ -90,6 +90,22 @@ def test_bytes_become_what_floats_become(mode, shape):
     np.testing.assert_array_equal(pixels, before)
 
 
+@pytest.mark.parametrize("mode", images.NORMALISATIONS)
+@pytest.mark.parametrize("shape", [(3,), (4, 3), (5, 7, 3), (2, 5, 7, 3), (0, 7, 3), (5, 7, 1)])
+def test_resized_images_may_be_float(mode, shape):
+    pixels = np.random.default_rng(2).integers(0, 256, shape).astype("uint8")
+    floats = pixels.astype("float32")
+    expected = images.preprocess_image(pixels, mode)
+    for given in (floats, np.flip(np.flip(floats).copy()), np.asfortranarray(floats)):
+        found = images.preprocess_image(given, mode)
+        np.testing.assert_allclose(found, expected, rtol=1e-6, atol=5e-7)
+        assert found.dtype == np.float32
+        assert not np.shares_memory(found, given)
+        if shape[-1] == 3 and found.size:
+            assert arrays.is_aligned(found)
+    np.testing.assert_array_equal(floats, pixels)
+
+
 def test_unknown_mode_is_refused():
     with pytest.raises(ValueError, match="got 'pytorch'"):
         images.preprocess_image(IMAGE, "pytorch")
@@ -102,14 +118,41 @@ def test_modes_with_mean_and_deviation():
     np.testing.assert_allclose(
         images.preprocess_image(pixel[..., ::-1], "torch_rgb"), deviations, rtol=1e-5
     )
+    centred = [[[-103.53, 127.5 - 116.28, 255 - 123.675]]]
+    np.testing.assert_allclose(images.preprocess_image(pixel, "detectron"), centred, rtol=1e-6)
     assert images.preprocess_image(pixel, "bgr").tolist() == pixel.tolist()
     assert images.preprocess_image(pixel, "rgb").tolist() == [[[255, 127.5, 0]]]
+
+
+def test_a_pixel_of_mmdetection_is_one_of_torchvision():
+    """MMDetection's PyTorch style subtracts and divides in 0..255, torchvision in 0..1."""
+    pixels = images.ALL_VALUES
+    mean, deviation = np.array([123.675, 116.28, 103.53]), np.array([58.395, 57.12, 57.375])
+    found = images.preprocess_image(pixels, "torch_rgb")
+    np.testing.assert_allclose(found, (pixels[..., ::-1] - mean) / deviation, rtol=2e-6, atol=2e-7)
+
+
+def test_floats_are_rounded_to_bytes():
+    found = images.to_uint8(np.array([[-3, 0.4, 0.6], [254.4, 254.6, 300]], "float32"))
+    assert found.tolist() == [[0, 0, 1], [254, 255, 255]]
+    assert found.dtype == np.uint8
+    assert images.to_uint8(IMAGE) is IMAGE
 
 
 def test_resizes_as_before():
     resized, scale = images.resize_image(IMAGE, 50, 110)
     assert scale == GOLDENS["scale"] == 110 / 91
     np.testing.assert_array_equal(resized, GOLDENS["resized"])
+    assert type(scale) is float
+    again, same = images.resize_image(IMAGE, 50, 110, rule="keras_retinanet")
+    np.testing.assert_array_equal(again, resized)
+    assert same == scale
+
+
+def test_an_unknown_rule_of_resizing_is_refused():
+    message = r"expected a resize rule of \['detectron2', .*'torchvision'\], got 'pytorch'"
+    with pytest.raises(ValueError, match=message):
+        images.resize_image(IMAGE, rule="pytorch")
 
 
 @pytest.mark.parametrize(

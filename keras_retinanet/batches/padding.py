@@ -63,7 +63,12 @@ def smallest_bucket(height: int, width: int, shapes: Sequence[tuple[int, int]]) 
     for shape in shapes:
         if shape[0] >= height and shape[1] >= width:
             return shape
-    return _round_up(height, COARSE_STEP), _round_up(width, COARSE_STEP)
+    return multiples_of(COARSE_STEP, height, width)
+
+
+def multiples_of(step: int, height: float, width: float) -> tuple[int, int]:
+    """Return height and width rounded up to multiples of some pixels."""
+    return _round_up(height, step), _round_up(width, step)
 
 
 def _round_up(side: float, step: int) -> int:

@@ -22,7 +22,7 @@ from keras_retinanet.batches.sample_context import (
 from keras_retinanet.config import Config
 from keras_retinanet.geometry.anchor_index import AnchorIndex
 from keras_retinanet.geometry.anchors import ShapesCallback, anchor_index_for_shape, guess_shapes
-from keras_retinanet.geometry.coders import CornerCoder
+from keras_retinanet.geometry.coders import BoxCoder
 from keras_retinanet.geometry.targets import (
     DEFAULT_CODER,
     FULL_PRECISION,
@@ -30,7 +30,9 @@ from keras_retinanet.geometry.targets import (
     anchor_targets_bbox,
     anchor_targets_compact,
 )
-from keras_retinanet.images import preprocess_image, resize_image
+from keras_retinanet.images import RESIZE_RULES, preprocess_image, resize_image, to_uint8
+from keras_retinanet.system.messages import shorten
+from keras_retinanet.system.resizing import Scale
 from keras_retinanet.system.types import Annotations
 
 Images = Sequence[np.ndarray]
@@ -80,13 +82,16 @@ class Generator(keras.utils.PyDataset):
         preprocess_image: Callable[[np.ndarray], np.ndarray] = preprocess_image,
         config: Config | configparser.ConfigParser | None = None,
         *,
-        coder: CornerCoder = DEFAULT_CODER,
+        coder: BoxCoder = DEFAULT_CODER,
         random_crop: crops.RandomCrop | None = None,
         scale_range: tuple[float, float] | None = None,
         seed: int = 0,
         strict: bool = False,
         normalise_on_device: bool = False,
         pad_to_buckets: bool = False,
+        resize_rule: str = "keras_retinanet",
+        pad_multiple: int = 1,
+        match_every_box: bool = False,
         cache: str = "none",
         workers: int = 1,
         use_multiprocessing: bool = False,
@@ -122,8 +127,13 @@ class Generator(keras.utils.PyDataset):
                 counted in `skipped`, and replaced by another image.
             normalise_on_device: whether images stay uint8, for a model that normalises them itself;
                 `preprocess_image` is not called then, and compact targets are float16 and int16.
+                Images that resizing or an effect made float are rounded.
             pad_to_buckets: whether batches are padded to one of a few shapes, as
                 `padding.bucket_shapes` lists them; else to the largest image.
+            resize_rule: how images are resized: a rule of `images.resize_image`.
+            pad_multiple: both sides of a batch are padded to a multiple of so many pixels.
+            match_every_box: whether a box that no anchor overlaps enough is matched to its best
+                one, if one of our two functions computes the targets.
             cache: where decoded images are kept for later epochs: "ram", "disk" (also for later
                 runs) or "none".
             workers: threads that make batches in `model.fit`.
@@ -131,8 +141,8 @@ class Generator(keras.utils.PyDataset):
             max_queue_size: maximum number of prefetched batches in `model.fit`.
 
         Raises:
-            ValueError: for a batch size below 1, an unknown group method or cache, an empty data
-                set, or a range of scales without resizing.
+            ValueError: for a batch size or a multiple below 1, an unknown group method, resize rule
+                or cache, an empty data set, or a range of scales without resizing.
         """
         super().__init__(workers, use_multiprocessing, max_queue_size)
         self.transform_generator = transform_generator
@@ -157,6 +167,9 @@ class Generator(keras.utils.PyDataset):
         self.strict = strict
         self.normalise_on_device = normalise_on_device
         self.pad_to_buckets = pad_to_buckets
+        self.resize_rule = resize_rule
+        self.pad_multiple = pad_multiple
+        self.match_every_box = match_every_box
         self.epoch = 0
         self.failure: Exception | None = None
         self._reader = ImageReader(cache)
@@ -166,6 +179,14 @@ class Generator(keras.utils.PyDataset):
         self.dropped_in_training = self._box_clipper.dropped
         if no_resize and scale_range is not None:
             raise ValueError("a range of scales needs images that are resized")
+        if resize_rule not in RESIZE_RULES:
+            raise ValueError(
+                f"expected a resize rule of {sorted(RESIZE_RULES)}, got {shorten(resize_rule)!r}"
+            )
+        if pad_multiple < 1:
+            raise ValueError(
+                f"expected to pad images to a multiple of at least 1 pixel, got {pad_multiple}"
+            )
         self._made_groups: list[list[int]] | None = None  # `groups`, unless somebody changed them
         self.group_images()
         self.start_epoch(0)
@@ -404,27 +425,35 @@ class Generator(keras.utils.PyDataset):
     ) -> tuple[np.ndarray, Annotations]:
         """Return an image resized and, unless the model does it, normalised; and its boxes."""
         image, scale = self.resize_image(image)
-        if not self.normalise_on_device:
+        if self.normalise_on_device:
+            image = to_uint8(image)
+        else:
             image = np.asarray(self.preprocess_image(image), "float32")
         return image, {**annotations, "bboxes": annotations["bboxes"] * scale}
 
-    def resize_image(self, image: np.ndarray) -> tuple[np.ndarray, float]:
-        """Return an image at the size of its batch, and the factor on its sides."""
+    def resize_image(self, image: np.ndarray) -> tuple[np.ndarray, Scale]:
+        """Return an image at the size of its batch, and the factor on its sides.
+
+        The factor is a number, or an array `(4,)` of factors on x, y, x, y: see
+        `images.resize_image`.
+        """
         if self.no_resize:
             return image, 1.0
         scale = current_context().scale
-        return resize_image(image, self.image_min_side * scale, self.image_max_side * scale)
+        sides = self.image_min_side * scale, self.image_max_side * scale
+        return resize_image(image, *sides, rule=self.resize_rule)
 
     def padded_shape(self, image_group: Images) -> tuple[int, ...]:
         """Return height, width and channels of the batch of some images."""
-        shape = padding.largest_shape(image_group)
-        if not self.pad_to_buckets:
-            return shape
-        buckets = padding.bucket_shapes(
-            self.image_min_side, self.image_max_side, self.scale_range or (1.0, 1.0)
-        )
-        height, width, channels = shape
-        return *padding.smallest_bucket(height, width, () if self.no_resize else buckets), channels
+        height, width, *channels = padding.largest_shape(image_group)
+        if self.pad_to_buckets:
+            buckets = padding.bucket_shapes(
+                self.image_min_side, self.image_max_side, self.scale_range or (1.0, 1.0)
+            )
+            height, width = padding.smallest_bucket(
+                height, width, () if self.no_resize else buckets
+            )
+        return *padding.multiples_of(self.pad_multiple, height, width), *channels
 
     def compute_inputs(self, image_group: Images) -> np.ndarray:
         """Return images as one array, padded at the right and bottom to `padded_shape`."""
@@ -457,9 +486,9 @@ class Generator(keras.utils.PyDataset):
         options: dict[str, Any] = {}
         if self.compute_anchor_targets is anchor_targets_compact:
             dtypes = HALF_PRECISION if self.normalise_on_device else FULL_PRECISION
-            options = {"index": self.anchor_index(shape), "coder": self.coder, "dtypes": dtypes}
-        elif self.compute_anchor_targets is anchor_targets_bbox:
-            options = {"coder": self.coder}
+            options = {"index": self.anchor_index(shape), "dtypes": dtypes}
+        if self.compute_anchor_targets in (anchor_targets_compact, anchor_targets_bbox):
+            options |= {"coder": self.coder, "match_every_box": self.match_every_box}
         return tuple(
             self.compute_anchor_targets(
                 self.generate_anchors(shape),

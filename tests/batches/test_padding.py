@@ -50,6 +50,12 @@ def test_what_fits_into_none_is_rounded_up_coarsely():
     assert padding.smallest_bucket(801, 100, padding.bucket_shapes(64, 64)) == (896, 128)
 
 
+def test_multiples_by_hand():
+    assert padding.multiples_of(32, 800, 1083) == (800, 1088)
+    assert padding.multiples_of(32, 1, 33) == (32, 64)
+    assert padding.multiples_of(1, 203, 275) == (203, 275)
+
+
 def test_pads_with_zeros_at_the_right_and_bottom():
     images = [np.ones((5, 6, 3), "uint8"), np.full((7, 2, 3), 2, "float64")]
     assert padding.largest_shape(images) == (7, 6, 3)
@@ -133,3 +139,12 @@ def test_the_shape_is_that_of_the_batch_unless_buckets_are_asked_for():
     assert Blocks(pad_to_buckets=True).padded_shape(images) == (128, 128, 3)
     sides = {"no_resize": False, "image_min_side": 32, "image_max_side": 64}
     assert Blocks(pad_to_buckets=True, **sides).padded_shape(images) == (64, 64, 3)
+
+
+def test_the_shape_is_a_multiple_of_what_is_asked_for():
+    images = [np.zeros((33, 40, 3)), np.zeros((20, 50, 3))]
+    assert Blocks(pad_multiple=32).padded_shape(images) == (64, 64, 3)
+    assert Blocks(pad_multiple=10).padded_shape(images) == (40, 50, 3)
+    sides = {"no_resize": False, "image_min_side": 32, "image_max_side": 64}
+    buckets = Blocks(pad_to_buckets=True, pad_multiple=40, **sides)
+    assert buckets.padded_shape(images) == (80, 80, 3)

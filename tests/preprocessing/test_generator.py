@@ -116,6 +116,15 @@ def test_images_stay_uint8_if_the_network_normalises():
     np.testing.assert_array_equal(preprocess_image(images)[3], plain[3])
 
 
+def test_float_images_are_rounded_if_the_network_normalises():
+    sides = {"no_resize": False, "image_min_side": 100, "image_max_side": 200}
+    options = {**sides, "resize_rule": "torchvision", "group_method": "none"}
+    rounded = Blocks(normalise_on_device=True, **options).sample(0, 0)[0]
+    exact = Blocks(**options).sample(0, 0)[0]
+    assert rounded.dtype == np.uint8
+    assert np.abs(rounded - exact).max() == pytest.approx(0.5, abs=0.05)
+
+
 def test_groups_cover_all_images_and_fill_the_last_batch():
     generator = Blocks(batch_size=2, group_method="none", shuffle_groups=False)
     assert generator.groups == [[0, 1], [2, 3], [4, 0]]
@@ -258,6 +267,65 @@ def test_resizing_moves_boxes_along():
     assert annotations["bboxes"].tolist() == [[4, 5, 22, 20]]
 
 
+@pytest.mark.parametrize(
+    ("rule", "width"), [("torchvision", 55), ("detectron2", 56), ("mmdet", 56)]
+)
+def test_other_rules_move_boxes_by_two_factors(rule, width):
+    sides = {"no_resize": False, "image_min_side": 37, "image_max_side": 1000}
+    image, annotations = Blocks(resize_rule=rule, **sides).sample(1, 0)
+    assert image.shape == (37, width, 3)  # 64 x 96 pixels times 37 / 64 are 37 x 55.5
+    x, y = width / 96, 37 / 64
+    np.testing.assert_allclose(annotations["bboxes"], [[8 * x, 10 * y, 44 * x, 40 * y]], rtol=1e-12)
+    assert annotations["bboxes"].dtype == np.float64
+    # A range of scales works on both sides, as with our own rule.
+    doubled = Blocks(resize_rule=rule, scale_range=(2, 2), **sides).sample(1, 0)[0]
+    assert doubled.shape == (74, 111, 3)
+
+
+def test_a_subclass_may_resize_by_one_factor_as_before():
+    class Halved(Blocks):
+        """Resizes by itself, as a subclass of 1.0.0 may."""
+
+        def resize_image(self, image):
+            return image[::2, ::2], 0.5
+
+    image, annotations = Halved(resize_rule="torchvision", pad_multiple=32).sample(0, 0)
+    assert image.shape == (32, 32, 3)
+    assert annotations["bboxes"].tolist() == [[4, 5, 22, 20]]
+
+
+def test_a_batch_and_its_anchors_are_padded_to_a_multiple():
+    generator = Blocks(
+        no_resize=False, image_min_side=70, image_max_side=200, pad_multiple=32, batch_size=2
+    )
+    images, (regression, classification) = generator.compute_input_output([0, 1])
+    assert images.shape == (2, 96, 128, 3)
+    assert not images[:, 70:].any()
+    assert not images[0, :, 70:].any()
+    assert regression.shape[1] == 9 * (12 * 16 + 6 * 8 + 3 * 4 + 2 * 2 + 1)
+    # As everywhere, anchors centred on the padding are ignored.
+    anchors = generator.generate_anchors(images.shape[1:])
+    below = (anchors[:, 1] + anchors[:, 3]) / 2 >= 70
+    assert below.any()
+    assert (classification[:, below] == -1).all()
+    assert (classification[0] == 1).any()
+
+
+@pytest.mark.parametrize("compute", [targets.anchor_targets_compact, targets.anchor_targets_bbox])
+def test_every_box_is_matched_on_request(compute):
+    class Small(Blocks):
+        """A box smaller than half of any anchor."""
+
+        def load_annotations(self, image_index):
+            return {"labels": np.array([1]), "bboxes": np.array([[20.0, 20, 29, 29]])}
+
+    positive = [
+        Small(compute_anchor_targets=compute, match_every_box=on)[0][1][0][0, :, 4] == 1
+        for on in (False, True)
+    ]
+    assert [states.sum() for states in positive] == [0, 1]
+
+
 def test_training_samples_are_the_augmented_ones():
     changes = {
         "transform_generator": random_transform_generator(min_rotation=-1, max_rotation=1),
@@ -340,6 +408,8 @@ def test_anchors_of_a_subclass_are_compared_with_all_boxes():
         ({"batch_size": 0}, "batch size of at least 1"),
         ({"group_method": "best"}, "got 'best'"),
         ({"scale_range": (0.5, 1)}, "a range of scales needs images that are resized"),
+        ({"resize_rule": "pytorch"}, r"a resize rule of \['detectron2', .*, got 'pytorch'"),
+        ({"pad_multiple": 0}, "a multiple of at least 1 pixel, got 0"),
     ],
 )
 def test_bad_options_are_refused(options, message):
