@@ -1,30 +1,36 @@
 """ImageNet weights: from Keras's cache, or downloaded into it."""
 
-import keras
+from pathlib import Path
 
+from keras_retinanet.system.downloads import digest, download
 from keras_retinanet.system.files import keras_home
 
 
 def fetch(url: str, file_hash: str | None = None) -> str:
     """Return the path of a file in Keras's cache of models, downloaded on first use.
 
+    A cached file with another hash, such as half of a download, is downloaded again.
+
     Args:
         url: where to download it from; the cached file has the same name.
-        file_hash: its MD5 or SHA-256 hash; None means not to check it.
+        file_hash: its MD5 hash; None means not to check it.
 
     Raises:
         ValueError: if it is not there and cannot be downloaded, or is not the right file.
     """
-    name = url.rpartition("/")[2]
-    home = keras_home()
-    path = home / "models" / name
+    path = keras_home() / "models" / url.rpartition("/")[2]
+
+    def check(file: Path) -> None:
+        if file_hash is not None and (found := digest(file, "md5")) != file_hash:
+            raise ValueError(f"expected the MD5 {file_hash}, got {found}")
+
+    if path.exists() and (file_hash is None or digest(path, "md5") == file_hash):
+        return str(path)
     try:
-        return keras.utils.get_file(
-            name, url, cache_dir=str(home), cache_subdir="models", file_hash=file_hash
-        )
-    except Exception as error:  # get_file raises plain Exception, OSError, ValueError, ...
-        reason = " ".join(str(error).replace(url, "it").split())
+        download(url, path, check)
+    except (OSError, ValueError) as error:
         raise ValueError(
             f"cannot download the ImageNet weights: put {url} at {path}, or use --weights FILE "
-            f"or --no-weights ({reason})"
+            f"or --no-weights ({error})"
         ) from error
+    return str(path)

@@ -1,7 +1,10 @@
+import hashlib
+
 import keras
 import pytest
 
 from keras_retinanet import models
+from keras_retinanet.models.download import fetch
 
 
 @pytest.fixture
@@ -31,6 +34,28 @@ def test_uses_a_file_that_is_there(home):
     assert models.backbone("mobilenet_v2").download_imagenet() == str(path)
 
 
+def test_downloads_once_and_again_if_the_hash_is_wrong(home, tmp_path):
+    source = tmp_path / "weights.h5"
+    source.write_bytes(b"weights")
+    right = hashlib.md5(b"weights").hexdigest()
+    path = home / "models" / "weights.h5"
+    assert fetch(source.as_uri(), right) == str(path)
+    path.write_bytes(b"half")
+    assert fetch(source.as_uri(), right) == str(path)
+    assert path.read_bytes() == b"weights"
+    source.unlink()
+    assert fetch(source.as_uri(), right) == str(path)
+    assert fetch(source.as_uri()) == str(path)
+
+
+def test_a_download_with_a_wrong_hash_changes_nothing(home, tmp_path):
+    source = tmp_path / "weights.h5"
+    source.write_bytes(b"weights")
+    with pytest.raises(ValueError, match=f"expected the MD5 {'0' * 32}, got [0-9a-f]{{32}}"):
+        fetch(source.as_uri(), "0" * 32)
+    assert list((home / "models").iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("depth", "checksum"),
     [
@@ -40,11 +65,15 @@ def test_uses_a_file_that_is_there(home):
     ],
 )
 def test_resnets_are_checked(depth, checksum, home, monkeypatch):
-    calls = []
-    monkeypatch.setattr(
-        keras.utils, "get_file", lambda *args, **kwargs: calls.append((args, kwargs)) or "path"
-    )
-    assert models.backbone(f"resnet{depth}").download_imagenet() == "path"
-    ((name, url), options) = calls[0]
+    urls = []
+
+    def get_file(name, url, *, cache_subdir, **_):
+        urls.append(url)
+        with open(f"{cache_subdir}/{name}", "wb") as file:
+            file.write(b"something else")
+
+    monkeypatch.setattr(keras.utils, "get_file", get_file)
+    with pytest.raises(ValueError, match=f"expected the MD5 {checksum}, got "):
+        models.backbone(f"resnet{depth}").download_imagenet()
+    (url,) = urls
     assert url.endswith(f"/v0.0.1/ResNet-{depth}-model.keras.h5")
-    assert options["file_hash"] == checksum
