@@ -102,6 +102,10 @@ class AnchorParameters:
         """Return the number of anchors per location of a level."""
         return len(self.ratios) * len(self.scales)
 
+    def with_layout(self, layout: AnchorLayout) -> "AnchorParameters":
+        """Return the same sizes, strides, ratios and scales with a layout."""
+        return AnchorParameters(self.sizes, self.strides, self.ratios, self.scales, layout=layout)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the parameters as lists of plain numbers, for JSON.
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from keras_retinanet.geometry.anchors import DEFAULT_LEVELS, AnchorParameters
-from keras_retinanet.geometry.coders import CornerCoder, coder_from_dict
-from keras_retinanet.images import preprocess_image
+from keras_retinanet.geometry.coders import BoxCoder, CornerCoder, coder_from_dict
+from keras_retinanet.images import RESIZE_RULES, preprocess_image
 from keras_retinanet.layers.filter_settings import FilterSettings
 from keras_retinanet.system.limits import MAX_COORDINATE
 from keras_retinanet.system.messages import shorten
@@ -19,6 +19,10 @@ _MAX_CLASSES = 10**6
 _MAX_DETECTIONS = 10**6
 # Pixels; more than any image has.
 _MAX_SIDE = 10**6
+# Pixels; more than the stride of any network.
+_MAX_MULTIPLE = 4096
+# The losses of box offsets that `losses.box_loss` knows.
+BOX_LOSSES = ("smooth_l1", "l1", "giou")
 
 
 @dataclass(frozen=True)
@@ -37,8 +41,13 @@ class ModelInfo:
         image_min_side: length in pixels to which the shorter side of an image is resized.
         image_max_side: maximum length in pixels of the longer side.
         no_resize: whether images keep their size.
+        resize_rule: how they are resized, a key of `images.RESIZE_RULES`.
+        pad_multiple: the network pads images at the right and bottom to a multiple of this.
         coder: how its `regression` output encodes boxes.
-        filter_settings: which boxes an inference model keeps; the defaults for a training model.
+        box_loss: the loss of its box offsets, one of `BOX_LOSSES`.
+        match_every_box: whether its training matches each box to one anchor at least.
+        filter_settings: which boxes an inference model keeps; for a training model, which ones an
+            inference model that is made of it keeps unless told otherwise.
         run: how far the training run that wrote the file had come, and its settings, as
             `training.record.RunRecord` describes them; None if unknown.
     """
@@ -52,7 +61,11 @@ class ModelInfo:
     image_min_side: int = 800
     image_max_side: int = 1333
     no_resize: bool = False
-    coder: CornerCoder = CornerCoder()
+    resize_rule: str = "keras_retinanet"
+    pad_multiple: int = 1
+    coder: BoxCoder = CornerCoder()
+    box_loss: str = "smooth_l1"
+    match_every_box: bool = False
     filter_settings: FilterSettings = FilterSettings()
     run: Mapping[str, Any] | None = None
 
@@ -157,26 +170,33 @@ def _is_positive_list(value: Any) -> bool:
 
 
 def _is_anchors(value: Any) -> bool:
+    lists = {"sizes", "strides", "ratios", "scales"}
     return (
         isinstance(value, dict)
-        and value.keys() == {"sizes", "strides", "ratios", "scales"}
-        and all(map(_is_positive_list, value.values()))
+        and value.keys() - {"layout"} == lists
+        and all(_is_positive_list(value[name]) for name in lists)
         and len(value["sizes"]) == len(value["strides"])
+        and isinstance(value.get("layout", {}), dict)
     )
 
 
 def _is_coder(value: Any) -> bool:
-    """Return whether a value is a dictionary of texts and lists of finite numbers."""
+    """Return whether a value is a dictionary of texts, booleans, finite numbers and lists."""
     return isinstance(value, dict) and all(
-        isinstance(entry, str) or (isinstance(entry, list) and all(map(_is_finite, entry)))
+        isinstance(entry, (str, bool))
+        or _is_finite(entry)
+        or (isinstance(entry, list) and all(map(_is_finite, entry)))
         for entry in value.values()
     )
 
 
 def _is_filter_settings(value: Any) -> bool:
     return isinstance(value, dict) and all(
-        entry is None or isinstance(entry, bool) or (_is_finite(entry) and entry <= _MAX_DETECTIONS)
-        for entry in value.values()
+        entry is None
+        or isinstance(entry, bool)
+        or (name == "clip" and isinstance(entry, str))
+        or (_is_finite(entry) and entry <= _MAX_DETECTIONS)
+        for name, entry in value.items()
     )
 
 
@@ -210,6 +230,19 @@ _FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "image_min_side": ("a number of pixels", lambda value: _is_integer(value, 1, _MAX_SIDE)),
     "image_max_side": ("a number of pixels", lambda value: _is_integer(value, 1, _MAX_SIDE)),
     "no_resize": ("true or false", lambda value: isinstance(value, bool)),
+    "resize_rule": (
+        f"one of {', '.join(RESIZE_RULES)}",
+        lambda value: isinstance(value, str) and value in RESIZE_RULES,
+    ),
+    "pad_multiple": (
+        f"a number of pixels up to {_MAX_MULTIPLE}",
+        lambda value: _is_integer(value, 1, _MAX_MULTIPLE),
+    ),
+    "box_loss": (
+        f"one of {', '.join(BOX_LOSSES)}",
+        lambda value: isinstance(value, str) and value in BOX_LOSSES,
+    ),
+    "match_every_box": ("true or false", lambda value: isinstance(value, bool)),
     "coder": ("a box coder of finite numbers", _is_coder),
     "filter_settings": ("filter settings, numbers", _is_filter_settings),
 }

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from keras_retinanet import initializers, layers
-from keras_retinanet.geometry.anchors import DEFAULT_LEVELS, AnchorParameters
+from keras_retinanet.geometry.anchors import DEFAULT_LAYOUT, DEFAULT_LEVELS, AnchorParameters
 from keras_retinanet.geometry.coders import CornerCoder
 from keras_retinanet.models.classes import (
     RetinaNet,
@@ -298,6 +298,9 @@ def _resolve_anchors(
     known_anchors = info.anchors if info else AnchorParameters.default
     levels = known_levels if given_levels is None else tuple(given_levels)
     anchors = known_anchors if given_anchors is None else given_anchors
+    if given_anchors and known_anchors and given_anchors.layout == DEFAULT_LAYOUT:
+        # A config has no layout, and no other one fits a trained network.
+        anchors = given_anchors.with_layout(known_anchors.layout)
     if info:
         _warn_if_other("pyramid levels", levels, known_levels)
         _warn_if_other("anchors", anchors, known_anchors)

@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from dataclasses import replace
 
 import h5py
 import keras
@@ -10,6 +11,7 @@ from keras_retinanet import optimizers  # noqa: F401 (registers the class that s
 from keras_retinanet.models.backbones import backbone
 from keras_retinanet.models.building import limited_weights, stored_numbers
 from keras_retinanet.models.checksum import add_checksum
+from keras_retinanet.models.classes import set_info
 from keras_retinanet.models.hdf5 import (
     is_archive,
     is_keras2,
@@ -19,9 +21,14 @@ from keras_retinanet.models.hdf5 import (
     read_config,
 )
 from keras_retinanet.models.hdf5_image import hdf5_image
+from keras_retinanet.models.info import ModelInfo
 from keras_retinanet.models.old_snapshots import read_old_model
+from keras_retinanet.models.published import load_published
 from keras_retinanet.system.files import replacing
 from keras_retinanet.system.types import StrPath
+from keras_retinanet.zoo.checkpoints import SUFFIXES
+from keras_retinanet.zoo.class_names import names_for
+from keras_retinanet.zoo.fetching import model_path
 
 FORMATS = (".keras", ".h5", ".hdf5")
 
@@ -60,8 +67,13 @@ def load_model(
     A training snapshot of keras-retinanet 1.0.0 (Keras 2) becomes a `RetinaNet`, a converted model
     a `RetinaNetBBox`. Files of this package hold either. All of these have an `info`.
 
+    A checkpoint of torchvision, detectron2 or MMDetection becomes a `RetinaNet` that computes the
+    same.
+
     Args:
-        filepath: path of a `.keras` or `.h5` file, or an open `h5py.File`.
+        filepath: path of a `.keras` or `.h5` file, or of a published `.pth`, `.pkl` or
+            `.safetensors` checkpoint; a name of `zoo.table`, such as "coco", whose file is
+            downloaded once; or an open `h5py.File`.
         backbone_name: name of the backbone. The file takes precedence; a name that is neither the
             file's nor the default gives a warning.
         compile: whether to restore the losses and the optimizer with its state, if the file has
@@ -71,17 +83,38 @@ def load_model(
         OSError: if there is no such file.
         ValueError: if it is not a model, is damaged, or holds links or external storage.
     """
-    path = filepath.filename if isinstance(filepath, h5py.File) else filepath
-    with naming_model_file(path):
-        if isinstance(filepath, h5py.File) or not is_archive(filepath):
-            model = _load_hdf5(filepath, backbone_name, compile)
+    if isinstance(filepath, h5py.File):
+        model = _load_file(filepath, filepath.filename, backbone_name, compile)
+    else:
+        path = model_path(filepath)
+        if str(path).endswith(SUFFIXES):
+            model = load_published(path)
         else:
-            with open_hdf5(filepath) as file:  # everything in the archive is checked
-                stored = stored_numbers(file)
-            model = _load_with_keras(path, ".keras", stored, backbone_name, compile)
+            model = _load_file(path, path, backbone_name, compile)
+        if os.fspath(path) != os.fspath(filepath):  # a published model, by its name
+            _name_classes(model)
     if backbone_name != "resnet50":  # the default does not mean that the caller expects it
         check_backbone(model, backbone_name)
     return model
+
+
+def _load_file(
+    source: StrPath | h5py.File, path: StrPath, backbone_name: str, compile: bool
+) -> keras.Model:
+    """Return the model in a .keras or .h5 file, or in an open file, of that path."""
+    with naming_model_file(path):
+        if isinstance(source, h5py.File) or not is_archive(source):
+            return _load_hdf5(source, backbone_name, compile)
+        with open_hdf5(source) as file:  # everything in the archive is checked
+            stored = stored_numbers(file)
+        return _load_with_keras(path, ".keras", stored, backbone_name, compile)
+
+
+def _name_classes(model: keras.Model) -> None:
+    """Name the classes of a published model whose file has no names."""
+    info: ModelInfo | None = getattr(model, "info", None)
+    if info is not None and info.class_names is None:
+        set_info(model, replace(info, class_names=names_for(info.num_classes)))
 
 
 def check_backbone(model: keras.Model, backbone_name: str) -> None:
@@ -94,7 +127,9 @@ def check_backbone(model: keras.Model, backbone_name: str) -> None:
 
 
 def is_keras2_file(path: StrPath | h5py.File) -> bool:
-    """Return whether a model was written with Keras 2."""
+    """Return whether a model, in a file or of a name of `zoo.table`, was written with Keras 2."""
+    if not isinstance(path, h5py.File):
+        path = model_path(path)
     with open_hdf5(path) as file:
         return (isinstance(path, h5py.File) or not is_archive(path)) and is_keras2(file)
 

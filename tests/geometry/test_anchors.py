@@ -118,7 +118,7 @@ def test_scales_may_come_first():
 
 def test_offset_moves_all_anchors_by_a_part_of_the_stride():
     default = AnchorParameters.default
-    params = AnchorParameters(**{**default.to_dict(), "layout": AnchorLayout(offset=0)})
+    params = default.with_layout(AnchorLayout(offset=0))
     usual, moved = (anchors.anchors_for_shape((64, 64), None, p) for p in (default, params))
     shifts = np.repeat([4, 8, 16, 32, 64], np.array([64, 16, 4, 1, 1]) * 9)
     np.testing.assert_allclose(usual - moved, np.tile(shifts[:, None], 4))
@@ -135,7 +135,7 @@ def test_a_malformed_layout_is_refused(wrong):
 def test_a_layout_goes_through_a_dictionary():
     default = AnchorParameters.default
     layout = AnchorLayout(offset=0, scales_first=True, whole_pixels=True, fitted_strides=True)
-    params = AnchorParameters(**{**default.to_dict(), "layout": layout})
+    params = default.with_layout(layout)
     restored = AnchorParameters.from_dict(params.to_dict())
     assert restored == params != default
     assert hash(restored) == hash(params)

@@ -108,7 +108,7 @@ def test_configuration_gives_every_argument_back(layer):
 def test_anchors_in_the_corners_of_fitted_cells_are_those_of_training():
     layout = AnchorLayout(offset=0, scales_first=True, whole_pixels=True, fitted_strides=True)
     cells, params = [(4, 5), (2, 3)], AnchorParameters([256, 512], [64, 128], [0.5, 2], [1, 1.3])
-    params = AnchorParameters(**{**params.to_dict(), "layout": layout})
+    params = params.with_layout(layout)
     image = np.zeros((1, 224, 288, 3), "float32")
     found = [
         Anchors(size, stride, params.ratios, params.scales, layout=layout)(

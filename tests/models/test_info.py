@@ -62,7 +62,7 @@ def test_refuses_names_that_do_not_fit_the_classes():
     [
         ({"backbone": "resnet50"}, "expected the info of a model.*num_classes"),
         ({**FULL.to_dict(), "colour": 1}, "expected the info of a model.*colour"),
-        ({**FULL.to_dict(), "coder": {"kind": "centre"}}, "box coder.*'centre'"),
+        ({**FULL.to_dict(), "coder": {"kind": "middle"}}, "box coder.*'middle'"),
         ({**FULL.to_dict(), "filter_settings": {"iou": 1}}, "expected filter settings.*iou"),
     ],
 )
