@@ -14,7 +14,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import FrameType, MappingProxyType
 from typing import Any, ParamSpec, TextIO, cast
 
+from keras_retinanet.annotations.absent_files import why_absent
 from keras_retinanet.system.limits import MAX_PIXELS
+from keras_retinanet.zoo.fetching import check_name
+from keras_retinanet.zoo.table import find, is_name
+
+# Help for an argument that `check_model` checks.
+MODEL_HELP = (
+    "training snapshot or converted model, .keras or .h5; checkpoint of torchvision, detectron2 or "
+    "MMDetection, .pth, .pkl or .safetensors; or a name that retinanet-detect --list-models shows"
+)
 
 Parameters = ParamSpec("Parameters")
 
@@ -251,6 +260,23 @@ def check_range(options: argparse.Namespace, expected: str, names: Iterable[str]
         value = getattr(options, name)
         if value is not None and not RANGES[expected](value):
             raise ValueError(f"{flag(name)}: expected {expected}, got {value}")
+
+
+def check_model(model: str) -> None:
+    """Check that a model is a file or the name of a published one, without loading anything.
+
+    Raises:
+        ValueError: if it is neither.
+    """
+    check_name(model)
+    if os.path.isfile(model) or (is_name(model) and not os.path.exists(model)):
+        return
+    guess = why_absent(model)
+    if is_name(model):
+        guess += ", and hides the published model of this name"
+        if find(model).name != model:
+            guess += f": write {find(model).name}"
+    raise ValueError(f"model not found: {model}" + (f" ({guess})" if guess else ""))
 
 
 def add_max_pixels(group: argparse._ActionsContainer) -> None:

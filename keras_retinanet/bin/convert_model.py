@@ -15,7 +15,7 @@ def parse_args(args: Sequence[str] | None) -> argparse.Namespace:
         "backbone and anchors; options given here take precedence.",
     )
     # No defaults here: what is not given is left to the model.
-    parser.add_argument("model_in", help="the model to convert (.keras, or .h5 of any age)")
+    parser.add_argument("model_in", help=f"the model to convert: {common.MODEL_HELP}")
     parser.add_argument("model_out", help="where to save the converted model (.keras or .h5)")
     parser.add_argument("--backbone", help="the backbone of the model to convert")
     parser.add_argument("--config", help="an .ini file of anchor parameters and pyramid levels")
@@ -37,19 +37,24 @@ def _add_filter_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--nms-threshold",
         type=_fraction,
-        help="IoU above which non-maximum suppression drops a box (default 0.5)",
+        help="IoU above which non-maximum suppression drops a box (default: the model's, "
+        "mostly 0.5)",
     )
     parser.add_argument(
-        "--score-threshold", type=_fraction, help="drop boxes with lower scores (default 0.05)"
+        "--score-threshold",
+        type=_fraction,
+        help="drop boxes with lower scores (default: the model's, mostly 0.05)",
     )
     parser.add_argument(
-        "--max-detections", type=_count, help="number of boxes to keep (default 300)"
+        "--max-detections",
+        type=_count,
+        help="number of boxes to keep (default: the model's, mostly 300)",
     )
     parser.add_argument(
         "--pre-nms-top-k",
         type=_count,
         help="only look at this many of the best scores of each pyramid level (the paper: 1000; "
-        "default all)",
+        "default: the model's, mostly all)",
     )
     parser.add_argument(
         "--parallel-iterations", type=_count, help="images filtered in parallel (default 32)"
@@ -61,6 +66,7 @@ def _add_filter_options(parser: argparse.ArgumentParser) -> None:
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command."""
     options = parse_args(args)
+    common.check_model(options.model_in)
     devices.start_tensorflow()
     devices.setup_gpu("cpu")
     from keras_retinanet.config import load_config

@@ -11,8 +11,8 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from keras_retinanet.annotations.absent_files import why_absent
 from keras_retinanet.bin import common
+from keras_retinanet.bin.list_models import ListModels
 from keras_retinanet.detection.sources import find_images
 from keras_retinanet.reports.pictures import picture_paths
 from keras_retinanet.system import devices
@@ -35,13 +35,14 @@ def parse_args(args: Sequence[str] | None = None) -> argparse.Namespace:
     """
     parser = argparse.ArgumentParser(prog="retinanet-detect", description="Find objects in photos.")
     add = parser.add_argument
-    add("model", help="training snapshot or converted model, .keras or .h5")
+    add("model", help=common.MODEL_HELP)
     add(
         "sources",
         nargs="+",
         metavar="source",
         help="image file, folder or pattern such as 'a*.jpg'",
     )
+    add("--list-models", action=ListModels, help="print the published models that have names")
     add("--no-recursive", action="store_true", help="leave out the subfolders of folders")
     add(
         "--output",
@@ -130,19 +131,17 @@ def main(args: Sequence[str] | None = None, *, own_process: bool = False) -> Non
 
 
 def _check_model(path: str) -> None:
-    """Check that there is a file at the place of the model.
+    """Check that a model is a file or a name, and that it does not stand after the images.
 
     Raises:
-        ValueError: if there is none, or if it is an image.
+        ValueError: if it is neither, or the name of an image.
     """
     if is_image_name(path):
         raise ValueError(
             f"{shorten(path)}: expected a model (.keras or .h5), got the name of an image; write "
             "the model before the images"
         )
-    if not os.path.isfile(path):
-        guess = why_absent(path)
-        raise ValueError(f"model not found: {path}" + (f" ({guess})" if guess else ""))
+    common.check_model(path)
 
 
 def _check_writable(folder: str, name: str, option: str) -> None:
@@ -198,6 +197,7 @@ def run(
     Raises:
         OSError: if the JSON file cannot be written at the end.
     """
+    from keras_retinanet.detection.class_names import shown_names
     from keras_retinanet.detection.photos import detect_photos
     from keras_retinanet.reports.detections import JsonFile, describe, write_copy
     from keras_retinanet.reports.progress import progress_bar
@@ -205,7 +205,7 @@ def run(
     found: dict[str, ImageDetections] = {}
     errors: dict[str, Exception] = {}
     full: list[str] = []  # images that may have more objects than were returned
-    names = detector.info.class_names if detector.info else None
+    names = shown_names(detector.info)
     report = JsonFile(options.json, paths) if options.json else None
     try:
         with progress_bar("Detecting", len(paths)) as progress:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import keras
     import numpy as np
 
+    from keras_retinanet.models import ModelInfo
     from keras_retinanet.preprocessing.generator import Generator
 
 
@@ -80,7 +81,7 @@ def parse_args(args: Sequence[str] | None) -> argparse.Namespace:
         prog="retinanet-evaluate", description="Measure how good a model is on a data set."
     )
     parent = common.with_options(parser, add_options)
-    model = ("model", "training snapshot or converted model, .keras or .h5")
+    model = ("model", common.MODEL_HELP)
     datasets.add_dataset_parsers(parser, [parent], "evaluate", [model])
     options = datasets.parse(parser, args, "evaluate", ["model"])
     counts = ("max_detections", "image_min_side", "image_max_side", "batch_size", "max_pixels")
@@ -101,8 +102,7 @@ def main(args: Sequence[str] | None = None, *, own_process: bool = False) -> Non
             may be tuned for weights that never change.
     """
     options = parse_args(args)
-    if not os.path.exists(options.model):
-        raise ValueError(f"model not found: {options.model}")
+    common.check_model(options.model)
     devices.start_tensorflow(weights_are_frozen=own_process)
     devices.setup_gpu(options.gpu)
     model = load_model(options)
@@ -145,7 +145,12 @@ def open_data(options: argparse.Namespace, model: keras.Model) -> Generator:
     info = with_sides(info, *sides, no_resize=options.no_resize)
     prepared = {name: getattr(info, name) for name in ("image_min_side", "image_max_side")}
     sized = argparse.Namespace(**{**vars(options), **prepared, "no_resize": info.no_resize})
-    generator = create_generator(sized, info.preprocess_image, known_classes=info.known_classes())
+    generator = create_generator(
+        sized,
+        info.preprocess_image,
+        known_classes=info.known_classes(),
+        resize_rule=info.resize_rule,
+    )
     measure.check_classes(model, generator)
     measure.warn_of_other_names(model, generator)
     measure.warn_if_empty(generator)
@@ -157,6 +162,7 @@ def create_generator(
     preprocess_image: Callable[[np.ndarray], np.ndarray],
     *,
     known_classes: Mapping[str, int] | None = None,
+    resize_rule: str = "keras_retinanet",
 ) -> Generator:
     """Return the data set that parsed options name, in its own order.
 
@@ -164,6 +170,7 @@ def create_generator(
         args: the options; sides that are None are those of `Generator`.
         preprocess_image: function that normalises a BGR image.
         known_classes: class name -> label of the model; None if its names are not known.
+        resize_rule: how images are resized, see `images.resize_image`.
     """
     sides = {name: getattr(args, name) for name in ("image_min_side", "image_max_side")}
     return datasets.open_one(
@@ -171,6 +178,7 @@ def create_generator(
         known_classes,
         **{name: side for name, side in sides.items() if side is not None},
         no_resize=args.no_resize,
+        resize_rule=resize_rule,
         max_pixels=args.max_pixels,
         preprocess_image=preprocess_image,
         group_method="none",
@@ -187,7 +195,8 @@ def run(options: argparse.Namespace, model: keras.Model, generator: Generator) -
 
     limit = measure.detection_limit(generator, options.max_detections)
     measure.warn_if_crowded(generator, limit)
-    detector = measure.as_detector(model, generator, **convert_options(options, limit))
+    info = getattr(model, "info", None)
+    detector = measure.as_detector(model, generator, **convert_options(options, limit, info))
     with progress_bar("Running network", generator.size()) as progress:
         detections, seconds = measure.detect_dataset(
             generator,
@@ -206,17 +215,20 @@ def run(options: argparse.Namespace, model: keras.Model, generator: Generator) -
         measure.save_pictures(generator, best, options.save_path, options.score_threshold)
 
 
-def convert_options(options: argparse.Namespace, max_detections: int) -> dict[str, Any]:
+def convert_options(
+    options: argparse.Namespace, max_detections: int, info: ModelInfo | None = None
+) -> dict[str, Any]:
     """Return the arguments of `convert_model` that follow from the options.
 
     Args:
         options: parsed options.
         max_detections: maximum number of detections per image that will count.
+        info: what the model knows about itself; None if it knows nothing.
     """
     from keras_retinanet.config import load_config
     from keras_retinanet.detection.detector import filter_for
 
-    arguments = filter_for(options.score_threshold, max_detections)
+    arguments = filter_for(options.score_threshold, max_detections, info)
     if options.config:
         config = load_config(options.config)
         arguments |= {

@@ -20,16 +20,17 @@ import tensorflow as tf
 
 from keras_retinanet.detection.detections import Detections
 from keras_retinanet.geometry.boxes import clip
-from keras_retinanet.images import resize_image
+from keras_retinanet.images import resize_image, to_uint8
 from keras_retinanet.layers.filter_settings import FilterSettings
 from keras_retinanet.models import ModelInfo, convert_model, is_training_model
 from keras_retinanet.system.processes import refuse_after_fork
+from keras_retinanet.system.resizing import Scale
 
 # Images wait for others of their size until they could fill this many batches.
 _WAITING_BATCHES = 8
 
 # Image -> resized image, resized pixels per original pixel.
-Resize = Callable[[np.ndarray], tuple[np.ndarray, float]]
+Resize = Callable[[np.ndarray], tuple[np.ndarray, Scale]]
 # Image -> normalised image.
 Normalise = Callable[[np.ndarray], np.ndarray]
 
@@ -47,12 +48,12 @@ class Prepared:
 
     Attributes:
         image: (h, w, 3), resized.
-        scale: resized pixels per original pixel.
+        scale: resized pixels per original pixel: a number, or `(4,)` for x, y, x, y.
         size: (height, width) of the original.
     """
 
     image: np.ndarray
-    scale: float
+    scale: Scale
     size: tuple[int, int]
 
 
@@ -62,7 +63,8 @@ class Detector:
     Args:
         model: a training model, which is converted here and shares its weights, or an inference
             model, of Keras or any other with `predict_on_batch`.
-        resize_image: image -> (image, scale); None to resize as the model was trained.
+        resize_image: image -> (image, scale), the scale a number or `(4,)` for x, y, x, y; None to
+            resize as the model was trained.
         preprocess_image: image -> normalised float image; None to normalise as the model was
             trained.
         **convert_options: for `convert_model`, if the model has to be converted.
@@ -122,7 +124,8 @@ class Detector:
     def prepare(self, image: np.ndarray) -> Prepared:
         """Resize a BGR image (h, w, 3) to the network's size."""
         resized, scale = self._resize(image)
-        return Prepared(resized, float(scale), image.shape[:2])
+        # A function of the caller's may return any kind of number.
+        return Prepared(resized, scale if np.ndim(scale) else float(scale), image.shape[:2])
 
     def detect(
         self,
@@ -178,7 +181,8 @@ class Detector:
             All detections of each image, seconds that the network took.
         """
         batch = np.stack([self._normalise(sample.image) for sample in samples])
-        batch = batch.astype(self._dtype, copy=False)
+        # Not every rule resizes to uint8, which a network that normalises its images takes.
+        batch = to_uint8(batch) if self._dtype == "uint8" else batch.astype(self._dtype, copy=False)
         start = time.perf_counter()
         outputs = self.run_network(batch)
         seconds = time.perf_counter() - start
@@ -191,10 +195,11 @@ class Detector:
 def resizing(info: ModelInfo) -> Resize:
     """Return the function that resizes an image as a model's info says."""
 
-    def resize(image: np.ndarray) -> tuple[np.ndarray, float]:
+    def resize(image: np.ndarray) -> tuple[np.ndarray, Scale]:
         if info.no_resize:
             return image, 1.0
-        return resize_image(image, info.image_min_side, info.image_max_side)
+        sides = info.image_min_side, info.image_max_side
+        return resize_image(image, *sides, rule=info.resize_rule)
 
     return resize
 
@@ -231,14 +236,18 @@ def with_sides(
     return chosen
 
 
-def filter_for(score_threshold: float, max_detections: int = 0) -> dict[str, Any]:
+def filter_for(
+    score_threshold: float, max_detections: int = 0, info: ModelInfo | None = None
+) -> dict[str, Any]:
     """Return arguments of `convert_model` for a model that keeps at least the detections asked for.
 
     Args:
         score_threshold: threshold on the scores that the caller will apply.
         max_detections: number of detections per image that the caller will keep.
+        info: what the model knows about itself, which says what it keeps otherwise; None for the
+            defaults of `FilterSettings`.
     """
-    default = FilterSettings()
+    default = FilterSettings() if info is None else info.filter_settings
     return {
         "score_threshold": min(default.score_threshold, score_threshold),
         "max_detections": max(default.max_detections, max_detections),

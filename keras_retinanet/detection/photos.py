@@ -49,25 +49,27 @@ def load_detector(
     """Return a detector of the model in a file; a training snapshot is converted.
 
     Args:
-        path: training snapshot or converted model, .keras or .h5.
+        path: what `models.load_model` takes: a training snapshot or a converted model, .keras or
+            .h5; a checkpoint of another library, such as .pth; or the name of a published model,
+            such as "coco".
         min_side: pixels of the shorter side of images; None for that of the training.
         max_side: maximum pixels of the longer side; None for that of the training.
         score_threshold: scores above this are kept when a snapshot is converted. A converted model
             has its own threshold, and a warning tells if that is higher.
         max_detections: maximum number of detections per image that the caller wants; None for those
-            that the model keeps, 300 for a snapshot. A converted model has its own maximum, and a
-            warning tells if that is lower.
+            that the model keeps, 300 for a snapshot of our own. A converted model has its own
+            maximum, and a warning tells if that is lower.
 
     Raises:
         OSError: if there is no such file.
-        ValueError: if it holds no model of this package.
+        ValueError: if it holds no model that `models.load_model` reads.
     """
     model = models.load_model(path)
     info = getattr(model, "info", None)
     resize = resizing(with_sides(info, min_side, max_side)) if info is not None else None
     if info is not None and not is_training_model(model):
         _warn_of_limits(path, info, score_threshold, max_detections or 0)
-    return Detector(model, resize, **filter_for(score_threshold, max_detections or 0))
+    return Detector(model, resize, **filter_for(score_threshold, max_detections or 0, info))
 
 
 def _warn_of_limits(

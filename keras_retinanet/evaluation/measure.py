@@ -4,29 +4,45 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
-import keras
 import numpy as np
 
 from keras_retinanet import drawing
 from keras_retinanet.detection.detections import Detections
-from keras_retinanet.detection.detector import Detector, InferenceModel, Prepared, filter_for
-from keras_retinanet.evaluation import metrics
+from keras_retinanet.detection.detector import Detector, Prepared, filter_for
+from keras_retinanet.evaluation import class_pairs, metrics
+from keras_retinanet.evaluation.class_pairs import (
+    Model,
+    check_classes,
+    class_labels,
+    class_names,
+    warn_of_other_names,
+)
 from keras_retinanet.models import ModelInfo
 from keras_retinanet.preprocessing.generator import Generator
 from keras_retinanet.system.prefetch import prefetch
 from keras_retinanet.system.types import StrPath
 
-__all__ = ["Detections", "Detector", "detect_dataset", "evaluate", "evaluate_coco"]
+__all__ = [
+    "Detections",
+    "Detector",
+    "check_classes",
+    "detect_dataset",
+    "evaluate",
+    "evaluate_coco",
+    "warn_of_other_names",
+]
 
-Model: TypeAlias = keras.Model | InferenceModel | Detector
 Progress = Callable[[int], None]
 
 # Detections per image that count, where nobody says otherwise: that of COCO, and of
 # keras-retinanet 1.0.0.
 DEFAULT_LIMIT = 100
+# How many times as many detections a model keeps if it knows classes that do not count: these take
+# places among its best ones.
+_MORE_DETECTIONS = 10
 
 
 def evaluate(
@@ -205,6 +221,10 @@ def detect_dataset(
 ) -> tuple[list[Detections], float]:
     """Run a model on all images of a data set, resized and normalised as the data set does it.
 
+    The labels are the data set's: where it has other classes than the model, or others by number,
+    classes are paired by name, with a warning that says how (see `class_pairs.pair`). Detections of
+    other classes are left out before the best ones are chosen.
+
     Args:
         generator: the data set. An image that it cannot read raises an error; if the data set is
             not `strict`, there is a warning instead and the image has no detections.
@@ -218,20 +238,32 @@ def detect_dataset(
         The detections of each image, and the seconds that the network took per image.
 
     Raises:
-        ValueError: if model and data set differ in their number of classes, or for a bad image.
+        ValueError: if the classes of model and data set cannot be paired, or for a bad image.
         OSError: for an image that cannot be opened.
     """
-    check_classes(model, generator)
+    labels = class_labels(model, generator)
+    class_pairs.warn_of_pairs(model, generator, labels)
     detector = as_detector(model, generator)
-    found, total = [Detections.empty()] * generator.size(), 0.0
+    found, total, short = [Detections.empty()] * generator.size(), 0.0, 0
     for indices, results, seconds in detector.detect_batches(
         _samples(generator, detector), batch_size
     ):
         for index, result in zip(indices, results, strict=True):
-            found[index] = result.above(score_threshold).best(max_detections)
+            above = result.above(score_threshold)
+            paired = class_pairs.relabel(above, labels)
+            found[index] = paired.best(max_detections)
+            wanted = DEFAULT_LIMIT if max_detections is None else max_detections
+            short += paired.capped and len(paired) < min(len(above), wanted)
         total += seconds
         if progress is not None:
             progress(len(indices))
+    if short:
+        warnings.warn(
+            f"in {short} images the model found as many objects as it can return, some of classes "
+            "that do not count, so others may be missing: a model converted with a higher "
+            "max_detections returns more",
+            stacklevel=2,
+        )
     return found, total / max(1, generator.size())
 
 
@@ -277,44 +309,21 @@ def as_detector(model: Model, generator: Generator, **convert_options: Any) -> D
     Args:
         model: training or inference model, or a `Detector`.
         generator: the data set.
-        **convert_options: for `convert_model`, if the model has to be converted.
+        **convert_options: for `convert_model`, if the model has to be converted. If the model knows
+            classes that the data set lacks, it keeps ten times as many detections.
+
+    Raises:
+        ValueError: if the classes of model and data set cannot be paired.
     """
     if isinstance(model, Detector):
         return model
+    info: ModelInfo | None = getattr(model, "info", None)
+    labels = class_labels(model, generator)
+    if info is not None and not class_pairs.counts_all_names(labels, info.class_names):
+        usual = info.filter_settings.max_detections
+        count = _MORE_DETECTIONS * convert_options.get("max_detections", usual)
+        convert_options = {**convert_options, "max_detections": count}
     return Detector(model, generator.resize_image, generator.preprocess_image, **convert_options)
-
-
-def check_classes(model: Model, generator: Generator) -> None:
-    """Raise ValueError if a model is known to have another number of classes than a data set."""
-    info: ModelInfo | None = getattr(model, "info", None)
-    count = generator.num_classes()
-    if info is not None and info.num_classes != count:
-        raise ValueError(
-            f"the model has {info.num_classes} classes ({_first_names(info.class_names)}), "
-            f"the data set has {count} ({_first_names(class_names(generator).values())})"
-        )
-
-
-def _first_names(names: Iterable[str | None] | None) -> str:
-    texts = [str(name) for name in names or ["names unknown"]]
-    return ", ".join(texts[:5]) + (", ..." if len(texts) > 5 else "")
-
-
-def warn_of_other_names(model: Model, generator: Generator) -> None:
-    """Warn if a model is known to have other class names than a data set."""
-    info: ModelInfo | None = getattr(model, "info", None)
-    names = generator.class_names()
-    if info is not None and info.class_names is not None and list(info.class_names) != names:
-        warnings.warn(
-            f"the model's classes are {list(info.class_names)}, the data set's {names}",
-            stacklevel=2,
-        )
-
-
-def class_names(generator: Generator) -> dict[int, str]:
-    """Return label -> name of the classes of a data set; its labels may have gaps."""
-    labels = filter(generator.has_label, range(generator.num_classes()))
-    return {label: generator.label_to_name(label) for label in labels}
 
 
 def _samples(generator: Generator, detector: Detector) -> Iterator[tuple[int, Prepared]]:

@@ -29,7 +29,7 @@ class Sample:
         valid: bool array `(n,)`: False for boxes without area or further outside the image, which
             training drops.
         clipped: bool array `(n,)`: True for boxes that were clipped.
-        scale: the factor by which the image was resized.
+        scale: the factor by which the image was resized; the mean of two that differ by rounding.
         anchors: array `(p, 4)`: the anchors that are matched to a valid box.
         anchored: bool array `(n,)`: whether an anchor is matched to the box.
     """
@@ -73,9 +73,14 @@ def load_sample(generator: Generator, image_index: int, epoch: int | None = None
     height, width = image.shape[:2]
     image, scale = generator.resize_image(image)
     boxes, valid = annotations["bboxes"] * scale, annotations["valid"]
-    anchors = generator.generate_anchors(image.shape)
-    index = generator.anchor_index(image.shape)
-    positive, assigned = positive_anchors(anchors, boxes[valid], index=index)
+    padded = generator.padded_shape([image])
+    anchors, index = generator.generate_anchors(padded), generator.anchor_index(padded)
+    positive, assigned = positive_anchors(
+        anchors,
+        boxes[valid],
+        index=index,
+        match_every_box_in=image.shape if generator.match_every_box else None,
+    )
     anchored = np.zeros(len(boxes), bool)
     anchored[np.flatnonzero(valid)[assigned]] = True
     return Sample(
@@ -85,7 +90,7 @@ def load_sample(generator: Generator, image_index: int, epoch: int | None = None
         annotations["labels"],
         valid,
         annotations["clipped"],
-        scale,
+        float(np.mean(scale)),
         anchors[positive],
         anchored,
     )

@@ -218,3 +218,39 @@ def test_a_parser_that_nobody_reads(option):
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
     assert done.returncode in (0, 2, 141)  # argparse ignores that nobody reads
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ("coco", None),
+        ("net.keras", None),
+        ("cocoo", "model not found: there is no file 'cocoo', and no published model of that name"),
+        ("none.keras", "model not found: none.keras"),
+        ("sub/coco", "model not found: sub/coco (there is no folder 'sub')"),
+        ("photos", "model not found: photos (it is a folder)"),
+        (
+            "fizyr_resnet50",
+            "model not found: fizyr_resnet50 (it is a folder, and hides the published model of "
+            "this name)",
+        ),
+    ],
+)
+def test_a_model_is_a_file_or_a_name(tmp_path, monkeypatch, model, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.keras").touch()
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "fizyr_resnet50").mkdir()
+    if message is None:
+        common.check_model(model)
+        return
+    with pytest.raises(ValueError) as caught:
+        common.check_model(model)
+    assert str(caught.value).partition(";")[0] == message
+
+
+def test_a_data_set_named_coco_hides_the_model(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "coco").mkdir()
+    with pytest.raises(ValueError, match=r"this name: write torchvision_resnet50_v2\)$"):
+        common.check_model("coco")

@@ -1,6 +1,7 @@
+import shutil
 import subprocess
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import keras
 import numpy as np
@@ -10,6 +11,9 @@ from keras_retinanet import models
 from keras_retinanet.bin.convert_model import main, parse_args
 from keras_retinanet.geometry.anchors import AnchorParameters
 from keras_retinanet.layers.filter_settings import FilterSettings, given_settings
+from keras_retinanet.system import devices
+from keras_retinanet.zoo import table
+from keras_retinanet.zoo.fetching import cache_path
 from tests.fakes import tiny_retinanet
 
 CONFIG = """
@@ -112,6 +116,23 @@ def test_an_inference_model_is_refused_on_one_line(converted, tmp_path, capsys):
     assert not (tmp_path / "again.keras").exists()
 
 
+def test_a_published_model_by_name(snapshot, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "home"))
+    entry = replace(table.find("coco"), url=f"https://example.org/{snapshot.name}")
+    entry = replace(entry, size=snapshot.stat().st_size, sha256=None)
+    monkeypatch.setattr(table, "ENTRIES", {entry.name: entry})
+    cache_path(entry).parent.mkdir(parents=True)
+    shutil.copyfile(snapshot, cache_path(entry))
+    main(["coco", "out.keras"])
+    assert isinstance(models.load_model("out.keras"), models.RetinaNetBBox)
+    assert "under the licence BSD-3-Clause\n" in capsys.readouterr().out
+    monkeypatch.setattr(devices, "start_tensorflow", None)  # an unknown name is told before
+    run("cocoo", "other.keras")
+    assert "did you mean coco? " in capsys.readouterr().err
+    assert not (tmp_path / "other.keras").exists()
+
+
 def test_bad_files(snapshot, tmp_path, capsys):
     run(tmp_path / "missing.keras", tmp_path / "out.keras")
     assert "missing.keras" in capsys.readouterr().err
@@ -137,7 +158,9 @@ def test_bad_numbers(flag, value, capsys):
 
 def test_there_is_an_option_for_each_filter_setting():
     options = vars(parse_args(["in.keras", "out.keras"]))
-    assert {field.name for field in fields(FilterSettings)} <= set(options)
+    names = {field.name for field in fields(FilterSettings)}
+    # The model's own: with others it would not compute what its library does.
+    assert names - {"clip", "drop_empty"} <= set(options)
     assert given_settings(options) == {}
 
 

@@ -388,6 +388,52 @@ def test_missing_model_is_named(folder, capsys):
     assert capsys.readouterr().err == f"error: model not found: {folder / 'none.keras'}\n"
 
 
+def test_an_unknown_name_is_refused_before_tensorflow_is_imported(folder):
+    code = (
+        "import sys; from keras_retinanet.bin import detect\n"
+        "try: detect.main(['cocoo', '.'])\n"
+        "except SystemExit as stop:\n"
+        "    assert not {'tensorflow', 'keras'} & set(sys.modules)\n"
+        "    sys.exit(stop.code)"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr == (
+        "error: model not found: there is no file 'cocoo', and no published model of that name; "
+        "did you mean coco? retinanet-detect --list-models lists them\n"
+    )
+
+
+def test_the_name_of_a_published_model_stands_for_a_file(folder, monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setattr(models, "load_model", lambda path: asked.append(path) or BrightSpot())
+    monkeypatch.chdir(tmp_path)
+    detect.main(["coco", "photos/", "--output", "found/"])
+    assert asked == ["coco"]
+    assert sorted(os.listdir("found")) == ["a.jpg", "b.png", "c.png"]
+
+
+@pytest.mark.filterwarnings("default:the names of COCO")
+def test_names_are_assumed_where_the_model_has_none(folder, model, capsys):
+    model.info = ModelInfo("resnet50", 80, normalisation="tf_rgb")
+    code, report = run(folder, str(folder), "--score-threshold", "0.3")
+    assert code == 0
+    names = [[found["name"] for found in entry["detections"]] for entry in report]
+    assert names == [["bicycle", "person"]] * 3
+    output = capsys.readouterr()
+    assert output.err.count("warning: the names of COCO's 80 classes are assumed") == 1
+    assert "bicycle" in output.out
+
+
+def test_a_label_without_a_name_is_shown_by_its_number(folder, model, capsys):
+    model.info = ModelInfo("resnet50", 2, ("dark", None), normalisation="tf_rgb")
+    code, report = run(folder, str(folder))
+    assert code == 0
+    assert [entry["detections"][0]["name"] for entry in report] == [None] * 3
+    assert "label 1" in capsys.readouterr().out
+
+
 @pytest.mark.filterwarnings("default")
 def test_sides_given_win_over_those_of_training_with_a_warning(folder, model, capsys):
     code, report = run(folder, str(folder / "b.png"), "--image-min-side", "50")

@@ -168,9 +168,34 @@ def test_backbone_is_handed_on_and_useless_options_are_named(csv_set, loads, fin
 
 @pytest.mark.filterwarnings("default::UserWarning")
 def test_other_class_names_are_told(csv_set, loads, capsys):
+    loads(detailed_finder(class_names=("cat", "hound")))
+    evaluate.main(arguments(csv_set))
+    told = capsys.readouterr()
+    assert "['cat', 'hound'], the data set's ['cat', 'dog']" in told.err
+    assert "mAP: 0.8333" in told.out
+
+
+@pytest.mark.filterwarnings("default::UserWarning")
+def test_classes_in_another_order_are_paired_by_name(csv_set, loads, capsys):
     loads(detailed_finder(class_names=("dog", "cat")))
     evaluate.main(arguments(csv_set))
-    assert "['dog', 'cat'], the data set's ['cat', 'dog']" in capsys.readouterr().err
+    told = capsys.readouterr()
+    assert "warning: classes are paired by name: all 2 of the data set (cat, dog)" in told.err
+    assert "mAP: 0.0000" in told.out
+
+
+def test_images_are_resized_by_the_rule_of_the_model(csv_set, loads, capsys, monkeypatch):
+    rules = []
+
+    def remember(options, known_classes, **named):
+        rules.append(named["resize_rule"])
+        return open_one(options, known_classes, **named)
+
+    open_one = evaluate.datasets.open_one
+    monkeypatch.setattr(evaluate.datasets, "open_one", remember)
+    loads(detailed_finder(resize_rule="mmdet"))
+    evaluate.main(arguments(csv_set))
+    assert rules == ["mmdet"]
 
 
 @pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning")  # Keras's way to save
@@ -200,11 +225,11 @@ def wrong(capsys, argv):
     return lines[0]
 
 
-def test_wrong_number_of_classes(csv_set, loads, finder, capsys):
-    loads(finder)
+def test_wrong_number_of_classes(csv_set, loads, capsys):
+    loads(detailed_finder(class_names=None))
     (csv_set / "classes.csv").write_text("cat,0\ndog,1\ncow,2\n")
-    assert wrong(capsys, arguments(csv_set)) == (
-        "error: the model has 2 classes (cat, dog), the data set has 3 (cat, dog, cow)"
+    assert "the model has 2 classes (names unknown), the data set has 3 (cat, dog, cow)" in wrong(
+        capsys, arguments(csv_set)
     )
 
 
@@ -228,6 +253,16 @@ def test_missing_and_broken_files(csv_set, loads, finder, capsys):
     loads(finder)
     (csv_set / "1.png").write_bytes(b"")
     assert "1.png: expected an image" in wrong(capsys, arguments(csv_set))
+
+
+def test_a_published_model_by_name(csv_set, loads, finder, capsys, monkeypatch):
+    asked = loads(finder)
+    monkeypatch.chdir(csv_set)
+    evaluate.main([*arguments(csv_set)[:-1], "coco"])
+    assert asked == [("coco", {})]
+    assert "mAP: 0.8333" in capsys.readouterr().out
+    monkeypatch.setattr(devices, "start_tensorflow", None)  # an unknown name is told before
+    assert "did you mean coco? " in wrong(capsys, [*arguments(csv_set)[:-1], "cocoo"])
 
 
 def test_only_the_command_assumes_frozen_weights(csv_set, loads, finder, monkeypatch):

@@ -12,7 +12,14 @@ import pytest
 
 from keras_retinanet import models
 from keras_retinanet.detection.detector import Detector, filter_for, resizing, with_sides
-from tests.fakes import picture, rectangle_finder, tiny_retinanet
+from keras_retinanet.layers.filter_settings import FilterSettings
+from tests.fakes import (
+    FindRectangle,
+    detailed_finder,
+    picture,
+    rectangle_finder,
+    tiny_retinanet,
+)
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +90,43 @@ def test_a_box_may_reach_the_far_edge_of_the_image():
     assert found.boxes.tolist() == [[20, 10, 50, 30]]
 
 
+def test_boxes_go_back_by_the_factor_of_their_axis():
+    def resize(image):
+        return image.repeat(3, axis=0).repeat(2, axis=1), np.array([2.0, 3, 2, 3])
+
+    detector = Detector(rectangle_finder(), resize, lambda image: image)
+    found = detector.detect([picture(30, 50, (20, 10, 50, 30)), picture(30, 50, (1, 2, 3, 5))])
+    assert [one.boxes.tolist() for one in found] == [[[20, 10, 50, 30]], [[1, 2, 3, 5]]]
+
+
+@pytest.mark.parametrize(
+    ("rule", "size", "dtype"),
+    [
+        ("keras_retinanet", (80, 108), "uint8"),
+        ("torchvision", (80, 107), "float32"),
+        ("detectron2", (80, 108), "uint8"),
+        ("mmdet", (80, 108), "uint8"),
+    ],
+)
+def test_images_are_resized_by_the_rule_of_the_model(rule, size, dtype):
+    info = {"no_resize": False, "image_min_side": 80, "image_max_side": 133, "resize_rule": rule}
+    detector = Detector(detailed_finder(**info))
+    image = picture(203, 274, (30, 20, 200, 180))  # 80 pixels high, it is 107.98 wide
+    prepared = detector.prepare(image)
+    assert (prepared.image.shape[:2], prepared.image.dtype) == (size, dtype)
+    # Within a resized pixel, and half a new one that is dark by interpolation.
+    np.testing.assert_allclose(detector.detect([image])[0].boxes, [[30, 20, 200, 180]], atol=2.6)
+
+
+def test_float_images_are_rounded_for_a_network_that_takes_uint8():
+    inputs = keras.Input((None, None, 3), dtype="uint8")
+    model = keras.Model(inputs, FindRectangle()(keras.layers.Rescaling(1.0)(inputs)))
+    detector = Detector(model, lambda image: (image - np.float32(0.4), 1.0), lambda image: image)
+    found = detector.detect([picture(30, 50, (20, 10, 50, 30), score=1.0)])[0]
+    assert found.boxes.tolist() == [[20, 10, 50, 30]]
+    assert found.scores.tolist() == [1]  # 254.6 became 255
+
+
 def test_images_keep_their_size_if_they_were_trained_so_and_there_may_be_none():
     model = tiny_retinanet()
     models.set_info(model, models.ModelInfo("resnet50", 2, no_resize=True))
@@ -114,6 +158,10 @@ def test_given_sides_take_precedence_with_a_warning():
 def test_a_converted_model_keeps_what_is_asked_for_and_no_less_than_usual():
     assert filter_for(0.5) == {"score_threshold": 0.05, "max_detections": 300}
     assert filter_for(0.01, 500) == {"score_threshold": 0.01, "max_detections": 500}
+    kept = FilterSettings(score_threshold=0.02, max_detections=100)
+    info = models.ModelInfo("resnet50", 2, filter_settings=kept)
+    assert filter_for(0.5, 20, info) == {"score_threshold": 0.02, "max_detections": 100}
+    assert filter_for(0.01, 200, info) == {"score_threshold": 0.01, "max_detections": 200}
 
 
 @pytest.mark.parametrize("send", [pickle.dumps, copy.copy, copy.deepcopy])

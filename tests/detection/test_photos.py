@@ -1,6 +1,7 @@
 """A model file and image files in, detections out; bin/test_detect.py has the command."""
 
 import warnings
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 from keras_retinanet import models
 from keras_retinanet.detection import photos
+from keras_retinanet.layers.filter_settings import FilterSettings
 from tests.fakes import detailed_finder, picture, tiny_retinanet
 
 BOXES = [(2, 2, 20, 20), (5, 5, 30, 25), (1, 8, 12, 30)]
@@ -137,3 +139,14 @@ def test_a_snapshot_keeps_as_many_as_asked_for(monkeypatch):
     for asked, kept in [(None, 300), (20, 300), (500, 500)]:
         detector = photos.load_detector("model.keras", max_detections=asked)
         assert detector.model.get_layer("filtered_detections").max_detections == kept
+
+
+def test_a_snapshot_keeps_what_its_library_does(monkeypatch):
+    model = tiny_retinanet()
+    kept = FilterSettings(score_threshold=0.01, max_detections=100)
+    models.set_info(model, replace(model.info, filter_settings=kept))
+    monkeypatch.setattr(models, "load_model", lambda path: model)
+    for asked, expected in [(20, 100), (150, 150)]:
+        detector = photos.load_detector("model.keras", max_detections=asked)
+        layer = detector.model.get_layer("filtered_detections")
+        assert (layer.max_detections, layer.score_threshold) == (expected, 0.01)

@@ -359,15 +359,6 @@ def test_wrong_number_of_classes_is_named(rectangles):
         measure.detect_dataset(generator, detailed_finder(class_names=None))
 
 
-def test_other_class_names_are_named(rectangles):
-    with pytest.warns(UserWarning, match=r"\['dog', 'cat'\], the data set's \['cat', 'dog'\]"):
-        measure.warn_of_other_names(
-            detailed_finder(class_names=("dog", "cat")), dataset(rectangles)
-        )
-    measure.warn_of_other_names(detailed_finder(class_names=None), dataset(rectangles))
-    measure.warn_of_other_names(detailed_finder(), dataset(rectangles))
-
-
 def test_published_keys_are_the_coco_order():
     assert metrics.COCO_KEYS[:3] == ("AP", "AP50", "AP75")
     assert metrics.COCO_KEYS[6:9] == ("AR1", "AR10", "AR100")
