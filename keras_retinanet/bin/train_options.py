@@ -22,6 +22,7 @@ from keras_retinanet.training.plan import (
     SettingWarning,
     TrainingPlan,
 )
+from keras_retinanet.training.record import is_whole_detector
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -47,7 +48,11 @@ def _add_start_options(group: argparse._ArgumentGroup) -> None:
         const=True,
         help="start from ImageNet weights, downloaded once (default; not for shapes)",
     )
-    start.add_argument("--weights", help="start from the weights in a file")
+    start.add_argument(
+        "--weights",
+        help="start from the weights in a file, or from a detector such as coco, which is kept but "
+        "for its last classification layer (retinanet-detect --list-models)",
+    )
     start.add_argument(
         "--no-weights",
         dest="imagenet_weights",
@@ -67,6 +72,12 @@ def _add_start_options(group: argparse._ArgumentGroup) -> None:
 
 def _add_run_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--batch-size", type=int, help="images per step (default: 1; shapes: 4)")
+    group.add_argument(
+        "--match-every-box",
+        action=argparse.BooleanOptionalAction,
+        help="match a box that no anchor overlaps enough to its best one (default: as the snapshot "
+        "or detector was trained, else no)",
+    )
     group.add_argument(
         "--initial-epoch",
         type=int,
@@ -287,6 +298,9 @@ def make_plan(options: argparse.Namespace) -> TrainingPlan:
         if config.augmentation or given & {"random_transform", *SETTING_SPECS}:
             given.add("augmentation")
         for name in {"initial_epoch", *KNOWN_BY_SNAPSHOT, *KEPT_BY_RUN} - given:
+            settings.pop(name, None)
+    elif options.weights and is_whole_detector(options.weights):
+        for name in KNOWN_BY_SNAPSHOT - set(options.given):
             settings.pop(name, None)
     return TrainingPlan.for_data(datasets.named_data(options), **settings)
 

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from keras_retinanet import losses
+from keras_retinanet.models.info import ModelInfo
 from keras_retinanet.optimizers import Adam
 
 # The rate warms up over this many steps, or a tenth of a shorter run, so that the first gradients
@@ -46,7 +47,7 @@ def compile_model(
     clipnorm: float = 0.001,
     jit_compile: bool = False,
 ) -> None:
-    """Compile a training model with Adam, smooth L1 and focal loss.
+    """Compile a training model with Adam, focal loss, and the box loss of its info or smooth L1.
 
     Args:
         model: a model with the outputs `regression` and `classification`.
@@ -55,9 +56,11 @@ def compile_model(
         jit_compile: whether XLA compiles the step.
     """
     optimizer = Adam(learning_rate=learning_rate, clipnorm=clipnorm, epsilon=EPSILON)
+    info: ModelInfo | None = getattr(model, "info", None)
+    box_loss = losses.box_loss(info.box_loss, info.coder) if info else losses.smooth_l1()
     model.compile(
         optimizer=optimizer,
-        loss={"regression": losses.smooth_l1(), "classification": losses.focal()},
+        loss={"regression": box_loss, "classification": losses.focal()},
         jit_compile=jit_compile,
     )
     # TensorFlow traces a function that creates variables twice, which takes longer than a hundred

@@ -22,7 +22,7 @@ from keras_retinanet.annotations.image_lists import (
 from keras_retinanet.config import Config
 from keras_retinanet.evaluation import measure
 from keras_retinanet.geometry.anchor_fit import fit_anchors
-from keras_retinanet.geometry.coders import CornerCoder
+from keras_retinanet.geometry.coders import BoxCoder, CornerCoder
 from keras_retinanet.images import IN_NETWORK
 from keras_retinanet.preprocessing.generator import Generator
 from keras_retinanet.preprocessing.held_out import group_images, hold_out
@@ -55,7 +55,8 @@ def open_data(
 
     Args:
         plan: the plan.
-        info: what the snapshot to continue from knows; None for a new model.
+        info: what the snapshot to continue from, or the detector to start from, knows; None for a
+            new model.
         log: gets lines about the images held out, the classes and the anchors.
 
     Raises:
@@ -63,19 +64,22 @@ def open_data(
         ValueError: if the data are malformed or do not fit the snapshot.
     """
     source = info or models.backbone(plan.backbone or DEFAULT_BACKBONE)
+    continues = info if plan.snapshot is not None else None
     training, validation = open_generators(
         plan,
         source.preprocess_image,
-        known_classes=info.known_classes() if info else None,
+        known_classes=continues.known_classes() if continues else None,
         log=log,
         config=choose_config(plan, info),
         coder=info.coder if info else CornerCoder(),
         image_min_side=info.image_min_side if info else DEFAULT_MIN_SIDE,
         image_max_side=info.image_max_side if info else DEFAULT_MAX_SIDE,
         no_resize=info.no_resize if info else False,
-        normalise_on_device=(
-            info.normalisation == IN_NETWORK if info else plan.normalise_on_device
-        ),
+        resize_rule=info.resize_rule if info else models.ModelInfo.resize_rule,
+        pad_multiple=info.pad_multiple if info else 1,
+        match_every_box=matches_every_box(plan, info),
+        normalise_on_device=plan.normalise_on_device
+        or (info is not None and info.normalisation == IN_NETWORK),
     )
     if validation is None and (plan.evaluation or plan.compute_val_loss):
         log("No data to evaluate on: --val-share 0.2 holds some out")
@@ -84,8 +88,8 @@ def open_data(
             "batch_size",
             f"expected at most {training.size()}, the number of images, got {plan.batch_size}",
         )
-    if info is not None:
-        check_classes(plan, training, info)
+    if continues is not None:
+        check_classes(plan, training, continues)
     if not (plan.allow_empty or training.has_boxes()):
         raise SettingError(
             "allow_empty",
@@ -100,15 +104,25 @@ def open_data(
     return training, validation
 
 
+def matches_every_box(plan: TrainingPlan, info: models.ModelInfo | None) -> bool:
+    """Return whether each box is matched to an anchor, where the plan is silent as before."""
+    if plan.match_every_box is not None:
+        return plan.match_every_box
+    return info is not None and info.match_every_box
+
+
 def open_generators(
     plan: TrainingPlan,
     preprocess_image: Callable,
     *,
     config: Config,
-    coder: CornerCoder,
+    coder: BoxCoder,
     image_min_side: int,
     image_max_side: int,
     no_resize: bool = False,
+    resize_rule: str = models.ModelInfo.resize_rule,
+    pad_multiple: int = 1,
+    match_every_box: bool = False,
     normalise_on_device: bool,
     known_classes: Mapping[str, int] | None = None,
     log: Log = print,
@@ -123,6 +137,9 @@ def open_generators(
         image_min_side: pixels of the shorter side, where the plan has none.
         image_max_side: maximum pixels of the longer side, where the plan has none.
         no_resize: whether images keep their size, where the plan has no sides.
+        resize_rule: how they are resized, a key of `images.RESIZE_RULES`.
+        pad_multiple: batches are padded to a multiple of so many pixels.
+        match_every_box: whether each box is matched to an anchor.
         normalise_on_device: whether images stay uint8.
         known_classes: class name -> label of the model, for formats whose class names are found in
             the files; None to find them.
@@ -139,6 +156,9 @@ def open_generators(
         "group_method": plan.group_method,
         "config": config,
         "coder": coder,
+        "resize_rule": resize_rule,
+        "pad_multiple": pad_multiple,
+        "match_every_box": match_every_box,
         "normalise_on_device": normalise_on_device,
         "pad_to_buckets": plan.pad_to_buckets,
         "seed": plan.seed,
@@ -158,31 +178,33 @@ def choose_anchors(generator: Generator, log: Log) -> Config:
 
 
 def choose_config(plan: TrainingPlan, info: models.ModelInfo | None) -> Config:
-    """Return anchors and levels: those of the plan, otherwise of the snapshot, otherwise unset.
+    """Return anchors and levels: those of the plan, else of the start, else unset.
 
     Raises:
         ValueError: if they do not fit the snapshot.
     """
     if info is None:
         return plan.config
-    given = plan.config
+    given, start = plan.config, plan.snapshot or plan.weights
     anchors = given.anchor_params or info.anchors
+    if given.anchor_params and info.anchors:  # a config has sizes, and says nothing of the layout
+        anchors = given.anchor_params.with_layout(info.anchors.layout)
     if anchors is None:
         raise ValueError(
-            f"{plan.snapshot} does not hold its anchors: give those it was trained with (--config)"
+            f"{start} does not hold its anchors: give those it was trained with (--config)"
         )
     if given.pyramid_levels and given.pyramid_levels != info.pyramid_levels:
         raise ValueError(
-            f"expected the pyramid levels of {plan.snapshot}, {list(info.pyramid_levels)}, which "
+            f"expected the pyramid levels of {start}, {list(info.pyramid_levels)}, which "
             f"cannot change, got {list(given.pyramid_levels)} (--config)"
         )
     if info.anchors is not None and anchors != info.anchors:
         if anchors.num_anchors() != info.anchors.num_anchors():
             raise ValueError(
                 f"expected {info.anchors.num_anchors()} anchors per location, as "
-                f"{plan.snapshot} has, got {anchors.num_anchors()} (--config)"
+                f"{start} has, got {anchors.num_anchors()} (--config)"
             )
-        warnings.warn("the given anchors are not those of the snapshot", stacklevel=2)
+        warnings.warn(f"the given anchors are not those of {start}", stacklevel=2)
     return replace(given, anchor_params=anchors, pyramid_levels=info.pyramid_levels)
 
 

@@ -17,7 +17,7 @@ from keras_retinanet.preprocessing.data import CocoData, ShapesData, TrainingDat
 from keras_retinanet.system.limits import MAX_PIXELS
 from keras_retinanet.system.machine import cores
 from keras_retinanet.system.types import StrPath
-from keras_retinanet.training.record import RunRecord
+from keras_retinanet.training.record import RunRecord, is_whole_detector
 
 # What is used where neither the plan nor a snapshot says otherwise.
 DEFAULT_BACKBONE = "resnet50"
@@ -82,10 +82,11 @@ class TrainingPlan:
     Attributes:
         data: what to train and evaluate on.
         snapshot: file of a training or inference model to continue from; None to start a new one.
-        weights: file of weights to start a new model from; None for none.
+        weights: file of weights to start a new model from, or the name or file of a published
+            detector, which is kept but for its last classification layer; None for none.
         imagenet_weights: whether a new model without `weights` starts from ImageNet weights, which
             are downloaded once.
-        backbone: name of the backbone; None for that of the snapshot, or "resnet50".
+        backbone: name of the backbone; None for that of the snapshot or detector, or "resnet50".
         freeze_backbone: whether to train the new layers only.
         feature_size: channels of the pyramid and the heads of a new model.
         config: anchors and pyramid levels; where it has none, those of the snapshot, or anchors
@@ -106,6 +107,8 @@ class TrainingPlan:
             evaluate on; None for none. Which ones follows from the seed.
         strict: whether an unreadable image stops the run.
         allow_empty: whether to train on a data set without any box.
+        match_every_box: whether a box that no anchor overlaps enough is matched to its best one;
+            None for what the snapshot or detector was trained with, or no.
         seed: what all random numbers follow from.
         image_min_side: pixels of the shorter side after resizing; None for what the snapshot was
             trained with, or 800.
@@ -155,6 +158,7 @@ class TrainingPlan:
     val_share: float | None = None
     strict: bool = False
     allow_empty: bool = False
+    match_every_box: bool | None = None
     seed: int = 0
     image_min_side: int | None = None
     image_max_side: int | None = None
@@ -200,6 +204,9 @@ class TrainingPlan:
             record = RunRecord.read(settings["snapshot"])
             if record is not None and settings.get("initial_epoch") != 0:
                 defaults |= _kept(record)
+        elif settings.get("weights") and is_whole_detector(settings["weights"]):
+            for name in ("backbone", "feature_size"):
+                defaults.pop(name, None)
         return cls(data=data, **{**defaults, **settings})
 
     def __post_init__(self) -> None:
@@ -253,6 +260,10 @@ class TrainingPlan:
             return self.augmentation
         return replace(FLIP_ONLY, **self.config.augmentation)
 
+    def starts_from_detector(self) -> bool:
+        """Return whether the model is a published detector, or came from one, with new classes."""
+        return self.weights is not None and is_whole_detector(self.weights)
+
     def void_settings(self, has_validation: bool) -> dict[str, str]:
         """Return the settings that were changed but have no effect: name -> why.
 
@@ -277,13 +288,21 @@ class TrainingPlan:
             "reduce_lr_factor": (self.lr_schedule == "cosine", "the schedule is cosine"),
             "snapshot_format": (not self.snapshots, "no snapshots are saved"),
             "tensorboard_freq": (self.tensorboard_dir is None, "there is no tensorboard_dir"),
-            "feature_size": (self.snapshot is not None, "the snapshot has its own"),
+            "feature_size": (
+                self.snapshot is not None or self.starts_from_detector(),
+                f"{self.snapshot or self.weights} has its own",
+            ),
+            "backbone": (
+                self.snapshot is None and self.starts_from_detector(),
+                f"{self.weights} has its own",
+            ),
             "image_min_side": (self.no_resize, "images keep their size"),
             "image_max_side": (self.no_resize, "images keep their size"),
         }
         defaults = {setting.name: setting.default for setting in fields(self)}
         if isinstance(self.data, ShapesData) and self.snapshot is None:
-            defaults |= SHAPES_SETTINGS
+            sizes = ("backbone", "feature_size") if self.starts_from_detector() else ()
+            defaults |= {k: v for k, v in SHAPES_SETTINGS.items() if k not in sizes}
         found = {
             name: f"has no effect: {why}"
             for name, (is_void, why) in void.items()

@@ -6,6 +6,7 @@ Nothing here imports TensorFlow, so that the command can check its options at on
 from __future__ import annotations
 
 import json
+import os
 import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -13,9 +14,12 @@ from typing import Any
 
 import h5py
 
+from keras_retinanet.backbone_table import BACKBONES
 from keras_retinanet.system.files import only_regular
 from keras_retinanet.system.limits import MAX_MODEL_CONFIG_BYTES
 from keras_retinanet.system.types import StrPath
+from keras_retinanet.zoo import table
+from keras_retinanet.zoo.checkpoints import SUFFIXES
 
 
 @dataclass(frozen=True)
@@ -54,11 +58,29 @@ class RunRecord:
         None if it holds none, as one of keras-retinanet 1.0.0, or cannot be read: loading the model
         says why.
         """
-        try:
-            config = json.loads(_model_config(path))
-            return cls.from_dict(config["config"]["details"]["run"])
-        except (OSError, ValueError, LookupError, TypeError, RuntimeError, zipfile.BadZipFile):
-            return None
+        return cls.from_dict(_model_info(path).get("run"))
+
+
+def is_whole_detector(path: StrPath) -> bool:
+    """Return whether training starts from all of the model in a file.
+
+    This is so for a published detector, by its name or file, and for a snapshot that came from
+    one: `--backbone` cannot build its network. Of other files the weights are read by layer.
+    """
+    name = os.fspath(path)
+    if name.endswith(SUFFIXES) or (table.is_name(name) and not os.path.exists(name)):
+        return True
+    backbone = _model_info(path).get("backbone")
+    return backbone is not None and backbone not in BACKBONES
+
+
+def _model_info(path: StrPath) -> Mapping[str, Any]:
+    """Return the info of the model in a file, which is not loaded; empty if there is none."""
+    try:
+        info = json.loads(_model_config(path))["config"]["details"]
+    except (OSError, ValueError, LookupError, TypeError, RuntimeError, zipfile.BadZipFile):
+        return {}
+    return info if isinstance(info, Mapping) else {}
 
 
 def _model_config(path: StrPath) -> str | bytes:

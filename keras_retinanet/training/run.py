@@ -6,7 +6,7 @@ import importlib.util
 import os
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -39,7 +39,7 @@ from keras_retinanet.reports.detection_sheet import write_detection_sheet
 from keras_retinanet.reports.numbers import format_numbers
 from keras_retinanet.system import devices
 from keras_retinanet.system.messages import shorten
-from keras_retinanet.training import continuing, data_sets, output_folder
+from keras_retinanet.training import continuing, data_sets, detector_start, output_folder
 from keras_retinanet.training.plan import (
     DEFAULT_BACKBONE,
     SettingError,
@@ -90,15 +90,20 @@ def _train(plan: TrainingPlan, log: Log) -> TrainingResult:
     """Do what `train` says, in a folder that no other run uses."""
     keras.utils.set_random_seed(plan.seed)
     snapshot = load_snapshot(plan, log)
-    training, validation = data_sets.open_data(plan, info_of(snapshot) if snapshot else None, log)
+    start = snapshot or detector_start.load_detector(plan, log)
+    training, validation = data_sets.open_data(plan, info_of(start) if start else None, log)
     for name, problem in plan.void_settings(validation is not None).items():
         warnings.warn(SettingWarning(name, problem), stacklevel=2)
     with strategy(plan.multi_gpu).scope():
-        model = snapshot or build_model(plan, training, log)
+        model = snapshot
+        if model is None and start is not None:
+            model = detector_start.adapt_detector(plan, start, training, log)
+        if model is None:
+            model = build_model(plan, training, log)
         info = describe_model(info_of(model), training)
         models.set_info(model, info)
-        if snapshot is not None:
-            use_model_shapes(model, info.pyramid_levels, training)
+        if start is not None:
+            use_model_shapes(model, info, training)
             if plan.freeze_backbone:
                 for layer in backbone_layers(model):
                     layer.trainable = False
@@ -217,17 +222,17 @@ def describe_model(info: models.ModelInfo, generator: Generator) -> models.Model
         image_min_side=generator.image_min_side,
         image_max_side=generator.image_max_side,
         no_resize=generator.no_resize,
+        match_every_box=generator.match_every_box,
     )
 
 
-def use_model_shapes(
-    model: models.RetinaNet, pyramid_levels: Sequence[int], generator: Generator
-) -> None:
+def use_model_shapes(model: models.RetinaNet, info: models.ModelInfo, generator: Generator) -> None:
     """Let a generator ask a model for the shapes of its levels where they are not the usual ones.
 
-    New models round strides up; some snapshots of keras-retinanet 1.0.0 round down.
+    New models round strides up; some snapshots of keras-retinanet 1.0.0 round down. A model that
+    pads images gets them padded.
     """
-    if not matches_default_shapes(model, pyramid_levels):
+    if info.pad_multiple == 1 and not matches_default_shapes(model, info.pyramid_levels):
         generator.compute_shapes = make_shapes_callback(model)
 
 
