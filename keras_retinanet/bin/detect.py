@@ -145,12 +145,15 @@ def _check_model(path: str) -> None:
 
 
 def _check_writable(folder: str, name: str, option: str) -> None:
-    """Create a folder and check that a file can be written there, before hours of work.
+    """Check that a file can be written in a folder, before hours of work.
+
+    A folder that has to be made for it is removed again: it is made with its first file.
 
     Raises:
         ValueError: naming the option and the path, if it cannot.
     """
     path = os.path.join(folder, name)
+    is_new = not os.path.exists(folder or ".")
     try:
         os.makedirs(folder or ".", exist_ok=True)
         # As long a name as that of the file that will replace it.
@@ -158,6 +161,8 @@ def _check_writable(folder: str, name: str, option: str) -> None:
             pass
         if name and os.path.isdir(path):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if is_new:
+            os.rmdir(folder)
     except OSError as error:
         raise ValueError(
             f"{option}: {shorten(path)} cannot be written: {error.strerror or error}"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from keras_retinanet.bin import common, datasets
 from keras_retinanet.system import devices
+from keras_retinanet.zoo.class_names import with_other_spellings
 
 if TYPE_CHECKING:
     import keras
@@ -144,11 +145,12 @@ def open_data(options: argparse.Namespace, model: keras.Model) -> Generator:
     sides = options.image_min_side, options.image_max_side
     info = with_sides(info, *sides, no_resize=options.no_resize)
     prepared = {name: getattr(info, name) for name in ("image_min_side", "image_max_side")}
+    known = info.known_classes()
     sized = argparse.Namespace(**{**vars(options), **prepared, "no_resize": info.no_resize})
     generator = create_generator(
         sized,
         info.preprocess_image,
-        known_classes=info.known_classes(),
+        known_classes=known if known is None else with_other_spellings(known),
         resize_rule=info.resize_rule,
     )
     measure.check_classes(model, generator)

@@ -29,6 +29,7 @@ from keras_retinanet.system.types import StrPath
 from keras_retinanet.zoo.checkpoints import SUFFIXES
 from keras_retinanet.zoo.class_names import names_for
 from keras_retinanet.zoo.fetching import model_path
+from keras_retinanet.zoo.table import Entry, find
 
 FORMATS = (".keras", ".h5", ".hdf5")
 
@@ -91,8 +92,8 @@ def load_model(
             model = load_published(path)
         else:
             model = _load_file(path, path, backbone_name, compile)
-        if os.fspath(path) != os.fspath(filepath):  # a published model, by its name
-            _name_classes(model)
+        if os.fspath(path) != os.fspath(filepath):
+            _add_what_is_known(model, find(os.fspath(filepath)))
     if backbone_name != "resnet50":  # the default does not mean that the caller expects it
         check_backbone(model, backbone_name)
     return model
@@ -110,11 +111,16 @@ def _load_file(
         return _load_with_keras(path, ".keras", stored, backbone_name, compile)
 
 
-def _name_classes(model: keras.Model) -> None:
-    """Name the classes of a published model whose file has no names."""
+def _add_what_is_known(model: keras.Model, entry: Entry) -> None:
+    """Give a published model its class names and image sides, if its file lacks them."""
     info: ModelInfo | None = getattr(model, "info", None)
-    if info is not None and info.class_names is None:
-        set_info(model, replace(info, class_names=names_for(info.num_classes)))
+    if info is None or info.class_names is not None:
+        return
+    info = replace(info, class_names=names_for(info.num_classes))
+    if entry.image_sides is not None:
+        shorter, longer = entry.image_sides
+        info = replace(info, image_min_side=shorter, image_max_side=longer)
+    set_info(model, info)
 
 
 def check_backbone(model: keras.Model, backbone_name: str) -> None:

@@ -33,7 +33,7 @@ def claimed(folder: StrPath) -> Iterator[None]:
 
     A lock file in it holds process id and host name. The system releases the lock when the process
     ends, however it ends: the file of a killed run is taken over, and the temporary files that the
-    run left are removed.
+    run left are removed. A folder that was made and got no file is removed again.
 
     Raises:
         OSError: naming the folder, if it cannot be written.
@@ -41,6 +41,7 @@ def claimed(folder: StrPath) -> Iterator[None]:
     """
     folder, pid = Path(folder), os.getpid()
     path = folder / LOCK
+    is_new = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = _lock(path)
@@ -53,6 +54,8 @@ def claimed(folder: StrPath) -> Iterator[None]:
         if os.getpid() == pid:  # not in a forked child
             with contextlib.suppress(OSError):
                 path.unlink()
+                if is_new:
+                    folder.rmdir()  # an error if there are files in it
         os.close(lock)
 
 

@@ -72,3 +72,21 @@ def canonical(name: str) -> str:
     """
     key = " ".join(name.casefold().replace("_", " ").replace("-", " ").split())
     return _OLD_NAMES.get(key, key)
+
+
+def with_other_spellings(classes: Mapping[str, int]) -> dict[str, int]:
+    """Return classes under all usual spellings of their names: name -> label.
+
+    "traffic light" is also "traffic_light", and "tv" is Pascal VOC's "tvmonitor" too. A spelling
+    that is the name of another class stays so. The names themselves come last, so that they are
+    those that a data set shows.
+
+    Args:
+        classes: class name -> label.
+    """
+    old_names = {name: old for old, name in _OLD_NAMES.items()}
+    others = {}
+    for name, label in classes.items():
+        for spelling in (name.replace(" ", "_"), old_names.get(name, name)):
+            others.setdefault(spelling, label)
+    return {**{name: label for name, label in others.items() if name not in classes}, **classes}

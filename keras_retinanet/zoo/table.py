@@ -28,6 +28,8 @@ class Entry:
         size: of the file in bytes; None if not known.
         sha256: the first digits of the file's SHA-256 in hexadecimal, or all of them; None if not
             known.
+        image_sides: minimum and maximum side to which its images were resized, where the file does
+            not say so and they are not the usual 800 and 1333.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Entry:
     average_precision: float | None = None
     size: int | None = None
     sha256: str | None = None
+    image_sides: tuple[int, int] | None = None
 
     @property
     def file_name(self) -> str:
@@ -168,6 +171,7 @@ _ALL = (
         65_673_720,
         f"{_KERAS_RETINANET}/resnet101_oid_v1.0.0.h5",
         "Apache-2.0",
+        image_sides=(768, 1024),
     ),
     Entry(
         "fizyr_resnet152_oid",
@@ -177,6 +181,7 @@ _ALL = (
         81_317_368,
         f"{_KERAS_RETINANET}/resnet152_oid_v1.0.0.h5",
         "Apache-2.0",
+        image_sides=(600, 800),
     ),
 )
 

@@ -97,7 +97,9 @@ def test_errors_name_the_flag():
 # refused, or void, of which a warning tells; "kept" is obeyed too, and where it is not given, a
 # continued run keeps what it was. A fourth word is for a run without a set to evaluate on.
 OBEYED, KEPT, VOID, REFUSED = "obeyed", "kept", "void", "refused"
-STARTS = ("new", "weights", "snapshot")
+STARTS = ("new", "weights", "snapshot", "detector")
+# What a detector such as coco has itself; all else is with it as with other weights.
+OF_DETECTOR = ("--backbone",)
 OPTION_TABLE = {
     "--snapshot s.keras": (OBEYED, REFUSED, OBEYED),
     "--weights w.h5": (OBEYED, OBEYED, REFUSED),
@@ -105,6 +107,7 @@ OPTION_TABLE = {
     "--no-weights": (OBEYED, REFUSED, REFUSED),
     # `training.run` compares it with the snapshot's, see `test_run.py`.
     "--backbone resnet101": (OBEYED, OBEYED, OBEYED),
+    "--match-every-box": (OBEYED, OBEYED, OBEYED),
     "--freeze-backbone": (OBEYED, OBEYED, KEPT),
     "--batch-size 3": (OBEYED, OBEYED, KEPT),
     "--initial-epoch 5": (OBEYED, OBEYED, KEPT),
@@ -192,12 +195,15 @@ def test_no_option_is_silently_void(tmp_path, option, start, has_validation, out
         "new": [],
         "weights": ["--weights", "other.h5"],
         "snapshot": ["--snapshot", str(tmp_path / "run.keras")],
+        "detector": ["--weights", "coco"],
     }[start]
     write_record(tmp_path / "run.keras")
-    outcome = outcomes[STARTS.index(start)]
+    outcome = outcomes[STARTS.index("weights" if start == "detector" else start)]
     if len(outcomes) == 4 and not has_validation:
         outcome = VOID
     flag, *values = option.split()
+    if start == "detector" and flag in OF_DETECTOR:
+        outcome = VOID
     given = ["csv", "a", "b", *start_options, *option.split()]
     same = flag in start_options
     if outcome == REFUSED and not same:
@@ -206,7 +212,8 @@ def test_no_option_is_silently_void(tmp_path, option, start, has_validation, out
         return
     found, action = plan(*given), all_options()[flag]
     convert = action.type or str
-    value = convert(values[0]) if values else action.const
+    has_opposite = isinstance(action, argparse.BooleanOptionalAction)
+    value = convert(values[0]) if values else action.const or has_opposite
     assert getattr(found, action.dest) == value
     assert (action.dest in found.void_settings(has_validation)) == (outcome == VOID)
     if outcome == KEPT and start == "snapshot":

@@ -8,10 +8,12 @@ import pytest
 from keras_retinanet import losses, models
 from keras_retinanet.geometry.coders import CornerCoder
 from keras_retinanet.layers import FilterSettings
+from keras_retinanet.models import snapshots
 from keras_retinanet.models.snapshots import is_keras2_file
 from keras_retinanet.optimizers import Adam
+from keras_retinanet.zoo.class_names import COCO
 from tests.goldens import DATA
-from tests.models.conftest import build_tiny
+from tests.models.conftest import TINY_INFO, build_tiny
 
 pytestmark = pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5")
 
@@ -171,3 +173,24 @@ def test_a_snapshot_from_before_the_rooms_loads():
         ("boxes", "scores", "labels"), detector.predict(images, verbose=0), strict=True
     ):
         np.testing.assert_allclose(found, expected[name], atol=1e-3)
+
+
+def test_a_published_model_gets_what_its_file_lacks(tmp_path, monkeypatch):
+    """By its name; by the path of its file only the file speaks."""
+    model = build_tiny(num_classes=80)
+    info = replace(TINY_INFO, num_classes=80, class_names=None)
+    models.set_info(model, info)
+    path = str(tmp_path / "m.keras")
+    models.save_model(model, path)
+    monkeypatch.setattr(snapshots, "model_path", lambda name: path)
+    found = models.load_model("fizyr_resnet152_oid").info
+    assert found.class_names == COCO
+    assert (found.image_min_side, found.image_max_side) == (600, 800)
+    assert models.load_model("coco").info == replace(info, class_names=COCO)
+    assert models.load_model(path).info == info
+
+
+def test_a_checkpoint_is_loaded_by_its_suffix(tmp_path):
+    (tmp_path / "m.pth").write_bytes(b"<html>not found</html>")
+    with pytest.raises(ValueError, match=r"m.pth: .*web page"):
+        models.load_model(tmp_path / "m.pth")

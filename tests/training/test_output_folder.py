@@ -40,17 +40,17 @@ def another_run(folder):
         process.communicate()
 
 
-def test_a_folder_is_made_locked_and_left_empty(tmp_path):
+def test_a_folder_is_made_and_locked_and_nothing_stays(tmp_path):
     folder = tmp_path / "a" / "b"
     with claimed(folder):
         assert (folder / LOCK).read_text() == f"{os.getpid()} {socket.gethostname()}\n"
         message = f"{folder}: another run writes here .process {os.getpid()} on "
         with pytest.raises(ValueError, match=message), claimed(folder):
             pass
-    assert list(folder.iterdir()) == []
+    assert list(folder.parent.iterdir()) == []
     with pytest.raises(TypeError), claimed(folder):
         raise TypeError
-    assert list(folder.iterdir()) == []
+    assert list(folder.parent.iterdir()) == []
 
 
 def test_two_runs_are_noticed_and_a_killed_one_is_taken_over(tmp_path):
@@ -187,3 +187,15 @@ def test_a_training_run_keeps_its_folder_and_ends_cleanly(tmp_path):
     names = sorted(path.name for path in folder.iterdir())
     assert names[0] == "history.csv"
     assert all(name.startswith("resnet18_0.5_shapes_") for name in names[1:])
+
+
+def test_a_new_folder_without_files_is_removed_again(tmp_path):
+    for name, keeps in (("new", False), ("old", True), ("used", True)):
+        folder = tmp_path / name
+        if name == "old":
+            folder.mkdir()
+        with contextlib.suppress(ValueError), claimed(folder):
+            if name == "used":
+                (folder / "history.csv").write_text("")
+            raise ValueError
+        assert folder.exists() is keeps

@@ -10,6 +10,7 @@ from keras_retinanet.zoo.class_names import (
     OPEN_IMAGES_601,
     canonical,
     names_for,
+    with_other_spellings,
 )
 
 
@@ -105,3 +106,10 @@ def test_names_of_different_classes():
     for names in (COCO, OPEN_IMAGES_500, OPEN_IMAGES_601):
         assert len({canonical(name) for name in names}) == len(names)
     assert canonical("person") == "person"
+
+
+def test_other_spellings_are_added_and_names_stay_last():
+    classes = {"traffic light": 0, "tv": 1, "sofa": 2, "couch": 3}
+    found = with_other_spellings(classes)
+    assert found == {**classes, "traffic_light": 0, "tvmonitor": 1}  # a sofa is another class here
+    assert {label: name for name, label in found.items()} == dict(enumerate(classes))
