@@ -1,8 +1,9 @@
 """What torchvision, detectron2 and MMDetection compute with weights that follow from their names.
 
 `data/published/` holds, for each library, names and shapes of the tensors of its RetinaNet on
-ResNet-50, and the library's outputs for one picture: raw outputs and anchors (every 97th anchor, in
-the library's order), detections, and the box coder by itself.
+ResNet-50 or ResNet-18, and the library's outputs for one picture: raw outputs and anchors (every
+97th anchor, in the library's order), detections, and the box coder by itself. They were computed
+with torchvision 0.29.1, detectron2 02b5c4e and MMDetection 3.3.0 on PyTorch 2.14.1.
 """
 
 import gzip
@@ -14,7 +15,8 @@ from pathlib import Path
 import numpy as np
 
 DATA = Path(__file__).parent / "data" / "published"
-CASES = ("torchvision_r50_fpn", "torchvision_r50_fpn_v2", "detectron2_r50_fpn", "mmdet_r50_fpn")
+RESNET50 = ("torchvision_r50_fpn", "torchvision_r50_fpn_v2", "detectron2_r50_fpn", "mmdet_r50_fpn")
+CASES = (*RESNET50, "mmdet_r18_fpn")
 STEP = 97  # of the anchors that are kept
 
 # Which part of a network a tensor belongs to: the first pattern that is found in its name.

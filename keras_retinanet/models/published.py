@@ -6,6 +6,7 @@ shapes.
 """
 
 import re
+import warnings
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -16,8 +17,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_retinanet.geometry.anchors import AnchorLayout, AnchorParameters
+from keras_retinanet.geometry.anchors import AnchorLayout, AnchorParameters, generate_anchors
 from keras_retinanet.geometry.coders import CentreCoder
+from keras_retinanet.images import DETECTRON_MEAN
 from keras_retinanet.layers import FilterSettings, PadToMultiple
 from keras_retinanet.models.backbones import image_input
 from keras_retinanet.models.building import limited_weights
@@ -31,7 +33,7 @@ from keras_retinanet.system.messages import shorten
 from keras_retinanet.system.types import StrPath
 from keras_retinanet.zoo.checkpoints import Checkpoint, read_checkpoint
 from keras_retinanet.zoo.class_names import COCO, COCO_91, canonical
-from keras_retinanet.zoo.layouts import Place, translate
+from keras_retinanet.zoo.layouts import Place, Translated, translate
 
 NUM_ANCHORS = 9
 PAD_MULTIPLE = 32
@@ -98,6 +100,8 @@ _DETECTRON2 = replace(
 SOURCES = {
     # torchvision sets the epsilon of its first published weights to 0.
     "torchvision v1": Source(COCO_91, _TORCHVISION, p6_from="P5", epsilon=0.0),
+    # The same network with batch normalisation that was trained, as torchvision builds it anew.
+    "torchvision v1, trained anew": Source(COCO_91, _TORCHVISION, p6_from="P5"),
     "torchvision v2": Source(COCO_91, replace(_TORCHVISION, box_loss="giou"), group_norm=True),
     "detectron2": Source(COCO, _DETECTRON2, stride_in_1x1=True),
     "MMDetection, PyTorch style": Source(COCO, _MMDETECTION, rectify_p6=False),
@@ -139,8 +143,9 @@ def build_published(checkpoint: Checkpoint, file_name: str) -> RetinaNet:
         ValueError: if it holds another network, or does not tell how its network computes.
     """
     translated = translate(checkpoint.tensors)
-    name = _source_name(translated.library, translated.weights, checkpoint.meta, file_name)
+    name = _source_name(translated, checkpoint, file_name)
     source = SOURCES[name]
+    _check_constants(checkpoint.tensors, source.info)
     outputs = len(translated.weights[_CLASSES])
     if outputs != NUM_ANCHORS * len(source.class_names):
         raise ValueError(
@@ -163,24 +168,46 @@ def build_published(checkpoint: Checkpoint, file_name: str) -> RetinaNet:
 
 
 _CLASSES = ("pyramid_classification", "bias")
+# Whole part of the first number of the mean pixel in MMDetection's configuration -> style.
+_STYLES_BY_MEAN = {"123": "pytorch", "103": "caffe"}
 
 
-def _source_name(
-    library: str, weights: Mapping[Place, np.ndarray], meta: Mapping[str, Any], file_name: str
-) -> str:
+def _source_name(translated: Translated, checkpoint: Checkpoint, file_name: str) -> str:
     """Return the key of `SOURCES` for a checkpoint.
 
     Raises:
         ValueError: if an MMDetection file does not tell its style.
     """
-    if library == "torchvision":
-        has_norms = ("pyramid_classification_0_norm", "gamma") in weights
-        return "torchvision v2" if has_norms else "torchvision v1"
-    if library == "detectron2":
+    if translated.library == "detectron2":
         return "detectron2"
-    config = meta.get("config")
+    if translated.library == "MMDetection":
+        return _mmdetection_style(checkpoint.meta, file_name)
+    if ("pyramid_classification_0_norm", "gamma") in translated.weights:
+        return "torchvision v2"
+    if any(name.endswith("num_batches_tracked") for name in translated.ignored):
+        return "torchvision v1, trained anew"
+    if "head.classification_head.conv.0.0.weight" in checkpoint.tensors:
+        warnings.warn(
+            f"{file_name}: the published weights of torchvision have older names of tensors; their "
+            "epsilon of batch normalisation, 0, is used, but a network that was trained anew has "
+            "1e-5",
+            stacklevel=2,
+        )
+    return "torchvision v1"
+
+
+def _mmdetection_style(meta: Mapping[str, Any], file_name: str) -> str:
+    """Return the key of `SOURCES` for a checkpoint of MMDetection.
+
+    Raises:
+        ValueError: if it does not tell its style.
+    """
+    config = meta.get("config", meta.get("cfg"))  # the second since MMDetection 3
     text = config if isinstance(config, str) else ""
     found = set(re.findall(r"\bstyle\s*=\s*['\"](\w+)['\"]", text))
+    if not found:  # Caffe's mean pixel begins with blue
+        first = re.findall(r"\bmean\s*=\s*[\[(]\s*(\d+)", text)
+        found = {_STYLES_BY_MEAN.get(number, number) for number in first}
     if not found and re.fullmatch(r"retinanet_[rx]\d+_\w+-[0-9a-f]{8}\.\w+", file_name):
         found = {"caffe" if "_caffe_" in file_name else "pytorch"}
     if found == {"pytorch"}:
@@ -192,6 +219,27 @@ def _source_name(
         "a file named as published (retinanet_r50_fpn_1x_coco_20200130-c2398f9e.pth): without "
         f"them it cannot be told where the network has its strides, got {shorten(file_name, 60)}"
     )
+
+
+def _check_constants(tensors: Mapping[str, np.ndarray], info: ModelInfo) -> None:
+    """Check the mean pixel and the anchors that older files of detectron2 hold.
+
+    Raises:
+        ValueError: if they are not those with which a published network was trained.
+    """
+    anchors = info.anchors
+    assert anchors is not None
+    expected = {"pixel_mean": DETECTRON_MEAN, "pixel_std": np.ones(3)}
+    for i, size in enumerate(anchors.sizes):
+        shapes = generate_anchors(size, anchors.ratios, anchors.scales, layout=anchors.layout)
+        expected[f"anchor_generator.cell_anchors.{i}"] = shapes
+    for name, values in expected.items():
+        found = np.ravel(tensors.get(name, values))
+        if found.shape != values.ravel().shape or not np.allclose(found, values.ravel(), atol=1e-3):
+            raise ValueError(
+                f"{name}: expected {shorten(values.ravel().tolist(), 60)}, as in a published "
+                f"RetinaNet, got {shorten(found.tolist(), 60)}"
+            )
 
 
 def _design(weights: Mapping[Place, np.ndarray], source: Source) -> ResNetDesign:

@@ -85,7 +85,7 @@ def with_other_spellings(classes: Mapping[str, int]) -> dict[str, int]:
         classes: class name -> label.
     """
     old_names = {name: old for old, name in _OLD_NAMES.items()}
-    others = {}
+    others: dict[str, int] = {}
     for name, label in classes.items():
         for spelling in (name.replace(" ", "_"), old_names.get(name, name)):
             others.setdefault(spelling, label)

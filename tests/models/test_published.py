@@ -13,6 +13,7 @@ from keras_retinanet.geometry.anchors import anchors_for_shape
 from keras_retinanet.models import published
 from keras_retinanet.zoo.checkpoints import Checkpoint
 from keras_retinanet.zoo.class_names import COCO
+from keras_retinanet.zoo.layouts import translate
 from tests import published_goldens as goldens
 
 
@@ -103,16 +104,54 @@ def mmdet():
         ({}, "x.pth", None),
         ({"config": "style='pytorch', style='caffe'"}, "x.pth", None),
         ({"config": 5}, "retinanet.pth", None),
+        ({"cfg": "backbone=dict(style='caffe')"}, "x.pth", "Caffe"),  # of MMDetection 3
+        ({"config": "img_norm_cfg = dict(mean=[103.53, 116.28, 123.675])"}, "x.pth", "Caffe"),
+        ({"config": "data_preprocessor=dict(mean=[123.675, 116.28])"}, "x.pth", "PyTorch"),
+        ({"config": "mean=[0, 0, 0]"}, "x.pth", None),
     ],
 )
 def test_the_style_follows_from_the_file_not_from_the_shapes(meta, file_name, style):
-    library, weights = "MMDetection", {}
     if style is None:
         with pytest.raises(ValueError, match="expected MMDetection's configuration"):
-            published._source_name(library, weights, meta, file_name)
+            published._mmdetection_style(meta, file_name)
     else:
-        found = published._source_name(library, weights, meta, file_name)
+        found = published._mmdetection_style(meta, file_name)
         assert found == f"MMDetection, {style} style"
+
+
+def source_of(tensors, file_name="x.pth"):
+    return published._source_name(translate(tensors), Checkpoint(tensors, {}), file_name)
+
+
+def test_torchvisions_epsilon_follows_from_the_kind_of_normalisation():
+    """Published weights have frozen statistics and 0; what torchvision trains anew has 1e-5."""
+    published_ones = small("torchvision_r50_fpn")
+    assert source_of(published_ones) == "torchvision v1"
+    counted = {**published_ones, "backbone.body.bn1.num_batches_tracked": np.zeros((), "int64")}
+    assert published.SOURCES[source_of(counted)].epsilon == 1e-5
+    renamed = {
+        re.sub(r"_head\.conv\.([0246])", lambda m: f"_head.conv.{int(m[1]) // 2}.0", name): values
+        for name, values in published_ones.items()
+    }
+    with pytest.warns(UserWarning, match="x.pth: .* epsilon of batch normalisation, 0, is used"):
+        assert source_of(renamed) == "torchvision v1"
+
+
+def test_constants_of_older_files_of_detectron2_are_compared():
+    info = published.SOURCES["detectron2"].info
+    square = np.array([[-16, -16, 16, 16]])
+    published._check_constants({}, info)
+    published._check_constants(
+        {"pixel_mean": np.array([[[103.53]], [[116.28]], [[123.675]]])}, info
+    )
+    for name, values in (
+        ("pixel_mean", np.array([123.675, 116.28, 103.53])),
+        ("pixel_std", np.array([57.375, 57.12, 58.395])),
+        ("anchor_generator.cell_anchors.0", np.tile(square, (9, 1))),
+        ("anchor_generator.cell_anchors.1", square),
+    ):
+        with pytest.raises(ValueError, match=f"{name}: expected .* as in a published RetinaNet"):
+            published._check_constants({name: values}, info)
 
 
 def test_names_of_the_file_count_where_they_are_others(mmdet):

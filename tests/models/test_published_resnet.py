@@ -62,3 +62,21 @@ def test_the_stem_is_padded_on_every_side():
     # takes the best of three, so that each value is that of the next row inside.
     assert found[0, 0] == pytest.approx(3 * 6 * 6, rel=1e-4)
     assert found[1, 1] == pytest.approx(3 * 7 * 7, rel=1e-4)
+
+
+def test_a_grouped_kernel_works_on_its_own_channels():
+    """PyTorch keeps kernels as (out, in / groups, h, w), the outputs of a group together."""
+    inputs = keras.Input((6, 6, 3))
+    design = ResNetDesign((1, 1, 1, 1), groups=2, width=4)
+    layer = keras.Model(inputs, published_resnet(inputs, design)).get_layer("stage1_0_2_conv")
+    rng = np.random.default_rng(0)
+    kernel = rng.normal(size=(4, 2, 3, 3)).astype("float32")
+    layer.set_weights([kernel.transpose(2, 3, 1, 0)])
+    x = rng.normal(size=(1, 3, 3, 4)).astype("float32")
+    found = np.asarray(layer(x))[0, 1, 1]
+    # In the middle cell the kernel lies on all of x.
+    expected = [
+        np.sum(kernel[out] * x[0, :, :, 2 * (out // 2) : 2 * (out // 2) + 2].transpose(2, 0, 1))
+        for out in range(4)
+    ]
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
