@@ -249,7 +249,8 @@ def _draw_labelled(
 
 
 def _name(label: float, label_to_name: Callable[[int], str | None] | None) -> str:
-    return str(label_to_name(int(label)) if label_to_name else int(label))
+    name = label_to_name(int(label)) if label_to_name else int(label)
+    return f"label {int(label)}" if name is None else str(name)
 
 
 def _side(image: np.ndarray) -> float:

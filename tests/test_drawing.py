@@ -195,3 +195,9 @@ def test_a_picture_is_written_to_a_new_folder(tmp_path):
     np.testing.assert_array_equal(cv2.imread(str(path)), picture)
     with pytest.raises(OSError, match=r"a\.png"):
         drawing.write_picture(path / "x.png", picture)
+
+
+def test_a_label_without_a_name_is_shown_by_its_number():
+    assert drawing._name(12, lambda label: None) == "label 12"
+    assert drawing._name(12, lambda label: "cat") == "cat"
+    assert drawing._name(12.0, None) == "12"

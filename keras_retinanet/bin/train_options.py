@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import os
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -23,6 +24,7 @@ from keras_retinanet.training.plan import (
     TrainingPlan,
 )
 from keras_retinanet.training.record import is_whole_detector
+from keras_retinanet.zoo.fetching import check_name
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -256,6 +258,10 @@ def check_args(parsed_args: argparse.Namespace) -> argparse.Namespace:
         warnings.warn("--multi-gpu-force has no effect without --multi-gpu", stacklevel=2)
     if options.multiprocessing:
         warnings.warn("--multiprocessing has no effect: threads make the batches", stacklevel=2)
+    for model in filter(None, (options.weights, options.snapshot)):
+        check_name(model)
+        if os.path.isdir(model):
+            common.check_model(model)  # which says what the folder hides
     with naming_flags():
         plan = make_plan(options)
     defaults = {

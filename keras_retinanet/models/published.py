@@ -151,7 +151,8 @@ def build_published(checkpoint: Checkpoint, file_name: str) -> RetinaNet:
         raise ValueError(
             f"expected a RetinaNet as it is published, with {len(source.class_names)} classes and "
             f"{NUM_ANCHORS} anchors for each location ({name}), got {outputs} outputs instead of "
-            f"{NUM_ANCHORS * len(source.class_names)}"
+            f"{NUM_ANCHORS * len(source.class_names)}; to train on other classes, start from a "
+            "published one (--weights coco)"
         )
     design = _design(translated.weights, source)
     with limited_weights(sum(values.size for values in translated.weights.values())):

@@ -297,3 +297,14 @@ def test_warnings_name_the_flag(capsys):
 def warn_of_early_stopping():
     with train_options.naming_flags():
         warnings.warn(SettingWarning("early_stopping", "why"), stacklevel=1)
+
+
+def test_a_name_of_no_detector_is_refused_at_once(tmp_path, monkeypatch):
+    for option in ("--weights", "--snapshot"):
+        with pytest.raises(ValueError, match="no published model .*did you mean coco"):
+            plan("csv", "a", "b", option, "cocoo")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "coco").mkdir()
+    message = "coco .*hides the published model of this name: write torchvision_resnet50_v2"
+    with pytest.raises(ValueError, match=message):
+        plan("csv", "a", "b", "--weights", "coco")
