@@ -169,6 +169,8 @@ def build_published(checkpoint: Checkpoint, file_name: str) -> RetinaNet:
 
 
 _CLASSES = ("pyramid_classification", "bias")
+# Twice as many as ResNet-152 has. Keras cannot build a network that is much deeper.
+_MAX_BLOCKS = 100
 # Whole part of the first number of the mean pixel in MMDetection's configuration -> style.
 _STYLES_BY_MEAN = {"123": "pytorch", "103": "caffe"}
 
@@ -253,6 +255,10 @@ def _design(weights: Mapping[Place, np.ndarray], source: Source) -> ResNetDesign
     counts = Counter(stage for stage, _ in blocks)
     kernel = weights.get(("stage1_0_2_conv", "kernel"))
     width, in_group = (0, 0) if kernel is None or kernel.ndim != 4 else kernel.shape[:1:-1]
+    if len(blocks) > _MAX_BLOCKS:
+        raise ValueError(
+            f"expected a ResNet of at most {_MAX_BLOCKS} blocks, got one of {len(blocks)}"
+        )
     if len(counts) != 4 or not in_group or width % in_group:
         raise ValueError(
             f"expected a ResNet or ResNeXt of four stages, got {len(blocks)} blocks in "

@@ -37,12 +37,15 @@ class ResNetDesign:
     epsilon: float = 1e-5
 
     def name(self) -> str:
-        """Return the usual name, such as "resnet50", "resnet50_caffe" or "resnext101_64x4d"."""
+        """Return a name such as "resnet50_v1.5", "resnet50_caffe" or "resnext101_64x4d_v1.5".
+
+        No backbone of the table has such a name: its network would be another one.
+        """
         depth = sum(self.counts) * (2 if self.basic else 3) + 2
-        caffe = "_caffe" if self.stride_in_1x1 else ""
+        end = "caffe" if self.stride_in_1x1 else "v1.5"
         if self.groups > 1:
-            return f"resnext{depth}_{self.groups}x{self.width // self.groups}d{caffe}"
-        return f"resnet{depth}{caffe or '_v1.5'}" if not self.basic else f"resnet{depth}"
+            return f"resnext{depth}_{self.groups}x{self.width // self.groups}d_{end}"
+        return f"resnet{depth}_{end}"
 
 
 def published_resnet(

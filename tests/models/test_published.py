@@ -87,6 +87,12 @@ def test_knows_what_its_library_does():
     assert restored == info
 
 
+def blocks(count):
+    """The first convolutions of so many blocks."""
+    kernel = np.zeros((64, 256, 1, 1), "float32")
+    return {f"backbone.layer1.{i}.conv1.weight": kernel for i in range(1, count)}
+
+
 @pytest.fixture(scope="module")
 def mmdet():
     """The tensors and the meta of an MMDetection checkpoint."""
@@ -177,6 +183,7 @@ def test_names_of_the_file_count_where_they_are_others(mmdet):
         (lambda t: t.update({"backbone.conv1.weight": np.zeros((64, 3, 3, 3), "f")}), "1 of"),
         (lambda t: t.update({"backbone.bn1.bias": np.zeros(64, "int64")}), "1 of another"),
         (lambda t: t.pop("backbone.layer1.0.conv2.weight"), "four stages"),
+        (lambda t: t.update(blocks(200)), "at most 100 blocks, got one of 2"),
     ],
 )  # fmt: skip
 def test_refuses_another_network(mmdet, change, text):

@@ -2,22 +2,24 @@ import keras
 import numpy as np
 import pytest
 
+from keras_retinanet.backbone_table import BACKBONES
 from keras_retinanet.models.published_resnet import ResNetDesign, published_resnet
 
 DESIGNS = {
-    "resnet18": ResNetDesign((2, 2, 2, 2), basic=True),
-    "resnet34": ResNetDesign((3, 4, 6, 3), basic=True),
+    "resnet18_v1.5": ResNetDesign((2, 2, 2, 2), basic=True),
+    "resnet34_v1.5": ResNetDesign((3, 4, 6, 3), basic=True),
     "resnet50_v1.5": ResNetDesign((3, 4, 6, 3)),
     "resnet50_caffe": ResNetDesign((3, 4, 6, 3), stride_in_1x1=True),
     "resnet101_v1.5": ResNetDesign((3, 4, 23, 3)),
-    "resnext101_32x4d": ResNetDesign((3, 4, 23, 3), groups=32, width=128),
-    "resnext101_64x4d": ResNetDesign((3, 4, 23, 3), groups=64, width=256),
+    "resnext101_32x4d_v1.5": ResNetDesign((3, 4, 23, 3), groups=32, width=128),
+    "resnext101_64x4d_v1.5": ResNetDesign((3, 4, 23, 3), groups=64, width=256),
 }
 
 
 @pytest.mark.parametrize("name", DESIGNS)
 def test_names(name):
     assert DESIGNS[name].name() == name
+    assert name not in BACKBONES  # else weights of one would be read into the other
 
 
 # Numbers of weights of torchvision's models without their classifier; for resnext101_32x4d and for
@@ -25,9 +27,9 @@ def test_names(name):
 @pytest.mark.parametrize(
     ("name", "trainable"),
     [
-        ("resnet18", 11_689_512 - 513 * 1000),
+        ("resnet18_v1.5", 11_689_512 - 513 * 1000),
         ("resnet50_v1.5", 25_557_032 - 2049 * 1000),
-        ("resnext101_64x4d", 83_455_272 - 2049 * 1000),
+        ("resnext101_64x4d_v1.5", 83_455_272 - 2049 * 1000),
     ],
 )
 def test_numbers_of_weights(name, trainable):
