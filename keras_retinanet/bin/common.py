@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import FrameType, MappingProxyType
 from typing import Any, ParamSpec, TextIO, cast
 
@@ -277,6 +277,25 @@ def check_model(model: str) -> None:
         if find(model).name != model:
             guess += f": write {find(model).name}"
     raise ValueError(f"model not found: {model}" + (f" ({guess})" if guess else ""))
+
+
+class PrintAndExit(argparse.Action):
+    """An option like `--help`: it calls the function in its `const`, which prints, and exits."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, **kwargs: Any) -> None:
+        """Take no value."""
+        super().__init__(option_strings, dest, nargs=0, **{**kwargs, "default": argparse.SUPPRESS})
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        """Print and exit."""
+        self.const()
+        parser.exit()
 
 
 def add_max_pixels(group: argparse._ActionsContainer) -> None:

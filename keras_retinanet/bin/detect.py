@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from keras_retinanet.bin import common
-from keras_retinanet.bin.list_models import ListModels
+from keras_retinanet.bin.list_models import print_models
 from keras_retinanet.detection.sources import find_images
 from keras_retinanet.reports.pictures import picture_paths
 from keras_retinanet.system import devices
@@ -42,7 +42,12 @@ def parse_args(args: Sequence[str] | None = None) -> argparse.Namespace:
         metavar="source",
         help="image file, folder or pattern such as 'a*.jpg'",
     )
-    add("--list-models", action=ListModels, help="print the published models that have names")
+    add(
+        "--list-models",
+        action=common.PrintAndExit,
+        const=print_models,
+        help="print the published models that have names",
+    )
     add("--no-recursive", action="store_true", help="leave out the subfolders of folders")
     add(
         "--output",

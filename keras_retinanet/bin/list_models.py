@@ -1,27 +1,4 @@
-"""`--list-models`: print the table of published checkpoints and exit."""
-
-import argparse
-from collections.abc import Sequence
-from typing import Any
-
-
-class ListModels(argparse.Action):
-    """An option like `--help`, which prints the table and exits the program."""
-
-    def __init__(self, option_strings: Sequence[str], dest: str, **kwargs: Any) -> None:
-        """Take no value."""
-        super().__init__(option_strings, dest, nargs=0, **{**kwargs, "default": argparse.SUPPRESS})
-
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: str | Sequence[Any] | None,
-        option_string: str | None = None,
-    ) -> None:
-        """Print the table and exit."""
-        print_models()
-        parser.exit()
+"""`--list-models`: the table of published checkpoints."""
 
 
 def print_models() -> None:

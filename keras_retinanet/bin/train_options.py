@@ -9,7 +9,7 @@ from typing import Any
 
 from keras_retinanet.augmentation.settings import SETTING_SPECS
 from keras_retinanet.bin import augmentation_options, common, datasets
-from keras_retinanet.bin.list_backbones import ListBackbones
+from keras_retinanet.bin.list_backbones import print_backbones
 from keras_retinanet.config import Config, load_config
 from keras_retinanet.system.machine import cores
 from keras_retinanet.training.plan import (
@@ -65,7 +65,12 @@ def _add_start_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--backbone", help="the network under the pyramid (default: resnet50; shapes: resnet18_0.5)"
     )
-    group.add_argument("--list-backbones", action=ListBackbones, help="print all backbones and end")
+    group.add_argument(
+        "--list-backbones",
+        action=common.PrintAndExit,
+        const=print_backbones,
+        help="print all backbones and end",
+    )
     group.add_argument("--freeze-backbone", action="store_true", help="train the new layers only")
     group.add_argument(
         "--config", help=".ini file with anchor parameters, pyramid levels and augmentation"
