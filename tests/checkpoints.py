@@ -181,11 +181,11 @@ def write_zip(value, path, storages=(), prefix="net", more=()):
     of_array, found = _with_storages(())
     code = pickled(value, of_array)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
-        archive.writestr(f"{prefix}/data.pkl", code)
+        archive.writestr(zipfile.ZipInfo(f"{prefix}/data.pkl"), code)
         for key, array in (*found.items(), *storages):
-            archive.writestr(f"{prefix}/data/{key}", array.tobytes())
+            archive.writestr(zipfile.ZipInfo(f"{prefix}/data/{key}"), array.tobytes())
         for name, content in (("byteorder", b"little"), ("version", b"3\n"), *more):
-            archive.writestr(f"{prefix}/{name}", content)
+            archive.writestr(zipfile.ZipInfo(f"{prefix}/{name}"), content)
 
 
 def write_legacy(value, path, storages=()):

@@ -198,6 +198,8 @@ def open_one(
             why = "The set to evaluate on has not all images of the list"
         if generator is None:
             print(f"{why}: this is {data.training_source()}")
+            if isinstance(data, PascalData):  # whose set to evaluate on leaves them out by itself
+                arguments["skip_unknown"] = True
             generator = data.open_training(known_classes=known_classes, **arguments)
     except ImageListError as error:
         raise ImageListError(f"{path}: {error}") from None

@@ -228,9 +228,12 @@ def list_names(names: Iterable[str | None], limit: int = 5) -> str:
 
 def _both(model_names: Names | None, num_outputs: int, dataset_names: Names) -> str:
     """Return the classes of a model and of a data set in words, for errors."""
-    known = "names unknown" if model_names is None else list_names(model_names)
+    known, number = "names unknown", num_outputs
+    if model_names is not None:
+        known, number = list_names(model_names), sum(name is not None for name in model_names)
+    more = "" if number == num_outputs else f" in {num_outputs} outputs"
     return (
-        f"the model has {num_outputs} classes ({known}), the data set has {len(dataset_names)} "
+        f"the model has {number} classes{more} ({known}), the data set has {len(dataset_names)} "
         f"({list_names(dataset_names)})"
     )
 

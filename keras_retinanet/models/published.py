@@ -146,7 +146,7 @@ def build_published(checkpoint: Checkpoint, file_name: str) -> RetinaNet:
     name = _source_name(translated, checkpoint, file_name)
     source = SOURCES[name]
     _check_constants(checkpoint.tensors, source.info)
-    outputs = len(translated.weights[_CLASSES])
+    outputs = np.size(translated.weights.get(_CLASSES, ()))
     if outputs != NUM_ANCHORS * len(source.class_names):
         raise ValueError(
             f"expected a RetinaNet as it is published, with {len(source.class_names)} classes and "
@@ -169,6 +169,8 @@ def build_published(checkpoint: Checkpoint, file_name: str) -> RetinaNet:
 
 
 _CLASSES = ("pyramid_classification", "bias")
+# The beginning of a file's name as MMDetection publishes it; a browser may add " (1)".
+_PUBLISHED = re.compile(r"retinanet_[rx]\d+_\w+-[0-9a-f]{8}\b")
 # Twice as many as ResNet-152 has. Keras cannot build a network that is much deeper.
 _MAX_BLOCKS = 100
 # Whole part of the first number of the mean pixel in MMDetection's configuration -> style.
@@ -211,7 +213,7 @@ def _mmdetection_style(meta: Mapping[str, Any], file_name: str) -> str:
     if not found:  # Caffe's mean pixel begins with blue
         first = re.findall(r"\bmean\s*=\s*[\[(]\s*(\d+)", text)
         found = {_STYLES_BY_MEAN.get(number, number) for number in first}
-    if not found and re.fullmatch(r"retinanet_[rx]\d+_\w+-[0-9a-f]{8}\.\w+", file_name):
+    if not found and _PUBLISHED.match(file_name):
         found = {"caffe" if "_caffe_" in file_name else "pytorch"}
     if found == {"pytorch"}:
         return "MMDetection, PyTorch style"

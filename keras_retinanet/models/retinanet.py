@@ -251,8 +251,11 @@ def extract_training_model(model: RetinaNetBBox) -> RetinaNet:
     outputs = [model.get_layer(name).output for name in ("regression", "classification")]
     training = RetinaNet(inputs=model.inputs[0], outputs=outputs, name="retinanet")
     if model.info:
+        # The way to filter is the source's; thresholds may be those of one conversion.
         used = model.info.filter_settings
-        settings = layers.FilterSettings(clip=used.clip, drop_empty=used.drop_empty)
+        settings = layers.FilterSettings(
+            pre_nms_top_k=used.pre_nms_top_k, clip=used.clip, drop_empty=used.drop_empty
+        )
         set_info(training, replace(model.info, filter_settings=settings))
     return training
 

@@ -26,7 +26,7 @@ from keras_retinanet.models.old_snapshots import read_old_model
 from keras_retinanet.models.published import load_published
 from keras_retinanet.system.files import replacing
 from keras_retinanet.system.types import StrPath
-from keras_retinanet.zoo.checkpoints import SUFFIXES
+from keras_retinanet.zoo.checkpoints import is_checkpoint_name
 from keras_retinanet.zoo.class_names import names_for
 from keras_retinanet.zoo.fetching import model_path
 from keras_retinanet.zoo.table import Entry, find
@@ -88,7 +88,7 @@ def load_model(
         model = _load_file(filepath, filepath.filename, backbone_name, compile)
     else:
         path = model_path(filepath)
-        if str(path).endswith(SUFFIXES):
+        if is_checkpoint_name(path):
             model = load_published(path)
         else:
             model = _load_file(path, path, backbone_name, compile)

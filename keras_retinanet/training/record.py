@@ -19,7 +19,7 @@ from keras_retinanet.system.files import only_regular
 from keras_retinanet.system.limits import MAX_MODEL_CONFIG_BYTES
 from keras_retinanet.system.types import StrPath
 from keras_retinanet.zoo import table
-from keras_retinanet.zoo.checkpoints import SUFFIXES
+from keras_retinanet.zoo.checkpoints import is_checkpoint_name
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def is_whole_detector(path: StrPath) -> bool:
     one: `--backbone` cannot build its network. Of other files the weights are read by layer.
     """
     name = os.fspath(path)
-    if name.endswith(SUFFIXES) or (table.is_name(name) and not os.path.exists(name)):
+    if is_checkpoint_name(name) or (table.is_name(name) and not os.path.exists(name)):
         return True
     backbone = _model_info(path).get("backbone")
     return backbone is not None and backbone not in BACKBONES

@@ -1,6 +1,7 @@
 """Checkpoints of other libraries: the tensors in them, read without running anything."""
 
 import dataclasses
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,11 @@ class Checkpoint:
 
     tensors: dict[str, np.ndarray]
     meta: Mapping[str, Any]
+
+
+def is_checkpoint_name(path: StrPath) -> bool:
+    """Return whether a path ends as that of a checkpoint does, in any case."""
+    return os.fspath(path).lower().endswith(SUFFIXES)
 
 
 def read_checkpoint(path: StrPath) -> Checkpoint:

@@ -88,9 +88,9 @@ def test_classes_that_cannot_be_paired_are_refused():
     with pytest.raises(ValueError) as error:
         pair((None, *(f"class {i}" for i in range(90))), ["x" * 1000, "helmet"])
     assert str(error.value) == (
-        "the model has 91 classes (class 0, class 1, class 2, class 3, class 4, and 85 more), the "
-        f"data set has 2 ({'x' * 17} ... {'x' * 17}, helmet): no class is in both, so there is "
-        "nothing to measure"
+        "the model has 90 classes in 91 outputs (class 0, class 1, class 2, class 3, class 4, and "
+        f"85 more), the data set has 2 ({'x' * 17} ... {'x' * 17}, helmet): no class is in both, "
+        "so there is nothing to measure"
     )
     with pytest.raises(ValueError) as error:
         class_pairs.pair(None, 80, ["cat"])

@@ -107,6 +107,7 @@ def mmdet():
         ({"config": 'backbone=dict(style="pytorch")'}, "a_caffe_b.pth", "PyTorch"),
         ({}, "retinanet_r50_caffe_fpn_1x_coco_20200531-f11027c5.pth", "Caffe"),
         ({}, "retinanet_x101_64x4d_fpn_1x_coco_20200130-366f5af1.pth", "PyTorch"),
+        ({}, "retinanet_r18_fpn_1x_coco_20220407_171055-614fd399 (1).pth", "PyTorch"),
         ({}, "x.pth", None),
         ({"config": "style='pytorch', style='caffe'"}, "x.pth", None),
         ({"config": 5}, "retinanet.pth", None),
@@ -193,3 +194,14 @@ def test_refuses_another_network(mmdet, change, text):
     with pytest.raises(ValueError, match=text) as caught:
         published.build_published(Checkpoint(changed, meta), "x.pth")
     assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize("kind", ["absent", "scalar", "empty"])
+@pytest.mark.parametrize("name", ["bbox_head.retina_cls.bias", "backbone.layer1.0.conv2.weight"])
+def test_refuses_a_tensor_that_is_none(mmdet, name, kind):
+    tensors, meta = mmdet
+    changed = {**tensors, name: np.zeros((0,) if kind == "empty" else (), "float32")}
+    if kind == "absent":
+        del changed[name]
+    with pytest.raises(ValueError, match="expected a RetinaNet as it is|four stages"):
+        published.build_published(Checkpoint(changed, meta), "x.pth")

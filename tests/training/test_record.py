@@ -6,7 +6,7 @@ import pytest
 
 from keras_retinanet import models
 from keras_retinanet.models.info import ModelInfo
-from keras_retinanet.training.record import RunRecord
+from keras_retinanet.training.record import RunRecord, is_whole_detector
 
 RECORD = RunRecord(3, {"lr": 0.5, "steps": None}, {"EarlyStopping": {"wait": 2}})
 
@@ -55,3 +55,8 @@ def test_a_malformed_record_is_none(values):
 
 def test_a_record_is_plain():
     assert RunRecord.from_dict(json.loads(json.dumps(RECORD.to_dict()))) == RECORD
+
+
+def test_checkpoints_are_whole_detectors_in_any_case():
+    assert is_whole_detector("a/B.PTH")
+    assert not is_whole_detector("a/b.h5")
