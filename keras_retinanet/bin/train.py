@@ -1,6 +1,10 @@
 """`retinanet-train`: train a detector on a data set and report how good it is."""
 
-from collections.abc import Sequence
+import os
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from keras_retinanet.bin import common
 from keras_retinanet.bin.legacy_api import (
@@ -13,6 +17,8 @@ from keras_retinanet.bin.legacy_api import (
 from keras_retinanet.bin.train_options import check_args, make_plan, naming_flags, parse_args
 from keras_retinanet.system import devices
 from keras_retinanet.system.machine import keep_freed_memory
+from keras_retinanet.training.plan import TrainingPlan
+from keras_retinanet.training.record import RunRecord
 
 __all__ = [
     "check_args",
@@ -31,9 +37,11 @@ def main(args: Sequence[str] | None = None) -> None:
     """Run the command."""
     options = parse_args(args)
     is_shapes = options.dataset_type == "shapes"
+    with naming_flags():
+        plan = make_plan(options)
     # Small operations gain nothing from two threads each, but two of them can run side by side: a
     # step on shapes took 135 ms instead of 175 on two cores.
-    devices.start_tensorflow(op_threads=1 if is_shapes else None)
+    devices.start_tensorflow(op_threads=1 if is_shapes or plan.deterministic else None)
     if is_shapes and options.export:
         from keras_retinanet.preprocessing import shapes
 
@@ -44,8 +52,28 @@ def main(args: Sequence[str] | None = None) -> None:
     keep_freed_memory()
     from keras_retinanet.training.run import train
 
-    with naming_flags(), common.outliving_its_readers():
-        train(make_plan(options))
+    with naming_flags(), common.outliving_its_readers(), saying_how_to_resume(plan, args):
+        train(plan)
+
+
+@contextmanager
+def saying_how_to_resume(plan: TrainingPlan, args: Sequence[str] | None) -> Iterator[None]:
+    """Print the command that goes on with a run that a signal ends, if its state is saved.
+
+    Args:
+        plan: the plan of the run.
+        args: command line arguments; None for those of the program.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        record = RunRecord.of_state(plan.snapshot_path) if plan.snapshots else None
+        if record is not None and not record.is_done:
+            words = list(sys.argv[1:] if args is None else args)
+            more = [] if plan.resume else ["--resume"]
+            program = os.path.basename(sys.argv[0]) or "retinanet-train"
+            print(f"\nTo go on: {shlex.join([program, *words, *more])}", flush=True)
+        raise
 
 
 if __name__ == "__main__":

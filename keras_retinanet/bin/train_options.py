@@ -12,6 +12,7 @@ from keras_retinanet.bin import augmentation_options, common, datasets
 from keras_retinanet.bin.list_backbones import print_backbones
 from keras_retinanet.config import Config, load_config
 from keras_retinanet.system.machine import cores
+from keras_retinanet.training.loss_settings import parse_class_weights
 from keras_retinanet.training.plan import (
     DEFAULT_BACKBONE,
     DEFAULT_MAX_SIDE,
@@ -23,7 +24,10 @@ from keras_retinanet.training.plan import (
     SettingWarning,
     TrainingPlan,
 )
-from keras_retinanet.training.record import is_whole_detector
+from keras_retinanet.training.recipes import RECIPES
+from keras_retinanet.training.record import RunRecord, is_whole_detector
+from keras_retinanet.training.same_settings import is_fixed
+from keras_retinanet.training.settings import CHOICES
 from keras_retinanet.zoo.fetching import check_name
 
 
@@ -31,6 +35,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that may stand before or after the data set's name."""
     _add_start_options(parser.add_argument_group("where to start"))
     _add_run_options(parser.add_argument_group("the run"))
+    _add_loss_options(parser.add_argument_group("losses"))
     _add_image_options(parser.add_argument_group("images"))
     augmentation_options.add_options(parser)
     _add_output_options(parser.add_argument_group("output"))
@@ -43,6 +48,12 @@ def _add_start_options(group: argparse._ArgumentGroup) -> None:
         "--snapshot",
         help="continue the run that wrote a snapshot, with its options unless others are given; or "
         "begin with an old .h5, or with --initial-epoch 0, a new run",
+    )
+    group.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on from the state in --snapshot-path, as after a kill; begin anew if there is "
+        "none. The other options are those of the interrupted command, or left out",
     )
     start.add_argument(
         "--imagenet-weights",
@@ -73,6 +84,12 @@ def _add_start_options(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument("--freeze-backbone", action="store_true", help="train the new layers only")
     group.add_argument(
+        "--hidden-initializer",
+        choices=CHOICES["hidden_initializer"],
+        help="how the hidden layers of new heads start: he_normal (default), or normal with a "
+        "deviation of 0.01 as in the paper",
+    )
+    group.add_argument(
         "--config", help=".ini file with anchor parameters, pyramid levels and augmentation"
     )
 
@@ -94,12 +111,46 @@ def _add_run_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--steps", type=int, help="steps per epoch (default: the length of the data set)"
     )
-    group.add_argument("--lr", type=float, help="learning rate (default: 1e-4; shapes: 1.5e-3)")
+    group.add_argument(
+        "--recipe",
+        choices=list(RECIPES),
+        help="train as the paper does: 90,000 steps of SGD for 16 images each (more of fewer "
+        "images, at a lower rate), or for long 1.5 times as many and at varying scales; other "
+        "options take precedence, --epochs or --steps alone divides the steps otherwise",
+    )
+    group.add_argument("--optimizer", choices=CHOICES["optimizer"], help="default: adam")
+    group.add_argument("--momentum", type=float, help="of sgd (default: 0.9)")
+    group.add_argument(
+        "--weight-decay",
+        type=float,
+        help="of adamw (default: 0.05) and sgd (default: 0); biases and normalisation do not decay",
+    )
+    group.add_argument(
+        "--lr",
+        type=float,
+        help="learning rate (default: 1e-4; shapes: 1.5e-3; sgd: 0.01 for 16 images per step, in "
+        "proportion)",
+    )
     group.add_argument(
         "--lr-schedule",
-        choices=["cosine", "plateau"],
-        help="fall along a cosine after a warm-up (default), or be reduced when the loss stalls "
-        "for --reduce-lr-patience epochs",
+        choices=CHOICES["lr_schedule"],
+        help="after a warm-up, fall along a cosine (default) or in steps, see --lr-drops; stay "
+        "constant; or be reduced when the loss stalls for --reduce-lr-patience epochs (plateau)",
+    )
+    group.add_argument(
+        "--warmup-steps",
+        type=int,
+        metavar="N",
+        help="steps over which the rate rises from almost 0 (default: 500, or a tenth of a shorter "
+        "run; constant: 0)",
+    )
+    group.add_argument(
+        "--lr-drops",
+        type=int,
+        nargs="+",
+        metavar="STEP",
+        help="steps of the run after which the rate is a tenth, as in --lr-drops 60000 80000, "
+        "behind the name of the data set (default: 2/3 and 8/9 of the run)",
     )
     group.add_argument(
         "--reduce-lr-patience",
@@ -111,8 +162,10 @@ def _add_run_options(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--optimizer-clipnorm",
-        type=float,
-        help="maximum norm of the gradient of a tensor of weights (default: 0.001)",
+        type=_maximum,
+        metavar="NORM",
+        help="maximum norm of the gradient of a tensor of weights, or none (default: 0.001; sgd: "
+        "none)",
     )
     group.add_argument("--early-stopping", action="store_true", help="stop when mAP stalls")
     group.add_argument(
@@ -130,6 +183,47 @@ def _add_run_options(group: argparse._ArgumentGroup) -> None:
         "--allow-empty", action="store_true", help="train on a data set without any box"
     )
     group.add_argument("--seed", type=int, help="seed of all random numbers (default: 0)")
+
+
+def _add_loss_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--loss",
+        choices=CHOICES["loss"],
+        help="the classification loss: the focal loss (default), FL* of the paper's appendix, "
+        "cross entropy balanced by --alpha, or cross entropy",
+    )
+    group.add_argument(
+        "--alpha",
+        type=float,
+        help="of focal and balanced-ce: weight of a class that is present, 1 - alpha is that of "
+        "one that is not (default: 0.25)",
+    )
+    group.add_argument(
+        "--gamma",
+        type=float,
+        help="of focal and focal-star: how much less easy examples count (default: 2)",
+    )
+    group.add_argument("--beta", type=float, help="of focal-star: shift of logits (default: 1)")
+    group.add_argument(
+        "--class-weights",
+        type=_class_weights,
+        metavar="NAME=WEIGHT,...",
+        help="factors on the parts of the classification loss, as in cat=2,dog=0.5 (default: 1)",
+    )
+    group.add_argument(
+        "--loss-normaliser",
+        choices=CHOICES["loss_normaliser"],
+        help="divide the losses by the positive anchors of the batch (default), or those of each "
+        "image by its own, as the paper and torchvision do",
+    )
+
+
+def _class_weights(text: str) -> dict[str, float]:
+    """Return the weights of classes in a text, see `parse_class_weights`."""
+    try:
+        return parse_class_weights(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _add_image_options(group: argparse._ArgumentGroup) -> None:
@@ -174,6 +268,13 @@ def _add_output_options(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument("--snapshot-format", default="keras", choices=["keras", "h5"])
     group.add_argument("--no-snapshots", dest="snapshots", action="store_false")
+    group.add_argument(
+        "--save-steps",
+        type=int,
+        metavar="N",
+        help="save the state for --resume after every N steps of an epoch, too (default: after "
+        "each epoch)",
+    )
     group.add_argument("--no-evaluation", dest="evaluation", action="store_false")
     group.add_argument(
         "--max-detections",
@@ -190,6 +291,18 @@ def _add_output_options(group: argparse._ArgumentGroup) -> None:
     )
 
 
+def _maximum(text: str) -> float:
+    """Return a number; 0 for "none".
+
+    Raises:
+        argparse.ArgumentTypeError: if it is neither.
+    """
+    try:
+        return 0.0 if text == "none" else float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a number or none, got {text!r}") from None
+
+
 def _frequency(text: str) -> str | int:
     """Return "epoch", "batch" or a number of steps."""
     return text if text in ("epoch", "batch") else int(text)
@@ -203,6 +316,11 @@ def _add_machine_options(group: argparse._ArgumentGroup) -> None:
         "--jit-compile",
         action="store_true",
         help="compile the training step with XLA, once for each shape of a batch",
+    )
+    group.add_argument(
+        "--deterministic",
+        action="store_true",
+        help="give the same weights again, bit for bit, and after --resume; takes longer",
     )
     group.add_argument(
         "--workers",
@@ -244,9 +362,13 @@ def parse_args(args: Sequence[str] | None) -> argparse.Namespace:
         void = sorted(map(common.flag, changed - {"dataset_type", "export"}))
         if void:
             warnings.warn(f"{', '.join(void)}: no effect beside --export", stacklevel=2)
-    if options.lr_schedule is None and {"reduce_lr_patience", "reduce_lr_factor"} & options.given:
-        options.lr_schedule = "plateau"
-        options.given.add("lr_schedule")
+    if options.lr_schedule is None:
+        if options.lr_drops:
+            options.lr_schedule = "step"
+        elif {"reduce_lr_patience", "reduce_lr_factor"} & options.given:
+            options.lr_schedule = "plateau"
+        if options.lr_schedule:
+            options.given.add("lr_schedule")
     return check_args(options)
 
 
@@ -302,13 +424,29 @@ def make_plan(options: argparse.Namespace) -> TrainingPlan:
     }
     settings["config"] = config
     settings["tensorboard_dir"] = options.tensorboard_dir or None
-    settings["augmentation"] = augmentation_options.settings(options, config.augmentation)
-    if options.snapshot:
+    in_file = config.augmentation
+    recipe = getattr(options, "recipe", None)
+    if recipe is not None:
+        settings["recipe"] = recipe
+        if not options.no_resize:  # with which the plan refuses a recipe that changes the scale
+            in_file = {**RECIPES[recipe].augmentation, **in_file}
+    settings["augmentation"] = augmentation_options.settings(options, in_file)
+    resumes = options.resume and RunRecord.of_state(options.snapshot_path) is not None
+    if options.snapshot or resumes:
         # What was filled in, not given, is for the snapshot to say.
         given = set(options.given)
         if config.augmentation or given & {"random_transform", *SETTING_SPECS}:
             given.add("augmentation")
-        for name in {"initial_epoch", *KNOWN_BY_SNAPSHOT, *KEPT_BY_RUN} - given:
+        kept = {"initial_epoch", *KNOWN_BY_SNAPSHOT, *KEPT_BY_RUN}
+        if resumes:
+            kept = set(filter(is_fixed, SETTING_NAMES))
+            # These are given where they are False, too: None stands for what is not given.
+            given |= {
+                name
+                for name in ("imagenet_weights", "match_every_box")
+                if getattr(options, name) is not None
+            }
+        for name in kept - given:
             settings.pop(name, None)
     elif options.weights and is_whole_detector(options.weights):
         for name in KNOWN_BY_SNAPSHOT - set(options.given):

@@ -1,8 +1,9 @@
-"""Saving the model after each epoch."""
+"""Saving the model after each epoch, without its optimizer."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,27 @@ from keras_retinanet import models
 from keras_retinanet.system.types import StrPath
 
 
+@contextlib.contextmanager
+def without_optimizer(model: keras.Model) -> Iterator[None]:
+    """Let Keras save a model as if it were not compiled.
+
+    The optimizer's state, which may be twice the size of the weights, belongs to the state of the
+    run.
+    """
+    if not model.compiled:
+        yield
+        return
+    optimizer = model.optimizer
+    del model.optimizer  # a model that is not compiled has no such attribute
+    model.compiled = False
+    try:
+        yield
+    finally:
+        model.optimizer, model.compiled = optimizer, True
+
+
 class SaveSnapshots(keras.callbacks.Callback):
-    """A callback that saves a model after each epoch, atomically.
+    """A callback that saves a model after each epoch, atomically, without its optimizer.
 
     Args:
         path: file name with `{epoch:02d}` in it, counted from 1; its suffix chooses the format.
@@ -45,5 +65,6 @@ class SaveSnapshots(keras.callbacks.Callback):
         if self.describe_run is not None:
             run = self.describe_run(epoch + 1)
             models.set_info(model, replace(model.info, run=run))
-        models.save_model(model, self.last_path)
+        with without_optimizer(model):
+            models.save_model(model, self.last_path)
         print(f"\nEpoch {epoch + 1}: saved {self.last_path}")

@@ -168,6 +168,9 @@ def custom_objects() -> dict[str, Any]:
         "_l1": losses.l1(),
         "_giou": losses.giou(CentreCoder()),  # of the detectors that are trained with it
         "_focal": losses.focal(),
+        "_focal_star": losses.focal_star(),
+        "_balanced_cross_entropy": losses.balanced_cross_entropy(),
+        "_cross_entropy": losses.cross_entropy(),
     }
 
 

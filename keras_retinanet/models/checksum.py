@@ -29,8 +29,12 @@ def add_checksum(path: StrPath) -> None:
         file.write(_MARK + b"%08x" % checksum)
 
 
-def check_checksum(file: BinaryIO) -> None:
-    """Check a file that ends in a checksum; any other file passes.
+def check_checksum(file: BinaryIO, *, required: bool = False) -> None:
+    """Check a file that ends in a checksum.
+
+    Args:
+        file: the file.
+        required: whether a file without a checksum is damaged; otherwise it passes.
 
     Raises:
         OSError: if the file cannot be read.
@@ -39,9 +43,9 @@ def check_checksum(file: BinaryIO) -> None:
     length = file.seek(0, io.SEEK_END) - _LENGTH
     file.seek(max(0, length))
     end = file.read()
-    if not end.startswith(_MARK):
+    if not (required or end.startswith(_MARK)):
         return
-    if end[len(_MARK) :] != b"%08x" % _crc32(_blocks(file, length)):
+    if not end.startswith(_MARK) or end[len(_MARK) :] != b"%08x" % _crc32(_blocks(file, length)):
         raise ValueError(
             "the file is damaged: its checksum is not that of its contents. Use another copy or "
             "an earlier snapshot"

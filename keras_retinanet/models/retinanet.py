@@ -18,6 +18,7 @@ from keras_retinanet.models.classes import (
 )
 from keras_retinanet.models.heads import (
     FEATURE_SIZE,
+    HIDDEN_INITIALIZER,
     default_classification_model,
     default_regression_model,
     default_submodels,
@@ -117,6 +118,7 @@ def retinanet(
     name: str = "retinanet",
     *,
     feature_size: int = FEATURE_SIZE,
+    hidden_initializer: str = HIDDEN_INITIALIZER,
 ) -> RetinaNet:
     """Return the training model on top of a backbone.
 
@@ -131,6 +133,8 @@ def retinanet(
             `default_submodels`.
         name: name of the model.
         feature_size: channels of the pyramid and the heads.
+        hidden_initializer: initialiser of the heads' hidden layers, a name in
+            `heads.HIDDEN_INITIALIZERS`; for the default submodels.
 
     Returns:
         A `RetinaNet` with one float32 output for each submodel: its outputs on all levels,
@@ -146,7 +150,12 @@ def retinanet(
         raise ValueError(f"expected the pyramid levels 3, 4 and 5 among others, got {levels}")
     if 2 in levels and "C2" not in backbone_layers:
         raise ValueError("C2 not provided by backbone model. Cannot create P2 layers.")
-    submodels = submodels or default_submodels(num_classes, num_anchors, feature_size=feature_size)
+    submodels = submodels or default_submodels(
+        num_classes,
+        num_anchors,
+        feature_size=feature_size,
+        hidden_initializer=hidden_initializer,
+    )
     # A caller's own function may not take this argument.
     size = {} if feature_size == FEATURE_SIZE else {"feature_size": feature_size}
     pyramid = create_pyramid_features(backbone_layers, levels, **size)

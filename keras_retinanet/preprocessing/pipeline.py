@@ -206,7 +206,11 @@ def _dataset_maker(
 
     @tf.autograph.experimental.do_not_convert
     def make_tensors(index: tf.Tensor) -> Any:
-        tensors = tf.numpy_function(make_arrays, [index], [spec.dtype for spec in specs])
+        # A batch depends on its index alone. Where TensorFlow is told to be deterministic, it would
+        # call a function that may have a state in one thread.
+        tensors = tf.numpy_function(
+            make_arrays, [index], [spec.dtype for spec in specs], stateful=False
+        )
         for tensor, spec in zip(tensors, specs, strict=True):
             tensor.set_shape(spec.shape)
         return tf.nest.pack_sequence_as(structure, tensors)

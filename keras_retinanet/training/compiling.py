@@ -1,44 +1,71 @@
-"""The optimizer, the losses and the learning rate of a training model."""
-
-from collections.abc import Sequence
-from typing import TypeAlias
+"""The optimizer and the losses of a training model."""
 
 import keras
 import numpy as np
 
 from keras_retinanet import losses
 from keras_retinanet.models.info import ModelInfo
-from keras_retinanet.optimizers import Adam
+from keras_retinanet.optimizers import SGD, Adam, AdamW
+from keras_retinanet.system.messages import shorten
+from keras_retinanet.training.loss_settings import LOSS_SETTINGS, weights_in_order
+from keras_retinanet.training.plan import TrainingPlan
+from keras_retinanet.training.schedules import LearningRate
 
-# The rate warms up over this many steps, or a tenth of a shorter run, so that the first gradients
-# of the new layers do not spoil the backbone.
-WARMUP_STEPS = 500
 # A gradient of 600,000 weights that is clipped to a norm of 0.001 has elements of 1e-6. Beside
 # Adam's usual epsilon, 1e-7, most of them would hardly move their weight.
 EPSILON = 1e-10
-# Share of the rate that is left at the end of a cosine schedule.
-FINAL_SHARE = 0.01
-
-LearningRate: TypeAlias = "float | keras.optimizers.schedules.LearningRateSchedule"
 
 
-def cosine_schedule(
-    rate: float, total_steps: int
-) -> keras.optimizers.schedules.LearningRateSchedule:
-    """Return a learning rate that warms up and then falls along a half cosine to 1 %.
+def make_optimizer(
+    name: str,
+    learning_rate: LearningRate,
+    *,
+    clipnorm: float = 0.001,
+    momentum: float = 0.9,
+    weight_decay: float = 0.0,
+) -> keras.optimizers.Optimizer:
+    """Return an optimizer.
 
     Args:
-        rate: maximum learning rate.
-        total_steps: steps of the full run.
+        name: "adam", "adamw" or "sgd".
+        learning_rate: a number or a Keras schedule.
+        clipnorm: maximum norm of the gradient of a tensor of weights; a longer one is scaled down.
+            0 for no maximum.
+        momentum: for "sgd".
+        weight_decay: decay of kernels: for "adamw" apart from the gradient, for "sgd" as a penalty.
+
+    Raises:
+        ValueError: if there is no such optimizer, or it has no weight decay.
     """
-    warmup = max(1, min(WARMUP_STEPS, total_steps // 10))
-    return keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=rate / warmup,
-        decay_steps=max(1, total_steps - warmup),
-        alpha=FINAL_SHARE,
-        warmup_target=rate,
-        warmup_steps=warmup,
-    )
+    clip = clipnorm or None
+    if name == "sgd":
+        return SGD(learning_rate, weight_decay, momentum=float(momentum), clipnorm=clip)
+    if name == "adamw":
+        return AdamW(learning_rate, weight_decay=weight_decay, clipnorm=clip, epsilon=EPSILON)
+    if name != "adam" or weight_decay:
+        raise ValueError(
+            "optimizer: expected adam without weight decay, adamw or sgd, got "
+            f"{shorten(name)} with {weight_decay}"
+        )
+    return Adam(learning_rate, clipnorm=clip, epsilon=EPSILON)
+
+
+def make_classification_loss(plan: TrainingPlan, info: ModelInfo | None) -> losses.Loss:
+    """Return the classification loss of a plan.
+
+    Args:
+        plan: the plan.
+        info: of the model to train, whose class names `class_weights` are for.
+
+    Raises:
+        SettingError: if `class_weights` names a class that there is not.
+    """
+    settings = {name: getattr(plan, name) for name in LOSS_SETTINGS[plan.loss]}
+    if plan.class_weights is not None:
+        class_names = (info.class_names if info else None) or ()
+        settings["class_weights"] = weights_in_order(plan.class_weights, class_names)
+    given = {name: value for name, value in settings.items() if value is not None}
+    return losses.classification_loss(plan.loss, normaliser=plan.loss_normaliser, **given)
 
 
 def compile_model(
@@ -46,21 +73,43 @@ def compile_model(
     learning_rate: LearningRate = 1e-4,
     clipnorm: float = 0.001,
     jit_compile: bool = False,
+    *,
+    optimizer: str = "adam",
+    momentum: float = 0.9,
+    weight_decay: float = 0.0,
+    classification_loss: losses.Loss | None = None,
+    loss_normaliser: str = "batch",
 ) -> None:
-    """Compile a training model with Adam, focal loss, and the box loss of its info or smooth L1.
+    """Compile a training model with the box loss of its info, or else smooth L1.
 
     Args:
         model: a model with the outputs `regression` and `classification`.
         learning_rate: a number or a Keras schedule.
-        clipnorm: maximum norm of the gradient of a tensor of weights; a longer one is scaled down.
+        clipnorm: maximum norm of the gradient of a tensor of weights; 0 for no maximum.
         jit_compile: whether XLA compiles the step.
+        optimizer: "adam", "adamw" or "sgd", see `make_optimizer`.
+        momentum: for "sgd".
+        weight_decay: for "adamw" and "sgd".
+        classification_loss: such as that of `make_classification_loss`; None for the focal loss.
+        loss_normaliser: normaliser of the box loss, "batch" or "image".
+
+    Raises:
+        ValueError: if there is no such optimizer, or it has no weight decay, or no such normaliser.
     """
-    optimizer = Adam(learning_rate=learning_rate, clipnorm=clipnorm, epsilon=EPSILON)
     info: ModelInfo | None = getattr(model, "info", None)
-    box_loss = losses.box_loss(info.box_loss, info.coder) if info else losses.smooth_l1()
+    if info:
+        box_loss = losses.box_loss(info.box_loss, info.coder, normaliser=loss_normaliser)
+    else:
+        box_loss = losses.smooth_l1(normaliser=loss_normaliser)
     model.compile(
-        optimizer=optimizer,
-        loss={"regression": box_loss, "classification": losses.focal()},
+        optimizer=make_optimizer(
+            optimizer,
+            learning_rate,
+            clipnorm=clipnorm,
+            momentum=momentum,
+            weight_decay=weight_decay,
+        ),
+        loss={"regression": box_loss, "classification": classification_loss or losses.focal()},
         jit_compile=jit_compile,
     )
     # TensorFlow traces a function that creates variables twice, which takes longer than a hundred
@@ -71,21 +120,24 @@ def compile_model(
 
 
 def restore_optimizer(
-    model: keras.Model, variables: Sequence[keras.Variable] | None, iterations: int
+    model: keras.Model, earlier: keras.optimizers.Optimizer | None, iterations: int
 ) -> bool:
     """Give a newly compiled model the optimizer state of an earlier run.
 
     Args:
         model: a compiled model.
-        variables: the earlier optimizer's variables; None if there are none.
+        earlier: the earlier run's optimizer; None if there is none.
         iterations: number of steps already done, on which the learning rate depends.
 
     Returns:
-        Whether the variables were restored.
+        Whether the state was restored.
     """
     optimizer = model.optimizer
     optimizer.build(model.trainable_variables)
-    values = {variable.path.split("/", 1)[-1]: variable for variable in variables or []}
+    # The momentum of SGD, which is a step, is no moment of Adam, which is a gradient.
+    kind = keras.optimizers.SGD if isinstance(optimizer, SGD) else keras.optimizers.Adam
+    variables = earlier.variables if isinstance(earlier, kind) else []
+    values = {variable.path.split("/", 1)[-1]: variable for variable in variables}
     state = {variable.path.split("/", 1)[-1]: variable for variable in optimizer.variables}
     # The learning rate belongs to this run, not to the state.
     state.pop("learning_rate", None)

@@ -9,9 +9,10 @@ from collections.abc import Callable
 
 from keras_retinanet import models
 from keras_retinanet.models.freeze import backbone_is_frozen
-from keras_retinanet.training import compiling
+from keras_retinanet.training import compiling, schedules
 from keras_retinanet.training.plan import TrainingPlan
 from keras_retinanet.training.record import RunRecord
+from keras_retinanet.training.state import State
 
 Log = Callable[[str], None]
 
@@ -60,6 +61,7 @@ def compile_model(
     model: models.RetinaNet,
     data_length: int,
     earlier: RunRecord | None = None,
+    state: State | None = None,
 ) -> None:
     """Compile a model for the plan; a run that is continued keeps the state of its optimizer.
 
@@ -68,31 +70,40 @@ def compile_model(
         model: the model, with the optimizer of its snapshot, if it has one.
         data_length: steps per epoch, where the plan has none.
         earlier: what the snapshot knows of its run; None if nothing.
+        state: the state from which the run goes on; None for none.
     """
     steps = plan.steps or data_length
     optimizer = getattr(model, "optimizer", None)
     compiling.compile_model(
         model,
-        learning_rate(plan.lr_schedule, plan.lr, steps * plan.epochs),
+        schedules.learning_rate(plan, steps * plan.epochs),
         plan.optimizer_clipnorm,
         jit_compile=plan.jit_compile,
+        optimizer=plan.optimizer,
+        momentum=plan.momentum,
+        weight_decay=plan.weight_decay,
+        classification_loss=compiling.make_classification_loss(plan, model.info),
+        loss_normaliser=plan.loss_normaliser,
     )
+    if state is not None:
+        state.restore(model)
+        return
     if not plan.initial_epoch:
         return
     done = steps * plan.initial_epoch
-    state = optimizer.variables if optimizer is not None else None
-    if not compiling.restore_optimizer(model, state, done) and plan.snapshot is not None:
+    if not compiling.restore_optimizer(model, optimizer, done) and plan.snapshot is not None:
         warnings.warn(
-            f"{plan.snapshot} has no state of the optimizer that fits: it starts anew",
+            f"{plan.snapshot} has no state of the optimizer that fits: it starts anew (resume goes "
+            "on with it, from the state of the run)",
             stacklevel=2,
         )
-    if earlier is not None and optimizer is not None:
-        keep_learning_rate(plan, model, float(optimizer.learning_rate), earlier, steps)
-
-
-def learning_rate(schedule: str, rate: float, total_steps: int) -> compiling.LearningRate:
-    """Return what an optimizer takes as its rate; arguments are those of the plan."""
-    return compiling.cosine_schedule(rate, total_steps) if schedule == "cosine" else rate
+    if earlier is None:
+        return
+    rate = earlier.learning_rate
+    if rate is None and optimizer is not None:  # snapshots used to hold their optimizer
+        rate = float(optimizer.learning_rate)
+    if rate is not None:
+        keep_learning_rate(plan, model, rate, earlier)
 
 
 def keep_learning_rate(
@@ -100,29 +111,23 @@ def keep_learning_rate(
     model: models.RetinaNet,
     rate_of_snapshot: float,
     earlier: RunRecord,
-    steps: int,
 ) -> None:
     """Keep the rate that a plateau has reduced, and warn if the rate jumps for another reason.
 
     Args:
         plan: the plan of the run that goes on.
         model: the compiled model.
-        rate_of_snapshot: rate of the snapshot's optimizer.
+        rate_of_snapshot: rate when the snapshot was written.
         earlier: what the snapshot knows of its run.
-        steps: steps per epoch.
     """
-    schedule, rate, epochs = (earlier.settings.get(k) for k in ("lr_schedule", "lr", "epochs"))
+    schedule, rate = (earlier.settings.get(name) for name in ("lr_schedule", "lr"))
     if plan.lr_schedule == schedule == "plateau" and plan.lr == rate:
         model.optimizer.learning_rate = rate_of_snapshot
         return
-    before = rate_of_snapshot
-    if schedule == "cosine" and rate and epochs:
-        cosine = compiling.cosine_schedule(rate, steps * epochs)
-        before = float(cosine(steps * plan.initial_epoch))
     now = float(model.optimizer.learning_rate)
-    if not math.isclose(now, before, rel_tol=1e-3):
+    if not math.isclose(now, rate_of_snapshot, rel_tol=1e-3):
         warnings.warn(
-            f"the learning rate goes on at {now:.3g} instead of {before:.3g}, as other settings "
-            "ask for",
+            f"the learning rate goes on at {now:.3g} instead of {rate_of_snapshot:.3g}, as other "
+            "settings ask for",
             stacklevel=2,
         )

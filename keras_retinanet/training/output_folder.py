@@ -1,4 +1,4 @@
-"""The output folder of a run: for one run at a time, writable, with room for a snapshot."""
+"""The output folder of a run: for one run at a time, writable, with room for a state."""
 
 from __future__ import annotations
 
@@ -86,7 +86,9 @@ def check_room(folder: StrPath, size: int) -> None:
     free = shutil.disk_usage(folder).free
     if size > free:
         raise OSError(
-            errno.ENOSPC, f"a snapshot takes about {_mb(size)}, free are {_mb(free)}", str(folder)
+            errno.ENOSPC,
+            f"the state of the run takes about {_mb(size)}, free are {_mb(free)}",
+            str(folder),
         )
     if resource is None:
         return
@@ -94,14 +96,14 @@ def check_room(folder: StrPath, size: int) -> None:
     if limit != resource.RLIM_INFINITY and size > limit:
         raise OSError(
             errno.EFBIG,
-            f"a snapshot takes about {_mb(size)}, this process may write files of at most "
-            f"{_mb(limit)} (ulimit -f)",
+            f"the state of the run takes about {_mb(size)}, this process may write files of at "
+            f"most {_mb(limit)} (ulimit -f)",
             str(folder),
         )
 
 
-def snapshot_size(model: keras.Model) -> int:
-    """Return about how many bytes a snapshot of a model takes, with the state of its optimizer."""
+def state_size(model: keras.Model) -> int:
+    """Return about how many bytes the state of a run takes: a model and its optimizer."""
     optimizer = getattr(model, "optimizer", None)
     states = optimizer.variables if optimizer is not None and optimizer.built else []
     numbers = sum(math.prod(variable.shape) for variable in (*model.weights, *states))

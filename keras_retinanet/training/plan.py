@@ -5,8 +5,7 @@ Nothing here imports TensorFlow, so that the command can check its options at on
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from types import MappingProxyType
 from typing import Any
@@ -17,7 +16,36 @@ from keras_retinanet.preprocessing.data import CocoData, ShapesData, TrainingDat
 from keras_retinanet.system.limits import MAX_PIXELS
 from keras_retinanet.system.machine import cores
 from keras_retinanet.system.types import StrPath
+from keras_retinanet.training.loss_settings import (
+    SOME_LOSSES_HAVE,
+    check_class_weights,
+    check_loss,
+    without_other_loss,
+)
+from keras_retinanet.training.recipes import combine
 from keras_retinanet.training.record import RunRecord, is_whole_detector
+from keras_retinanet.training.same_settings import check_same, is_fixed, plain
+from keras_retinanet.training.settings import (
+    CHOICES,
+    RANGES,
+    SettingError,
+    SettingWarning,
+    check_drops,
+    check_number,
+)
+
+__all__ = [
+    "DEFAULT_BACKBONE",
+    "DEFAULT_MAX_SIDE",
+    "DEFAULT_MIN_SIDE",
+    "KEPT_BY_RUN",
+    "KNOWN_BY_SNAPSHOT",
+    "SETTING_NAMES",
+    "SHAPES_SETTINGS",
+    "SettingError",
+    "SettingWarning",
+    "TrainingPlan",
+]
 
 # What is used where neither the plan nor a snapshot says otherwise.
 DEFAULT_BACKBONE = "resnet50"
@@ -40,39 +68,13 @@ SHAPES_SETTINGS: Mapping[str, Any] = MappingProxyType(
 KNOWN_BY_SNAPSHOT = frozenset({"backbone", "feature_size", "image_min_side", "image_max_side"})
 # Settings that a run keeps when it is continued from a snapshot, unless they are given.
 KEPT_BY_RUN = (
-    *("batch_size", "epochs", "steps", "lr", "lr_schedule", "reduce_lr_patience"),
+    *("loss", "alpha", "gamma", "beta", "class_weights", "loss_normaliser"),
+    *("batch_size", "epochs", "steps", "optimizer", "momentum", "weight_decay"),
+    *("lr", "lr_schedule", "warmup_steps", "lr_drops", "reduce_lr_patience"),
     *("reduce_lr_factor", "optimizer_clipnorm", "early_stopping", "compute_val_loss", "seed"),
     *("no_resize", "group_method", "pad_to_buckets", "augmentation", "weighted_average"),
-    *("freeze_backbone", "max_detections", "val_share"),
+    *("freeze_backbone", "max_detections", "val_share", "deterministic"),
 )
-
-
-class SettingError(ValueError):
-    """A setting of a plan has a wrong value.
-
-    Attributes:
-        name: the setting.
-        problem: what was expected and what came.
-    """
-
-    def __init__(self, name: str, problem: str) -> None:
-        super().__init__(f"{name}: {problem}")
-        self.name = name
-        self.problem = problem
-
-
-class SettingWarning(UserWarning):
-    """A setting of a plan has no effect.
-
-    Attributes:
-        name: the setting.
-        problem: why it has none.
-    """
-
-    def __init__(self, name: str, problem: str) -> None:
-        super().__init__(f"{name}: {problem}")
-        self.name = name
-        self.problem = problem
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,23 +86,44 @@ class TrainingPlan:
         snapshot: file of a training or inference model to continue from; None to start a new one.
         weights: file of weights to start a new model from, or the name or file of a published
             detector, which is kept but for its last classification layer; None for none.
+        resume: whether to go on from the state in `snapshot_path`, if there is one.
         imagenet_weights: whether a new model without `weights` starts from ImageNet weights, which
             are downloaded once.
         backbone: name of the backbone; None for that of the snapshot or detector, or "resnet50".
         freeze_backbone: whether to train the new layers only.
         feature_size: channels of the pyramid and the heads of a new model.
+        hidden_initializer: how the hidden layers of a new model's heads start: "he_normal", or
+            "normal" with a standard deviation of 0.01, as in the paper.
         config: anchors and pyramid levels; where it has none, those of the snapshot, or anchors
             that suit the boxes.
         batch_size: images per step.
         initial_epoch: number of epochs already done.
         epochs: number of epochs to reach.
         steps: steps per epoch; None for the length of the data set.
+        loss: the classification loss: "focal", "focal-star", "balanced-ce" or "ce", see
+            `losses.CLASSIFICATION_LOSSES`.
+        alpha: for "focal" and "balanced-ce": weight of a class that is present, between 0 and 1;
+            one that is not has 1 - alpha. None for 0.25.
+        gamma: for "focal" and "focal-star": how much less easy examples count; None for 2.
+        beta: for "focal-star": shift of the logits; None for 1.
+        class_weights: name of a class -> factor on its part of the classification loss, of which
+            the others have 1; None for 1 for all.
+        loss_normaliser: what both losses are divided by: the positive anchors of the "batch", or of
+            each "image", which then all weigh the same.
+        optimizer: "adam", "adamw" or "sgd".
+        momentum: for "sgd".
+        weight_decay: how much kernels decay: for "adamw" apart from their gradient, for "sgd" as a
+            penalty that passes through the momentum. Biases and normalisation layers do not.
         lr: maximum learning rate.
-        lr_schedule: "cosine" (warm up, then fall to 1 %) or "plateau" (reduce the rate when the
-            loss stalls).
+        lr_schedule: "cosine" (warm up, then fall to 1 %), "step" (warm up, then fall to a tenth at
+            each of `lr_drops`), "constant", or "plateau" (reduce the rate when the loss stalls).
+        warmup_steps: the step of the run at which the rate has risen to `lr`; None for 500, or a
+            tenth of a shorter run, with "cosine" and "step", and 0 with "constant".
+        lr_drops: for "step": steps of the run, counted from 0, from which on the rate is a tenth;
+            None for those at 2/3 and 8/9 of the run.
         reduce_lr_patience: for "plateau": epochs without progress.
         reduce_lr_factor: for "plateau": factor on the rate.
-        optimizer_clipnorm: maximum norm of the gradient of a tensor of weights.
+        optimizer_clipnorm: maximum norm of the gradient of a tensor of weights; 0 for no maximum.
         early_stopping: whether to stop when mAP stalls.
         compute_val_loss: whether to compute the loss on the set to evaluate on.
         val_share: share of the images to hold out, between 0 and 1, if the data have no set to
@@ -123,7 +146,8 @@ class TrainingPlan:
             says in its section [augmentation].
         snapshot_path: folder of all output.
         snapshot_format: "keras" or "h5".
-        snapshots: whether to save a snapshot after each epoch.
+        snapshots: whether to save a snapshot, and the state of the run, after each epoch.
+        save_steps: steps from one state to the next inside an epoch; None for none there.
         evaluation: whether to evaluate after each epoch.
         max_detections: maximum number of detections per image in mAP; None for 100, or the maximum
             number of objects in an image to evaluate on if that is higher.
@@ -132,24 +156,39 @@ class TrainingPlan:
         tensorboard_freq: "epoch", "batch" or a number of steps.
         multi_gpu: number of GPUs to train on; 0 or 1 for one device.
         jit_compile: whether XLA compiles the training step.
+        deterministic: whether the same plan gives the same weights, bit for bit, on the same
+            machine, which takes longer; TensorFlow must not have run anything before.
         workers: threads that make batches.
         max_queue_size: maximum number of prefetched batches.
     """
 
     data: TrainingData
     snapshot: StrPath | None = None
+    resume: bool = False
     weights: StrPath | None = None
     imagenet_weights: bool = True
     backbone: str | None = None
     freeze_backbone: bool = False
     feature_size: int = 256
+    hidden_initializer: str = "he_normal"
     config: Config = Config()
     batch_size: int = 1
     initial_epoch: int = 0
     epochs: int = 50
     steps: int | None = None
+    loss: str = "focal"
+    alpha: float | None = None
+    gamma: float | None = None
+    beta: float | None = None
+    class_weights: Mapping[str, float] | None = None
+    loss_normaliser: str = "batch"
+    optimizer: str = "adam"
+    momentum: float = 0.9
+    weight_decay: float = 0.0
     lr: float = 1e-4
     lr_schedule: str = "cosine"
+    warmup_steps: int | None = None
+    lr_drops: tuple[int, ...] | None = None
     reduce_lr_patience: int = 2
     reduce_lr_factor: float = 0.1
     optimizer_clipnorm: float = 0.001
@@ -172,6 +211,7 @@ class TrainingPlan:
     snapshot_path: StrPath = "./snapshots"
     snapshot_format: str = "keras"
     snapshots: bool = True
+    save_steps: int | None = None
     evaluation: bool = True
     max_detections: int | None = None
     weighted_average: bool = False
@@ -179,35 +219,59 @@ class TrainingPlan:
     tensorboard_freq: str | int = "epoch"
     multi_gpu: int = 0
     jit_compile: bool = False
+    deterministic: bool = False
     workers: int = field(default_factory=cores)
     max_queue_size: int = 10
 
     @classmethod
-    def for_data(cls, data: TrainingData, **settings: Any) -> TrainingPlan:
-        """Return a plan whose defaults suit the data: those of small pictures for `ShapesData`.
+    def for_data(
+        cls, data: TrainingData, *, recipe: str | None = None, **settings: Any
+    ) -> TrainingPlan:
+        """Return a plan whose defaults suit the data and the optimizer.
 
-        With a `snapshot` of this package the plan continues the run that wrote it: after the epoch
-        of the snapshot, with the settings of that run. With `initial_epoch=0` it is a new run that
-        starts from the model in the snapshot.
+        `ShapesData` have those of small pictures. With a `snapshot` of this package the plan
+        continues the run that wrote it: after the epoch of the snapshot, with the settings of that
+        run. With `initial_epoch=0` it is a new run that starts from the model in the snapshot.
+        With `resume` and a state to go on from, its settings are those of the state.
 
         Args:
             data: what to train and evaluate on.
-            **settings: attributes of the plan; they take precedence.
+            recipe: "paper" for the training of the paper, "long" for the longer one behind its best
+                numbers, see `recipes`; None for neither. Its learning rate and its number of steps
+                follow from the batch size.
+            **settings: attributes of the plan; they take precedence. With another `optimizer` than
+                that of the recipe, its learning rate, weight decay and clipping are those that suit
+                that optimizer.
 
         Raises:
-            SettingError: if a value is wrong, or two do not go together.
+            SettingError: if a value is wrong, two do not go together, or one is not that of the
+                state to go on from.
         """
-        defaults = dict(SHAPES_SETTINGS) if isinstance(data, ShapesData) else {}
-        if settings.get("snapshot"):
-            for name in KNOWN_BY_SNAPSHOT:
-                defaults.pop(name, None)
+        defaults = {"optimizer": cls.optimizer, "batch_size": cls.batch_size}
+        if isinstance(data, ShapesData):
+            defaults |= SHAPES_SETTINGS
+        kept: dict[str, Any] = {}
+        of_model: frozenset[str] = frozenset()
+        state = None
+        if settings.get("resume"):
+            state = RunRecord.of_state(settings.get("snapshot_path", cls.snapshot_path))
+        if state is not None:
+            names = [setting.name for setting in fields(cls) if is_fixed(setting.name)]
+            kept = _known(state, names)
+        elif settings.get("snapshot"):
+            of_model = KNOWN_BY_SNAPSHOT | {"hidden_initializer"}
             record = RunRecord.read(settings["snapshot"])
             if record is not None and settings.get("initial_epoch") != 0:
-                defaults |= _kept(record)
+                kept = without_other_loss(_kept(record), settings.get("loss"))
         elif settings.get("weights") and is_whole_detector(settings["weights"]):
-            for name in ("backbone", "feature_size"):
-                defaults.pop(name, None)
-        return cls(data=data, **{**defaults, **settings})
+            of_model = frozenset({"backbone", "feature_size", "hidden_initializer"})
+        combined = combine(defaults, kept, recipe, settings)
+        for name in of_model - set(settings):
+            combined.pop(name, None)
+        plan = cls(data=data, **combined)
+        if state is not None:
+            check_same(plan.fixed_settings(), state)
+        return plan
 
     def __post_init__(self) -> None:
         """Check every value.
@@ -215,16 +279,22 @@ class TrainingPlan:
         Raises:
             SettingError: naming the setting, what was expected and what came.
         """
-        for words, (holds, names) in _RANGES.items():
+        for _, names in RANGES.values():
             for name in names:
-                value = getattr(self, name)
-                if value is not None and not (isinstance(value, (int, float)) and holds(value)):
-                    raise SettingError(name, f"expected {words}, got {value}")
-        for name, choices in _CHOICES.items():
+                optional = getattr(type(self), name, 0) is None  # by default
+                check_number(name, getattr(self, name), optional=optional)
+        for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
                 raise SettingError(
                     name, f"expected one of {', '.join(choices)}, got {getattr(self, name)!r}"
                 )
+        object.__setattr__(self, "lr_drops", check_drops(self.lr_drops))
+        object.__setattr__(self, "class_weights", check_class_weights(self.class_weights))
+        check_loss(self.loss, {name: getattr(self, name) for name in SOME_LOSSES_HAVE})
+        if self.optimizer == "adam" and self.weight_decay:
+            raise SettingError(
+                "weight_decay", f"adam has none, got {self.weight_decay:g}: the optimizer adamw has"
+            )
         if self.epochs <= self.initial_epoch:
             hint = (
                 ": the run of the snapshot is done; more epochs continue it, an initial_epoch of 0 "
@@ -243,6 +313,8 @@ class TrainingPlan:
             raise SettingError(
                 "image_max_side", f"expected at least image_min_side ({shortest}), got {longest}"
             )
+        if self.resume and not self.snapshots:
+            raise SettingError("resume", "needs the state of a run, which is saved with snapshots")
         if self.multi_gpu > 1 and self.batch_size < self.multi_gpu:
             raise SettingError(
                 "batch_size",
@@ -271,6 +343,8 @@ class TrainingPlan:
             has_validation: whether there is a set to evaluate on.
         """
         evaluates, is_coco = has_validation and self.evaluation, isinstance(self.data, CocoData)
+        has_model = self.snapshot is not None or self.starts_from_detector()
+        schedule = f"the schedule is {self.lr_schedule}"
         void = {
             "early_stopping": (not evaluates, "there is no evaluation after an epoch"),
             "max_detections": (
@@ -284,14 +358,16 @@ class TrainingPlan:
                 "mAP is not the mean over classes that it would weigh",
             ),
             "compute_val_loss": (not has_validation, "there are no data to evaluate on"),
-            "reduce_lr_patience": (self.lr_schedule == "cosine", "the schedule is cosine"),
-            "reduce_lr_factor": (self.lr_schedule == "cosine", "the schedule is cosine"),
+            "momentum": (self.optimizer != "sgd", f"the optimizer is {self.optimizer}"),
+            "warmup_steps": (self.lr_schedule == "plateau", schedule),
+            "lr_drops": (self.lr_schedule != "step", schedule),
+            "reduce_lr_patience": (self.lr_schedule != "plateau", schedule),
+            "reduce_lr_factor": (self.lr_schedule != "plateau", schedule),
             "snapshot_format": (not self.snapshots, "no snapshots are saved"),
+            "save_steps": (not self.snapshots, "no snapshots are saved"),
             "tensorboard_freq": (self.tensorboard_dir is None, "there is no tensorboard_dir"),
-            "feature_size": (
-                self.snapshot is not None or self.starts_from_detector(),
-                f"{self.snapshot or self.weights} has its own",
-            ),
+            "feature_size": (has_model, f"{self.snapshot or self.weights} has its own"),
+            "hidden_initializer": (has_model, f"{self.snapshot or self.weights} has heads"),
             "backbone": (
                 self.snapshot is None and self.starts_from_detector(),
                 f"{self.weights} has its own",
@@ -317,42 +393,29 @@ class TrainingPlan:
         settings = {name: getattr(self, name) for name in KEPT_BY_RUN}
         return {**settings, "augmentation": asdict(self.augmentation_settings())}
 
+    def fixed_settings(self) -> dict[str, Any]:
+        """Return the settings that cannot change when a run goes on, as plain values for JSON."""
+        settings = {name: getattr(self, name) for name in SETTING_NAMES if is_fixed(name)}
+        return plain({**settings, "augmentation": asdict(self.augmentation_settings())})
+
 
 def _kept(record: RunRecord) -> dict[str, Any]:
-    """Return the settings with which the run that wrote a snapshot is continued.
+    """Return the settings with which the run that wrote a snapshot is continued."""
+    return {**_known(record, KEPT_BY_RUN), "initial_epoch": record.epoch}
+
+
+def _known(record: RunRecord, names: Sequence[str]) -> dict[str, Any]:
+    """Return those of some settings that a record holds.
 
     Raises:
         SettingError: if they are malformed.
     """
-    known = {name: value for name, value in record.settings.items() if name in KEPT_BY_RUN}
+    known = {name: value for name, value in record.settings.items() if name in names}
     try:
         known["augmentation"] = AugmentationSettings(**known["augmentation"])
     except (KeyError, TypeError, ValueError) as error:
         raise SettingError("snapshot", f"its augmentation is malformed: {error}") from None
-    return {**known, "initial_epoch": record.epoch}
+    return known
 
-
-# Ranges of settings that are numbers; None is always allowed.
-_RANGES: dict[str, tuple[Callable[[float], bool], tuple[str, ...]]] = {
-    "a number above 0": (
-        lambda value: 0 < value < math.inf,
-        (
-            *("batch_size", "epochs", "steps", "image_min_side", "image_max_side"),
-            *("lr", "optimizer_clipnorm", "workers", "max_queue_size", "feature_size"),
-            *("max_detections", "max_pixels"),
-        ),
-    ),
-    "a number of at least 0": (
-        lambda value: value >= 0,
-        ("initial_epoch", "multi_gpu", "reduce_lr_patience", "seed"),
-    ),
-    "a number between 0 and 1": (lambda value: 0 < value < 1, ("reduce_lr_factor", "val_share")),
-}
-_CHOICES: dict[str, tuple[str, ...]] = {
-    "lr_schedule": ("cosine", "plateau"),
-    "group_method": ("none", "random", "ratio"),
-    "cache": ("none", "ram", "disk"),
-    "snapshot_format": ("keras", "h5"),
-}
 
 SETTING_NAMES = tuple(setting.name for setting in fields(TrainingPlan))

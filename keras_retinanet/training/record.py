@@ -1,4 +1,4 @@
-"""What a snapshot knows of the run that wrote it: how far it had come, and its settings.
+"""What snapshots and states know of the run that wrote them: how far it had come, its settings.
 
 Nothing here imports TensorFlow, so that the command can check its options at once.
 """
@@ -8,8 +8,10 @@ from __future__ import annotations
 import json
 import os
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import MappingProxyType, NoneType
 from typing import Any
 
 import h5py
@@ -21,21 +23,37 @@ from keras_retinanet.system.types import StrPath
 from keras_retinanet.zoo import table
 from keras_retinanet.zoo.checkpoints import is_checkpoint_name
 
+# The state of a run, in its output folder, and the one before it.
+STATE, PREVIOUS_STATE = "state.zip", "state-previous.zip"
+# The members of a state's archive.
+RECORD, MODEL, VARIABLES = "run.json", "model.keras", "variables.bin"
+
 
 @dataclass(frozen=True)
 class RunRecord:
-    """How far a run had come when it wrote a snapshot.
+    """How far a run had come when it wrote a snapshot or a state.
 
     Attributes:
         epoch: number of epochs done.
         settings: name -> value of the settings of its `TrainingPlan` that a continued run keeps:
             numbers, text, lists, dictionaries and None.
         counters: class of a callback -> its counters, such as the epochs without progress.
+        step: in a state, how many steps of the next epoch are done.
+        learning_rate: the rate at that moment; None if unknown.
+        is_done: in a state, whether the run has ended as planned.
+        data: in a state, what tells the data set of the run from others.
+        variables: in a state, `[name, shape, dtype]` of each variable beside the model's weights,
+            in the order of their values.
     """
 
     epoch: int
     settings: Mapping[str, Any] = field(default_factory=dict)
     counters: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    step: int = 0
+    learning_rate: float | None = None
+    is_done: bool = False
+    data: Mapping[str, Any] = field(default_factory=dict)
+    variables: Sequence[Sequence[Any]] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record as plain values, for JSON."""
@@ -43,13 +61,18 @@ class RunRecord:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any] | None) -> RunRecord | None:
-        """Return the record that `to_dict` described; None if it is none."""
+        """Return the record that `to_dict` described; None if it is none.
+
+        Records of earlier versions have the first three values only.
+        """
         if not isinstance(values, Mapping):
             return None
-        epoch, settings, counters = (values.get(k) for k in ("epoch", "settings", "counters"))
-        if isinstance(epoch, int) and isinstance(settings, dict) and isinstance(counters, dict):
-            return cls(epoch, settings, counters)
-        return None
+        found = {name: values[name] for name in _TYPES if name in values}
+        if not {"epoch", "settings", "counters"} <= set(found):
+            return None
+        if not all(isinstance(value, _TYPES[name]) for name, value in found.items()):
+            return None
+        return cls(**{**found, "variables": tuple(found.get("variables", ()))})
 
     @classmethod
     def read(cls, path: StrPath) -> RunRecord | None:
@@ -59,6 +82,33 @@ class RunRecord:
         says why.
         """
         return cls.from_dict(_model_info(path).get("run"))
+
+    @classmethod
+    def of_state(cls, folder: StrPath) -> RunRecord | None:
+        """Return the record in the state in a folder, of the one before if it cannot be read.
+
+        The rest of the file is not read, so it may be damaged.
+        """
+        records = (cls.of_state_file(Path(folder, name)) for name in (STATE, PREVIOUS_STATE))
+        return next((record for record in records if record is not None), None)
+
+    @classmethod
+    def of_state_file(cls, path: StrPath) -> RunRecord | None:
+        """Return the record in a state; None if it cannot be read."""
+        try:
+            return cls.from_dict(json.loads(_member(path, RECORD)))
+        except (OSError, ValueError, LookupError, RecursionError, zipfile.BadZipFile):
+            return None
+
+
+# What a record in a file may hold: JSON has lists for tuples.
+_TYPES: Mapping[str, Any] = MappingProxyType(
+    {
+        **{"epoch": int, "settings": dict, "counters": dict, "step": int},
+        **{"learning_rate": (int, float, NoneType), "is_done": bool, "data": dict},
+        "variables": (list, tuple),
+    }
+)
 
 
 def is_whole_detector(path: StrPath) -> bool:
@@ -89,7 +139,12 @@ def _model_config(path: StrPath) -> str | bytes:
         if not zipfile.is_zipfile(file):
             with h5py.File(file, "r") as weights:
                 return weights.attrs["model_config"]
-        with zipfile.ZipFile(file) as archive:
-            if archive.getinfo("config.json").file_size > MAX_MODEL_CONFIG_BYTES:
-                raise ValueError(f"{path}: the configuration is too large")
-            return archive.read("config.json")
+    return _member(path, "config.json")
+
+
+def _member(path: StrPath, name: str) -> bytes:
+    """Return the JSON text in a member of an archive."""
+    with open(path, "rb", opener=only_regular) as file, zipfile.ZipFile(file) as archive:
+        if archive.getinfo(name).file_size > MAX_MODEL_CONFIG_BYTES:
+            raise ValueError(f"{path}: {name} is too large")
+        return archive.read(name)

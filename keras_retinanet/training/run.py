@@ -6,7 +6,7 @@ import importlib.util
 import os
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -38,8 +38,17 @@ from keras_retinanet.reports.curves import plot_history
 from keras_retinanet.reports.detection_sheet import write_detection_sheet
 from keras_retinanet.reports.numbers import format_numbers
 from keras_retinanet.system import devices
+from keras_retinanet.system.interrupts import interrupts
 from keras_retinanet.system.messages import shorten
-from keras_retinanet.training import continuing, data_sets, detector_start, output_folder
+from keras_retinanet.training import (
+    continuing,
+    data_sets,
+    detector_start,
+    output_folder,
+    resume,
+    schedules,
+)
+from keras_retinanet.training.determinism import make_deterministic
 from keras_retinanet.training.plan import (
     DEFAULT_BACKBONE,
     SettingError,
@@ -47,6 +56,7 @@ from keras_retinanet.training.plan import (
     TrainingPlan,
 )
 from keras_retinanet.training.record import RunRecord
+from keras_retinanet.training.state import State, describe_data
 
 Log = Callable[[str], None]
 
@@ -88,11 +98,19 @@ def train(plan: TrainingPlan, *, log: Log = print) -> TrainingResult:
 
 def _train(plan: TrainingPlan, log: Log) -> TrainingResult:
     """Do what `train` says, in a folder that no other run uses."""
+    if plan.deterministic:
+        make_deterministic()
     keras.utils.set_random_seed(plan.seed)
-    snapshot = load_snapshot(plan, log)
+    state = resume.start(plan, log)
+    snapshot = resume.load_model(plan, state) if state else load_snapshot(plan, log)
     start = snapshot or detector_start.load_detector(plan, log)
     training, validation = data_sets.open_data(plan, info_of(start) if start else None, log)
-    for name, problem in plan.void_settings(validation is not None).items():
+    data = describe_data(training)
+    if state is not None:
+        resume.check_data(data, state)
+    total_steps = plan.epochs * (plan.steps or len(training))
+    void = plan.void_settings(validation is not None) | schedules.unreached(plan, total_steps)
+    for name, problem in void.items():
         warnings.warn(SettingWarning(name, problem), stacklevel=2)
     with strategy(plan.multi_gpu).scope():
         model = snapshot
@@ -107,15 +125,21 @@ def _train(plan: TrainingPlan, log: Log) -> TrainingResult:
             if plan.freeze_backbone:
                 for layer in backbone_layers(model):
                     layer.trainable = False
-        earlier = RunRecord.from_dict(info.run)
-        if plan.snapshot is not None:
+        earlier = RunRecord.from_dict(info.run) if state is None else state.record
+        if plan.snapshot is not None and state is None:
             continuing.log_start(plan, earlier, log)
         log(continuing.describe_trained_weights(model))
-        continuing.compile_model(plan, model, len(training), earlier)
+        log(schedules.describe(plan, total_steps))
+        continuing.compile_model(plan, model, len(training), earlier, state)
     if plan.snapshots:
-        output_folder.check_room(plan.snapshot_path, output_folder.snapshot_size(model))
-    callbacks = make_callbacks(plan, info.backbone, validation, earlier)
-    history = fit(plan, model, training, validation, callbacks, log)
+        output_folder.check_room(plan.snapshot_path, output_folder.state_size(model))
+    done = plan.initial_epoch if state is None else state.record.epoch
+    callbacks = make_callbacks(plan, info.backbone, validation, earlier, done)
+    history: dict[str, list[float]] = {}
+    if state is None or not resume.is_done(plan, state):
+        history = fit(plan, model, training, validation, callbacks, log, data=data, state=state)
+    else:
+        keras.callbacks.CallbackList(callbacks, model=model)  # the report takes a detector of one
     say_what_was_lost(training, log)
     curves = os.path.join(plan.snapshot_path, "curves.png")
     plot_history(os.path.join(plan.snapshot_path, "history.csv"), curves)
@@ -204,6 +228,7 @@ def build_model(plan: TrainingPlan, generator: Generator, log: Log) -> models.Re
         # Batch norm of trained weights keeps its statistics; without weights it must learn them.
         freeze_bn=weights is not None,
         feature_size=plan.feature_size,
+        hidden_initializer=plan.hidden_initializer,
         normalise_on_device=plan.normalise_on_device,
     )
     if weights is not None:
@@ -241,6 +266,7 @@ def make_callbacks(
     backbone: str,
     validation: Generator | None,
     earlier: RunRecord | None = None,
+    epochs_done: int | None = None,
 ) -> list[keras.callbacks.Callback]:
     """Return the callbacks in their order.
 
@@ -251,8 +277,10 @@ def make_callbacks(
         plan: the plan.
         backbone: name of the backbone, for the names of snapshots.
         validation: the set to evaluate on; None for none.
-        earlier: what the snapshot that the run continues knows of it; None if nothing.
+        earlier: what the snapshot or state that the run continues knows of it; None if nothing.
+        epochs_done: number of epochs done; None for `plan.initial_epoch`.
     """
+    done = plan.initial_epoch if epochs_done is None else epochs_done
     os.makedirs(plan.snapshot_path, exist_ok=True)
     callbacks: list[keras.callbacks.Callback] = [StopOnNaN()]
     tensorboard = make_tensorboard(plan)
@@ -283,18 +311,20 @@ def make_callbacks(
         callbacks.append(
             keras.callbacks.EarlyStopping("mAP", patience=5, mode="max", min_delta=0.01)
         )
-    counters = KeepCounters(callbacks, earlier.counters if earlier and plan.initial_epoch else {})
+    counters = KeepCounters(callbacks, earlier.counters if earlier and done else {})
     callbacks.append(counters)
     if plan.snapshots:
         name = f"{backbone}_{plan.data.name}_{{epoch:02d}}.{plan.snapshot_format}"
 
         def describe_run(epoch: int) -> dict[str, Any]:
-            return RunRecord(epoch, plan.kept_settings(), counters.values()).to_dict()
+            rate = float(counters.model.optimizer.learning_rate)
+            record = RunRecord(epoch, plan.kept_settings(), counters.values(), learning_rate=rate)
+            return record.to_dict()
 
         path = os.path.join(plan.snapshot_path, name)
         callbacks.append(SaveSnapshots(path, describe_run=describe_run))
     history = os.path.join(plan.snapshot_path, "history.csv")
-    callbacks.append(WriteHistory(history, plan.initial_epoch))
+    callbacks.append(WriteHistory(history, done))
     return callbacks + ([tensorboard] if tensorboard else [])
 
 
@@ -319,9 +349,26 @@ def fit(
     validation: Generator | None,
     callbacks: list[keras.callbacks.Callback],
     log: Log,
+    *,
+    data: Mapping[str, Any] | None = None,
+    state: State | None = None,
 ) -> dict[str, list[float]]:
-    """Run `fit` on the pipeline of the training set; return what was logged in each epoch."""
+    """Run `fit` on the pipeline of the training set; return what was logged in each epoch.
+
+    Args:
+        plan: the plan.
+        model: the compiled model.
+        training: the set to train on.
+        validation: the set to evaluate on; None for none.
+        callbacks: those of `make_callbacks`.
+        log: gets a line about what begins.
+        data: what `describe_data` says of the training set, for the states that are written.
+        state: the state from which the run goes on; None for none.
+    """
     steps = plan.steps or len(training)
+    first_epoch, first_step = plan.initial_epoch, 0
+    if state is not None:
+        first_epoch, first_step = state.record.epoch, state.record.step
     queue = {"workers": plan.workers, "queue_size": plan.max_queue_size}
     held_out = None
     if plan.compute_val_loss and validation is not None:
@@ -330,11 +377,21 @@ def fit(
         f"Training {info_of(model).backbone} on {training.size()} images of "
         f"{training.num_classes()} classes: {plan.epochs} epochs of {steps} steps"
     )
-    with devices.sharing_cores(plan.workers), pipeline.unwrap_errors(training):
+    first = first_epoch * steps + first_step
+    with (
+        devices.sharing_cores(plan.workers),
+        pipeline.unwrap_errors(training),
+        interrupts() as signals,
+    ):
+        if plan.snapshots:
+            evaluates = held_out is not None or (plan.evaluation and validation is not None)
+            callbacks = resume.with_state(
+                plan, model, callbacks, signals, steps, evaluates=evaluates, data=data, state=state
+            )
         history = model.fit(
-            pipeline.batches(training, first_step=plan.initial_epoch * steps, **queue),
+            pipeline.batches(training, first_step=first, **queue),
             steps_per_epoch=steps,
-            initial_epoch=plan.initial_epoch,
+            initial_epoch=first_epoch,
             epochs=plan.epochs,
             validation_data=held_out,
             callbacks=callbacks,

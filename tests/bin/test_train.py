@@ -41,6 +41,7 @@ def failure(capsys, arguments):
 
 
 @pytest.mark.filterwarnings("default:the learning rate goes on")
+@pytest.mark.filterwarnings("default:.* has no state of the optimizer that fits")
 def test_trains_evaluates_resumes_and_writes_everything(data_set, tmp_path, capsys):
     out = tmp_path / "out"
     held_out = ("--val-annotations", data_set[1])
@@ -48,7 +49,7 @@ def test_trains_evaluates_resumes_and_writes_everything(data_set, tmp_path, caps
     names = {path.name for path in out.iterdir()}
     assert names == {
         *("tiny_csv_01.keras", "tiny_csv_02.keras"),
-        *("history.csv", "curves.png", "detections.png"),
+        *("history.csv", "curves.png", "detections.png", "state.zip", "state-previous.zip"),
     }
     info = models.load_model(str(out / "tiny_csv_02.keras")).info
     assert info.backbone == "tiny"
@@ -67,8 +68,7 @@ def test_trains_evaluates_resumes_and_writes_everything(data_set, tmp_path, caps
     assert "learning rate goes on at 3.52e-05 instead of 1e-06" in capsys.readouterr().err
     assert list((tmp_path / "logs").rglob("events.*"))
     again = models.load_model(str(out / "tiny_csv_03.keras"), compile=True)
-    # Three epochs of two steps: the optimiser went on counting.
-    assert int(again.optimizer.iterations) == 6
+    assert not again.compiled
     assert replace(again.info, run=None) == replace(info, run=None)
     assert (info.run["epoch"], again.info.run["epoch"]) == (2, 3)
     with open(out / "history.csv", newline="") as file:
@@ -99,7 +99,7 @@ def test_a_loss_that_is_no_number_stops_the_run(data_set, tmp_path, capsys):
         (["--epochs", "0"], "--epochs: expected a number above 0"),
         (["--steps", "0"], "--steps: expected a number above 0, got 0"),
         (["--lr", "nan"], "--lr: expected a number above 0, got nan"),
-        (["--optimizer-clipnorm", "inf"], "--optimizer-clipnorm: expected a number above 0"),
+        (["--optimizer-clipnorm", "inf"], "--optimizer-clipnorm: expected a number, 0 for no "),
         (["--initial-epoch", "-1"], "--initial-epoch: expected a number of at least 0, got -1"),
         (["--seed", "-1"], "--seed: expected a number of at least 0"),
         (["--reduce-lr-factor", "1"], "--reduce-lr-factor: expected a number between 0 and 1"),

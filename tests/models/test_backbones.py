@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_retinanet import models
+from keras_retinanet import losses, models
 from keras_retinanet.models.backbones import BACKBONES, Backbone
 from keras_retinanet.models.densenet import DenseNetBackbone, densenet_retinanet
 from keras_retinanet.models.effnet import (
@@ -26,6 +26,8 @@ def test_every_backbone_of_the_table_is_there(name):
     assert backbone.backbone == name
     backbone.validate()
     assert {"Anchors", "_focal", "PriorProbability"} <= set(backbone.custom_objects)
+    for make in losses.CLASSIFICATION_LOSSES.values():  # as Keras names them in a file
+        assert backbone.custom_objects[make().__name__].__name__ == make().__name__
 
 
 def test_each_backbone_is_fed_what_its_weights_expect():

@@ -73,3 +73,14 @@ def test_a_copy_keeps_it(path, tmp_path):
     shutil.copy(path, tmp_path / "copy.h5")
     check(tmp_path / "copy.h5")
     assert b"crc32" in (tmp_path / "copy.h5").read_bytes()
+
+
+def test_a_checksum_may_be_required(path, tmp_path):
+    with open(path, "rb") as file:
+        check_checksum(file, required=True)
+    for content in (b"", b"text", path.read_bytes()[:-1]):
+        other = tmp_path / "other"
+        other.write_bytes(content)
+        check(other)
+        with open(other, "rb") as file, pytest.raises(ValueError, match="the file is damaged"):
+            check_checksum(file, required=True)

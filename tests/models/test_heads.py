@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from keras_retinanet.models.backbones import backbone
 from keras_retinanet.models.heads import (
     default_classification_model,
     default_regression_model,
@@ -32,6 +33,30 @@ def test_a_signal_keeps_its_strength_through_the_hidden_layers(size):
         x = np.array(model.get_layer(f"pyramid_regression_{i}")(x))
     # He's start keeps the mean square; zero padding takes a little at the edges.
     assert 0.4 < np.mean(x**2) < 1.5
+
+
+def test_hidden_layers_may_start_as_in_the_paper():
+    kernels = []
+    for name, model in default_submodels(2, 9, feature_size=64, hidden_initializer="normal"):
+        for i in range(4):
+            layer = model.get_layer(f"pyramid_{name}_{i}")
+            kernels.append(np.array(layer.kernel))
+            np.testing.assert_array_equal(layer.bias, np.zeros(64))
+    for kernel in kernels:
+        assert np.std(kernel) == pytest.approx(0.01, rel=0.02)
+    # Each layer has numbers of its own.
+    assert len({kernel.tobytes() for kernel in kernels}) == 8
+    with pytest.raises(ValueError, match="^hidden_initializer: expected one of he_normal, normal,"):
+        default_submodels(2, 9, hidden_initializer="zeros")
+
+
+def test_a_backbone_passes_the_initialiser_on():
+    model = backbone("resnet18_0.5").retinanet(
+        2, feature_size=32, freeze_bn=False, hidden_initializer="normal"
+    )
+    for name in ("regression", "classification"):
+        kernel = model.get_layer(f"{name}_submodel").get_layer(f"pyramid_{name}_0").kernel
+        assert np.std(kernel) == pytest.approx(0.01, rel=0.05)
 
 
 def test_the_last_layers_start_as_in_the_paper():

@@ -2,32 +2,16 @@ import keras
 import numpy as np
 import pytest
 
+from keras_retinanet import losses
+from keras_retinanet.models.info import ModelInfo
+from keras_retinanet.optimizers import SGD, Adam, AdamW
+from keras_retinanet.preprocessing.data import CSVData
 from keras_retinanet.training import compiling
+from keras_retinanet.training.plan import SettingError, TrainingPlan
 from tests.fakes import tiny_retinanet
 
-
-def rate(schedule, step):
-    return float(schedule(step))
-
-
-def test_rate_warms_up_and_falls_along_a_cosine():
-    schedule = compiling.cosine_schedule(1e-3, 10_000)
-    assert rate(schedule, 250) == pytest.approx(0.5e-3, rel=0.01)
-    assert rate(schedule, 500) == pytest.approx(1e-3)
-    assert rate(schedule, 500 + 4750) == pytest.approx(0.505e-3)
-    assert rate(schedule, 10_000) == pytest.approx(1e-5)
-    assert rate(schedule, 20_000) == pytest.approx(1e-5)
-
-
-def test_a_short_run_warms_up_for_a_tenth():
-    schedule = compiling.cosine_schedule(1e-3, 50)
-    assert rate(schedule, 0) < rate(schedule, 4) < 1e-3
-    assert rate(schedule, 5) == pytest.approx(1e-3)
-
-
-@pytest.mark.parametrize("steps", [1, 2])
-def test_a_run_of_a_step_is_possible(steps):
-    assert np.isfinite(rate(compiling.cosine_schedule(1e-3, steps), 0))
+DATA = CSVData("a.csv", "classes.csv")
+INFO = ModelInfo("resnet50", 2, class_names=("cat", "dog"))
 
 
 def model():
@@ -50,14 +34,82 @@ def test_the_step_is_traced_once():
     assert len(traced) == 1
 
 
-def test_both_losses_are_minimised():
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"learning_rate": 0.05},
+        {"optimizer": "adamw", "learning_rate": 0.05, "weight_decay": 0.01},
+        {"optimizer": "sgd", "learning_rate": 0.05, "weight_decay": 1e-4, "clipnorm": 0},
+        {"optimizer": "sgd", "learning_rate": 0.2, "momentum": 0, "clipnorm": 1},
+    ],
+    ids=str,
+)
+def test_both_losses_are_minimised(settings):
     keras.utils.set_random_seed(0)
     network = model()
-    compiling.compile_model(network, learning_rate=0.05)
+    compiling.compile_model(network, **settings)
     x = np.ones((1, 3, 4), "float32")
     history = network.fit(x, targets(), epochs=30, verbose=0).history
     for name in ("regression_loss", "classification_loss"):
         assert history[name][-1] < 0.5 * history[name][0]
+
+
+@pytest.mark.parametrize("name", losses.CLASSIFICATION_LOSSES)
+def test_a_model_trains_with_each_loss(name):
+    keras.utils.set_random_seed(0)
+    network = model()
+    plan = TrainingPlan(data=DATA, loss=name, loss_normaliser="image")
+    loss = compiling.make_classification_loss(plan, INFO)
+    compiling.compile_model(network, 0.05, classification_loss=loss, loss_normaliser="image")
+    x = np.ones((1, 3, 4), "float32")
+    history = network.fit(x, targets(), epochs=30, verbose=0).history
+    assert history["classification_loss"][-1] < 0.5 * history["classification_loss"][0]
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, losses.focal()),
+        ({"alpha": 0.5, "gamma": 3}, losses.focal(0.5, 3)),
+        ({"gamma": 0}, losses.focal(0.25, 0)),
+        ({"loss": "focal-star"}, losses.focal_star()),
+        ({"loss": "focal-star", "gamma": 4, "beta": 0}, losses.focal_star(4, 0)),
+        ({"loss": "balanced-ce", "alpha": 0.75}, losses.balanced_cross_entropy(0.75)),
+        ({"loss": "ce"}, losses.cross_entropy()),
+        ({"loss_normaliser": "image"}, losses.focal(normaliser="image")),
+        ({"class_weights": {"dog": 3}}, losses.focal(class_weights=[1, 3])),
+        ({"loss": "ce", "class_weights": {"cat": 0}}, losses.cross_entropy(class_weights=[0, 1])),
+    ],
+    ids=lambda value: str(value) if isinstance(value, dict) else "",
+)
+def test_the_loss_is_that_of_the_plan(settings, expected):
+    y_true = np.array([[[1], [2], [0]], [[2], [0], [0]]])
+    y_pred = np.random.default_rng(2).uniform(0.1, 0.9, (2, 3, 2)).astype("float32")
+    plan = TrainingPlan(data=DATA, **settings)
+    loss = compiling.make_classification_loss(plan, INFO)
+    assert float(loss(y_true, y_pred)) == float(expected(y_true, y_pred))
+    # All of them differ.
+    assert (float(loss(y_true, y_pred)) == float(losses.focal()(y_true, y_pred))) == (not settings)
+
+
+def test_class_weights_are_for_classes_of_the_model():
+    plan = TrainingPlan(data=DATA, class_weights={"cow": 2})
+    with pytest.raises(SettingError, match="^class_weights: .* one of cat, dog, got cow"):
+        compiling.make_classification_loss(plan, INFO)
+    with pytest.raises(SettingError, match="^class_weights: "):
+        compiling.make_classification_loss(plan, None)
+
+
+def test_the_box_loss_is_normalised_as_the_plan_says():
+    network = tiny_retinanet()
+    for normaliser in losses.NORMALISERS:
+        compiling.compile_model(network, loss_normaliser=normaliser)
+        y_true = np.random.default_rng(3).normal(0, 1, (2, 4, 5)).astype("float32")
+        y_true[:, :, 4] = [[1, 1, 1, 0], [1, 0, 0, 0]]
+        expected = losses.smooth_l1(normaliser=normaliser)(y_true, np.zeros((2, 4, 4), "float32"))
+        labels, scores = np.full((2, 4, 1), -1), np.full((2, 4, 2), 0.5, "float32")
+        found = network.compute_loss(y=[y_true, labels], y_pred=[np.zeros((2, 4, 4)), scores])
+        assert float(found) == pytest.approx(float(expected), rel=1e-5)
 
 
 def two_steps(**compilation):
@@ -92,12 +144,27 @@ def test_half_precision_trains(policy):
     np.testing.assert_allclose(found, plain, rtol=0.05)
 
 
+def test_optimizers_get_their_settings():
+    make, settings = compiling.make_optimizer, {"momentum": 0.5, "weight_decay": 0.25}
+    sgd = make("sgd", 0.1, clipnorm=0, **settings)
+    assert (type(sgd), sgd.clipnorm, sgd.momentum, sgd.l2_decay) == (SGD, None, 0.5, 0.25)
+    adamw = make("adamw", 0.1, clipnorm=2, **settings)
+    assert (type(adamw), adamw.clipnorm, adamw.weight_decay) == (AdamW, 2, 0.25)
+    assert adamw.epsilon == compiling.EPSILON
+    adam = make("adam", 0.1)
+    assert (type(adam), adam.clipnorm, adam.weight_decay) == (Adam, 0.001, None)
+    with pytest.raises(ValueError, match=r"^optimizer: expected adam without .* with 0.25"):
+        make("adam", 0.1, **settings)
+    with pytest.raises(ValueError, match="got rmsprop"):
+        make("rmsprop", 0.1)
+
+
 def test_optimizer_state_goes_over_to_a_new_run():
     network = model()
     compiling.compile_model(network, 0.1)
     network.fit(np.ones((1, 3, 4), "float32"), targets(), epochs=3, verbose=0)
     before = [np.array(variable) for variable in network.optimizer.variables]
-    earlier = network.optimizer.variables
+    earlier = network.optimizer
     compiling.compile_model(network, 0.2)
     # The rate depends on the steps done by this run's count, whose epochs may be longer.
     assert compiling.restore_optimizer(network, earlier, 99)
@@ -112,3 +179,21 @@ def test_without_state_the_steps_are_counted_on():
     compiling.compile_model(network)
     assert not compiling.restore_optimizer(network, None, 42)
     assert int(network.optimizer.iterations) == 42
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "fits"),
+    [("adam", "adamw", True), ("sgd", "sgd", True), ("adam", "sgd", False), ("sgd", "adam", False)],
+)
+def test_state_goes_over_to_an_optimizer_of_the_same_kind(before, after, fits):
+    # Both Adam and SGD have a variable called momentum for each tensor of weights.
+    network = model()
+    compiling.compile_model(network, 0.1, optimizer=before)
+    network.fit(np.ones((1, 3, 4), "float32"), targets(), verbose=0)
+    earlier = network.optimizer
+    compiling.compile_model(network, 0.1, optimizer=after)
+    assert compiling.restore_optimizer(network, earlier, 1) == fits
+    momentum = np.array(network.optimizer.variables[2])
+    assert np.any(momentum) == fits
+    if fits:
+        np.testing.assert_array_equal(momentum, earlier.variables[2])

@@ -37,7 +37,15 @@ def test_a_snapshot_knows_backbone_and_sides_itself():
     [
         ({"epochs": 0}, "epochs", "expected a number above 0, got 0"),
         ({"lr": float("nan")}, "lr", "expected a number above 0, got nan"),
-        ({"optimizer_clipnorm": float("inf")}, "optimizer_clipnorm", "a number above 0, got inf"),
+        ({"optimizer_clipnorm": float("inf")}, "optimizer_clipnorm", "0 for no maximum, got inf"),
+        ({"lr": None}, "lr", "expected a number above 0, got None"),
+        ({"momentum": 1}, "momentum", "expected a number from 0 to below 1, got 1"),
+        ({"weight_decay": -0.1}, "weight_decay", "expected a number from 0 to below 1, got -0.1"),
+        ({"weight_decay": 0.1}, "weight_decay", "adam has none, got 0.1: the optimizer adamw has"),
+        ({"optimizer": "lion"}, "optimizer", "expected one of adam, adamw, sgd, got 'lion'"),
+        ({"warmup_steps": -1}, "warmup_steps", "expected a number of at least 0, got -1"),
+        ({"lr_drops": (3, 2)}, "lr_drops", r"expected steps above 0 .* order, got \(3, 2\)"),
+        ({"hidden_initializer": "he"}, "hidden_initializer", "expected one of he_normal, normal"),
         ({"steps": 0}, "steps", "expected a number above 0"),
         ({"initial_epoch": -1}, "initial_epoch", "expected a number of at least 0, got -1"),
         ({"seed": -1}, "seed", "expected a number of at least 0"),
@@ -48,7 +56,19 @@ def test_a_snapshot_knows_backbone_and_sides_itself():
         ({"image_max_side": 10}, "image_max_side", "at least image_min_side"),
         ({"batch_size": 2, "multi_gpu": 4}, "batch_size", "one image for each of the 4 GPUs"),
         ({"cache": "tape"}, "cache", "expected one of none, ram, disk, got 'tape'"),
-        ({"lr_schedule": "steps"}, "lr_schedule", "expected one of cosine, plateau"),
+        (
+            {"lr_schedule": "steps"},
+            "lr_schedule",
+            "expected one of cosine, step, constant, plateau",
+        ),
+        ({"loss": "huber"}, "loss", "expected one of focal, focal-star, balanced-ce, ce, got 'hu"),
+        ({"loss_normaliser": "none"}, "loss_normaliser", "expected one of batch, image"),
+        ({"alpha": 1}, "alpha", "expected a number between 0 and 1, got 1"),
+        ({"gamma": -1}, "gamma", "expected a number of at least 0, got -1"),
+        ({"loss": "focal-star", "gamma": 0}, "gamma", "a number above 0 for focal-star, got 0"),
+        ({"loss": "focal-star", "beta": float("nan")}, "beta", "expected a finite number, got nan"),
+        ({"loss": "ce", "alpha": 0.5}, "alpha", "the loss ce has none, got 0.5"),
+        ({"class_weights": {"cat": -2}}, "class_weights", "finite numbers of at least 0"),
         ({"group_method": "size"}, "group_method", "expected one of none, random, ratio"),
         ({"snapshot_format": "pb"}, "snapshot_format", "expected one of keras, h5"),
     ],
@@ -57,6 +77,30 @@ def test_a_wrong_value_is_named(settings, name, problem):
     with pytest.raises(SettingError, match=f"^{name}: .*{problem}") as error:
         TrainingPlan(data=DATA, **settings)
     assert error.value.name == name
+
+
+@pytest.mark.parametrize(
+    ("settings", "name"),
+    [
+        ({"momentum": 0.5}, "momentum"),
+        ({"optimizer": "adamw", "momentum": 0.5}, "momentum"),
+        ({"warmup_steps": 5, "lr_schedule": "plateau"}, "warmup_steps"),
+        ({"lr_drops": (5,)}, "lr_drops"),
+        ({"lr_drops": (5,), "lr_schedule": "constant"}, "lr_drops"),
+        ({"reduce_lr_factor": 0.5, "lr_schedule": "step"}, "reduce_lr_factor"),
+        ({"reduce_lr_patience": 5, "lr_schedule": "constant"}, "reduce_lr_patience"),
+    ],
+)
+def test_settings_of_another_optimizer_or_schedule_are_void(settings, name):
+    assert set(TrainingPlan(data=DATA, **settings).void_settings(True)) == {name}
+
+
+def test_settings_of_the_optimizer_and_the_schedule_are_not_void():
+    step = {"lr_schedule": "step", "lr_drops": [5, 9], "warmup_steps": 3}
+    sgd = {"optimizer": "sgd", "momentum": 0.5, "weight_decay": 0.1, "optimizer_clipnorm": 0}
+    plan = TrainingPlan(data=DATA, **step, **sgd)
+    assert plan.void_settings(True) == {}
+    assert plan.lr_drops == (5, 9)
 
 
 def test_augmentation_is_that_of_the_plan_or_of_its_config():

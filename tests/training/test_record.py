@@ -1,12 +1,15 @@
 import json
 import os
+from dataclasses import replace
 
 import keras
 import pytest
 
 from keras_retinanet import models
 from keras_retinanet.models.info import ModelInfo
-from keras_retinanet.training.record import RunRecord, is_whole_detector
+from keras_retinanet.training import record as record_module
+from keras_retinanet.training.record import PREVIOUS_STATE, STATE, RunRecord, is_whole_detector
+from tests.training.states import write_record
 
 RECORD = RunRecord(3, {"lr": 0.5, "steps": None}, {"EarlyStopping": {"wait": 2}})
 
@@ -55,6 +58,33 @@ def test_a_malformed_record_is_none(values):
 
 def test_a_record_is_plain():
     assert RunRecord.from_dict(json.loads(json.dumps(RECORD.to_dict()))) == RECORD
+
+
+def test_a_record_of_an_earlier_version_has_no_more_than_it_had():
+    old = {"epoch": 3, "settings": {"lr": 0.5, "steps": None}, "counters": RECORD.counters}
+    assert RunRecord.from_dict(old) == RECORD
+    assert RunRecord.from_dict({**old, "learning_rate": "x"}) is None
+    assert RunRecord.from_dict({**old, "of_the_future": 1}) == RECORD
+
+
+def test_the_record_of_a_state_is_read_without_the_rest(tmp_path):
+    assert RunRecord.of_state(tmp_path) is None
+    record = replace(RECORD, step=2, learning_rate=0.25, variables=(["a", [1], "float32"],))
+    write_record(tmp_path, record)
+    assert RunRecord.of_state(tmp_path) == record
+    (tmp_path / STATE).rename(tmp_path / PREVIOUS_STATE)
+    for content in (None, b"", b"PK\x03\x04", b"x" * 100):
+        if content is not None:
+            (tmp_path / STATE).write_bytes(content)
+        assert RunRecord.of_state(tmp_path) == record
+    (tmp_path / PREVIOUS_STATE).unlink()
+    assert RunRecord.of_state(tmp_path) is None
+
+
+def test_what_is_too_large_is_not_read(tmp_path, monkeypatch):
+    write_record(tmp_path, RECORD)
+    monkeypatch.setattr(record_module, "MAX_MODEL_CONFIG_BYTES", 10)
+    assert RunRecord.of_state(tmp_path) is None
 
 
 def test_checkpoints_are_whole_detectors_in_any_case():

@@ -58,7 +58,7 @@ def test_a_run_gives_model_history_and_numbers_and_says_what_it_does(plan, tmp_p
     assert tuple(result.coco) == COCO_KEYS
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         *("tiny_csv_01.keras", "tiny_csv_02.keras"),
-        *("history.csv", "curves.png", "detections.png"),
+        *("history.csv", "curves.png", "detections.png", "state.zip", "state-previous.zip"),
     }
     assert "Training tiny on 4 images of 1 classes: 2 epochs of 2 steps" in lines
     assert any(line.startswith("Anchor sizes ") for line in lines)
@@ -229,6 +229,7 @@ def weights_that_train(model):
     return len(names), total - len(names)
 
 
+@pytest.mark.filterwarnings("default:.* has no state of the optimizer that fits")
 def test_a_backbone_is_frozen_in_a_snapshot_too_and_stays_so(plan, tmp_path):
     lines = []
     plan = replace(plan, feature_size=8, epochs=1, steps=1, evaluation=False)

@@ -7,80 +7,22 @@ from keras_retinanet.geometry import targets
 from keras_retinanet.geometry.coders import CentreCoder, CornerCoder
 from tests.goldens import GOLDENS, predictions, targets_input
 
-OFFSETS, PROBABILITIES, _ = predictions()
-COMPACT = targets.anchor_targets_compact(*targets_input(), num_classes=3)
-DENSE = GOLDENS["regression"], GOLDENS["classification"]
+OFFSETS, _, _ = predictions()
+COMPACT, _ = targets.anchor_targets_compact(*targets_input(), num_classes=3)
 
 
-@pytest.mark.parametrize("form", [COMPACT, DENSE], ids=["compact", "dense"])
-def test_losses_are_the_old_ones(form):
-    regression, classification = form
-    np.testing.assert_allclose(
-        losses.smooth_l1()(regression, OFFSETS), GOLDENS["smooth_l1"], rtol=1e-6
-    )
-    np.testing.assert_allclose(
-        losses.focal()(classification, PROBABILITIES), GOLDENS["focal"], rtol=1e-6
-    )
-    np.testing.assert_allclose(
-        losses.focal(alpha=0.5, gamma=1.5)(classification, PROBABILITIES),
-        GOLDENS["focal_1_5"],
-        rtol=1e-6,
-    )
+@pytest.mark.parametrize("y_true", [COMPACT, GOLDENS["regression"]], ids=["compact", "dense"])
+def test_smooth_l1_is_the_old_one(y_true):
+    found = losses.smooth_l1()(y_true, OFFSETS)
+    np.testing.assert_allclose(found, GOLDENS["smooth_l1"], rtol=1e-6)
 
 
-def test_losses_of_targets_in_half_the_bytes():
-    regression, classification = targets.anchor_targets_compact(
+def test_smooth_l1_of_targets_in_half_the_bytes():
+    y_true, _ = targets.anchor_targets_compact(
         *targets_input(), num_classes=3, dtypes=targets.HALF_PRECISION
     )
-    np.testing.assert_allclose(
-        losses.smooth_l1()(regression, OFFSETS), GOLDENS["smooth_l1"], rtol=1e-3
-    )
-    np.testing.assert_allclose(
-        losses.focal()(classification, PROBABILITIES), GOLDENS["focal"], rtol=1e-6
-    )
-
-
-@pytest.mark.parametrize("gamma", [0, 0.5, 1, 2])
-@pytest.mark.parametrize("alpha", [None, 0.25, 0.6])
-def test_both_forms_have_the_same_gradient(alpha, gamma):
-    probabilities = PROBABILITIES.copy()
-    probabilities[:, ::5] = [0.0, 1e-7, 0.5]
-    probabilities[:, 1::5] = [1.0, 1 - 1e-7, 1e-30]
-    found = []
-    for labels in (COMPACT[1], DENSE[1]):
-        prediction = tf.constant(probabilities)
-        with tf.GradientTape() as tape:
-            tape.watch(prediction)
-            loss = 3 * losses.focal(alpha=alpha, gamma=gamma)(labels, prediction)
-        found.append(tape.gradient(loss, prediction))
-    np.testing.assert_allclose(*found, rtol=1e-5, atol=1e-9)
-
-
-def one(state, probability, **knobs):
-    """The focal loss of one anchor of one class."""
-    y_true = np.array([[[state]]])
-    y_pred = np.array([[[probability]]], "float32")
-    return float(losses.focal(**knobs)(y_true, y_pred))
-
-
-def test_without_gamma_and_alpha_it_is_cross_entropy():
-    assert one(1, 0.3, alpha=None, gamma=0) == pytest.approx(-np.log(0.3), rel=1e-5)
-    assert one(0, 0.3, alpha=None, gamma=0) == pytest.approx(-np.log(0.7), rel=1e-5)
-
-
-@pytest.mark.parametrize(("p", "times"), [(0.9, 100), (0.968, 977), (0.5, 4)])
-def test_easy_examples_weigh_less_as_in_the_paper(p, times):
-    ratio = one(1, p, alpha=None, gamma=0) / one(1, p, alpha=None, gamma=2)
-    assert ratio == pytest.approx(times, rel=0.01)
-
-
-def test_alpha_weighs_present_and_absent_classes():
-    assert one(1, 0.5) / one(0, 0.5) == pytest.approx(0.25 / 0.75)
-
-
-def test_ignored_anchors_do_not_count():
-    assert one(-1, 0.9) == 0
-    assert float(losses.smooth_l1()(np.full((1, 2, 5), -1.0), np.ones((1, 2, 4)))) == 0
+    found = losses.smooth_l1()(y_true, OFFSETS)
+    np.testing.assert_allclose(found, GOLDENS["smooth_l1"], rtol=1e-3)
 
 
 def test_smooth_l1_by_hand():
@@ -90,35 +32,8 @@ def test_smooth_l1_by_hand():
     assert float(losses.smooth_l1()(y_true, y_pred)) == pytest.approx(1 - 1 / 18 + 0.045)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
-@pytest.mark.parametrize("probability", [0.0, 1.0, 1e-30])
-@pytest.mark.parametrize("state", [-1, 0, 1])
-@pytest.mark.parametrize("gamma", [0, 0.5, 2])
-def test_certain_predictions_have_finite_loss_and_gradient(probability, state, gamma, dtype):
-    prediction = tf.constant([[[probability]]], dtype)
-    with tf.GradientTape() as tape:
-        tape.watch(prediction)
-        loss = losses.focal(gamma=gamma)(tf.constant([[[state]]]), prediction)
-    assert np.isfinite(loss)
-    assert np.isfinite(tape.gradient(loss, prediction)).all()
-
-
-@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
-def test_half_precision_is_that_of_the_predictions_only(dtype):
-    rounded = tf.cast(tf.constant(PROBABILITIES), dtype)
-    loss = losses.focal()(COMPACT[1], rounded)
-    assert loss.dtype == tf.float32
-    assert float(loss) == float(losses.focal()(COMPACT[1], tf.cast(rounded, "float32")))
-
-
-def test_gradient_is_the_papers():
-    x = tf.constant([[[0.7]]])
-    with tf.GradientTape() as tape:
-        tape.watch(x)
-        loss = losses.focal(alpha=None, gamma=2)(tf.constant([[[1]]]), tf.sigmoid(x))
-    p = 1 / (1 + np.exp(-0.7))
-    expected = (1 - p) ** 2 * (2 * p * np.log(p) + p - 1)
-    np.testing.assert_allclose(tape.gradient(loss, x)[0, 0, 0], expected, rtol=1e-5)
+def test_ignored_anchors_do_not_count():
+    assert float(losses.smooth_l1()(np.full((1, 2, 5), -1.0), np.ones((1, 2, 4)))) == 0
 
 
 CODERS = [CentreCoder(), CentreCoder(0.8, clamp_below=True), CornerCoder()]
@@ -331,3 +246,28 @@ def test_box_losses_by_name():
     assert values["giou"] != float(losses.giou(CODERS[0])(*pair))
     with pytest.raises(ValueError, match="one of smooth_l1, l1, giou, got ciou"):
         losses.box_loss("ciou", CODERS[0])
+
+
+@pytest.mark.parametrize("name", losses.BOX_LOSSES)
+def test_each_image_can_be_normalised_by_itself(name):
+    coder = CODERS[0]
+    _, true, found = some_offsets(coder, 20)
+    # Three positive anchors in the first image, seven in the second.
+    y_true, y_pred = batch(true, found, [1] * 3 + [0] * 5 + [-1] * 2 + [1] * 7 + [0] * 3)
+    loss = losses.box_loss(name, coder, normaliser="image")
+    alone = [
+        float(losses.box_loss(name, coder)(y_true[i : i + 1], y_pred[i : i + 1])) for i in (0, 1)
+    ]
+    value, gradient = with_gradient(loss, y_true, y_pred)
+    assert value == pytest.approx(np.mean(alone), rel=1e-5)
+    by_batch, of_batch = with_gradient(losses.box_loss(name, coder), y_true, y_pred)
+    assert by_batch == pytest.approx(np.dot(alone, [0.3, 0.7]), rel=1e-5)
+    # 1 / (2 * 3) and 1 / (2 * 7) instead of 1 / 10.
+    np.testing.assert_allclose(gradient[0], of_batch[0] * 10 / 6, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(gradient[1], of_batch[1] * 10 / 14, rtol=1e-4, atol=1e-6)
+
+
+def test_an_unknown_normaliser_is_refused():
+    for make in (losses.smooth_l1, losses.l1, lambda **k: losses.giou(CODERS[0], **k)):
+        with pytest.raises(ValueError, match="^normaliser: expected one of batch, image, got mean"):
+            make(normaliser="mean")
