@@ -76,11 +76,12 @@ def test_detections_stay_inside_their_image_and_come_best_first(training_model):
     np.testing.assert_allclose(
         found[2].boxes, detector.detect(images[2:], 0.0, 50)[0].boxes, atol=1e-3
     )
-    with pytest.warns(UserWarning, match="an image has 300 detections, the maximum of this model"):
-        assert len(detector.detect(images, score_threshold=0.0, max_detections=None)[0]) == 300
+    few = Detector(training_model, score_threshold=0.0, max_detections=100)
+    with pytest.warns(UserWarning, match="an image has 100 detections, the maximum of this model"):
+        assert len(few.detect(images, score_threshold=0.0, max_detections=None)[0]) == 100
     with pytest.warns(UserWarning, match="the maximum of this model"):
-        detector.detect(images, score_threshold=0.0, max_detections=301)
-    assert len(detector.detect(images, score_threshold=0.0, max_detections=300)[0]) == 300
+        few.detect(images, score_threshold=0.0, max_detections=101)
+    assert len(few.detect(images, score_threshold=0.0, max_detections=100)[0]) == 100
     assert detector.detect(images, score_threshold=0.99) is not None
 
 
