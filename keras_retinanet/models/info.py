@@ -10,6 +10,7 @@ from keras_retinanet.geometry.anchors import DEFAULT_LEVELS, AnchorParameters
 from keras_retinanet.geometry.coders import BoxCoder, CornerCoder, coder_from_dict
 from keras_retinanet.images import RESIZE_RULES, preprocess_image
 from keras_retinanet.layers.filter_settings import FilterSettings
+from keras_retinanet.losses import BOX_LOSSES
 from keras_retinanet.system.limits import MAX_COORDINATE
 from keras_retinanet.system.messages import shorten
 
@@ -21,8 +22,6 @@ _MAX_DETECTIONS = 10**6
 _MAX_SIDE = 10**6
 # Pixels; more than the stride of any network.
 _MAX_MULTIPLE = 4096
-# The losses of box offsets that `losses.box_loss` knows.
-BOX_LOSSES = ("smooth_l1", "l1", "giou")
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ class ModelInfo:
         resize_rule: how they are resized, a key of `images.RESIZE_RULES`.
         pad_multiple: the network pads images at the right and bottom to a multiple of this.
         coder: how its `regression` output encodes boxes.
-        box_loss: the loss of its box offsets, one of `BOX_LOSSES`.
+        box_loss: the loss of its box offsets, a key of `losses.BOX_LOSSES`.
         match_every_box: whether its training matches each box to one anchor at least.
         filter_settings: which boxes an inference model keeps; for a training model, which ones an
             inference model that is made of it keeps unless told otherwise.
