@@ -13,10 +13,11 @@ from keras_retinanet.system.files import atomic_write, keras_home, read_ends
 from keras_retinanet.system.messages import shorten
 from keras_retinanet.system.types import StrPath
 from keras_retinanet.zoo import table
+from keras_retinanet.zoo.checkpoints import is_checkpoint_name
 from keras_retinanet.zoo.table import Entry
 
-# What a model's file may end in.
-SUFFIXES = (".keras", ".h5", ".hdf5", ".pth", ".pt", ".pkl", ".safetensors")
+# What the file of a model of Keras may end in.
+_KERAS_SUFFIXES = (".keras", ".h5", ".hdf5")
 # How the files of the table begin: zip archives, pickles, HDF5 files.
 _STARTS = (b"PK\x03\x04", b"\x80", b"\x89HDF")
 
@@ -50,7 +51,8 @@ def check_name(model: StrPath) -> None:
         ValueError: if it is no file, nor written like the path of a model's file, nor a name.
     """
     text = os.fspath(model)
-    is_path = os.sep in text or "/" in text or text.lower().endswith(SUFFIXES)
+    is_file_name = text.lower().endswith(_KERAS_SUFFIXES) or is_checkpoint_name(text)
+    is_path = os.sep in text or "/" in text or is_file_name
     if is_path or table.is_name(text) or os.path.exists(text):
         return
     close = difflib.get_close_matches(text.lower(), table.NAMES, n=3, cutoff=0.5)
