@@ -104,7 +104,7 @@ def create_models(
     from keras_retinanet import models
     from keras_retinanet.models.freeze import freeze
     from keras_retinanet.training.compiling import compile_model
-    from keras_retinanet.training.run import strategy
+    from keras_retinanet.training.distribution import strategy
 
     config = Config.of(config)
     anchors = config.anchor_params
@@ -141,7 +141,7 @@ def create_callbacks(
     """
     from keras_retinanet.callbacks.common import Evaluation, RedirectModel
     from keras_retinanet.callbacks.snapshots import SaveSnapshots
-    from keras_retinanet.training.run import make_callbacks
+    from keras_retinanet.training.run_callbacks import make_callbacks
 
     redirected = []
     for callback in make_callbacks(make_plan(args), args.backbone, validation_generator):

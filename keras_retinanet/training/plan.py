@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
-from types import MappingProxyType
 from typing import Any
 
 from keras_retinanet.augmentation.settings import FLIP_ONLY, AugmentationSettings
 from keras_retinanet.config import Config
-from keras_retinanet.preprocessing.data import CocoData, ShapesData, TrainingData
+from keras_retinanet.preprocessing.data import ShapesData, TrainingData
 from keras_retinanet.system.limits import MAX_PIXELS
 from keras_retinanet.system.machine import cores
 from keras_retinanet.system.types import StrPath
@@ -28,11 +27,13 @@ from keras_retinanet.training.same_settings import check_same, is_fixed, plain
 from keras_retinanet.training.settings import (
     CHOICES,
     RANGES,
+    SHAPES_SETTINGS,
     SettingError,
     SettingWarning,
     check_drops,
     check_number,
 )
+from keras_retinanet.training.void_settings import find_void_settings
 
 __all__ = [
     "DEFAULT_BACKBONE",
@@ -51,19 +52,6 @@ __all__ = [
 DEFAULT_BACKBONE = "resnet50"
 DEFAULT_MIN_SIDE, DEFAULT_MAX_SIDE = 800, 1333
 
-# What suits the small pictures of `shapes`.
-SHAPES_SETTINGS: Mapping[str, Any] = MappingProxyType(
-    {
-        "backbone": "resnet18_0.5",
-        "imagenet_weights": False,
-        "feature_size": 64,
-        "batch_size": 4,
-        "epochs": 3,
-        "lr": 1.5e-3,
-        "image_min_side": 128,
-        "image_max_side": 192,
-    }
-)
 # Settings that follow from the model in a snapshot.
 KNOWN_BY_SNAPSHOT = frozenset({"backbone", "feature_size", "image_min_side", "image_max_side"})
 # Settings that a run keeps when it is continued from a snapshot, unless they are given.
@@ -342,51 +330,7 @@ class TrainingPlan:
         Args:
             has_validation: whether there is a set to evaluate on.
         """
-        evaluates, is_coco = has_validation and self.evaluation, isinstance(self.data, CocoData)
-        has_model = self.snapshot is not None or self.starts_from_detector()
-        schedule = f"the schedule is {self.lr_schedule}"
-        void = {
-            "early_stopping": (not evaluates, "there is no evaluation after an epoch"),
-            "max_detections": (
-                not evaluates or (is_coco and (self.max_detections or 100) < 100),
-                "COCO's mAP counts 100 detections or more"
-                if evaluates
-                else "there is no evaluation after an epoch",
-            ),
-            "weighted_average": (
-                not evaluates or is_coco,
-                "mAP is not the mean over classes that it would weigh",
-            ),
-            "compute_val_loss": (not has_validation, "there are no data to evaluate on"),
-            "momentum": (self.optimizer != "sgd", f"the optimizer is {self.optimizer}"),
-            "warmup_steps": (self.lr_schedule == "plateau", schedule),
-            "lr_drops": (self.lr_schedule != "step", schedule),
-            "reduce_lr_patience": (self.lr_schedule != "plateau", schedule),
-            "reduce_lr_factor": (self.lr_schedule != "plateau", schedule),
-            "snapshot_format": (not self.snapshots, "no snapshots are saved"),
-            "save_steps": (not self.snapshots, "no snapshots are saved"),
-            "tensorboard_freq": (self.tensorboard_dir is None, "there is no tensorboard_dir"),
-            "feature_size": (has_model, f"{self.snapshot or self.weights} has its own"),
-            "hidden_initializer": (has_model, f"{self.snapshot or self.weights} has heads"),
-            "backbone": (
-                self.snapshot is None and self.starts_from_detector(),
-                f"{self.weights} has its own",
-            ),
-            "image_min_side": (self.no_resize, "images keep their size"),
-            "image_max_side": (self.no_resize, "images keep their size"),
-        }
-        defaults = {setting.name: setting.default for setting in fields(self)}
-        if isinstance(self.data, ShapesData) and self.snapshot is None:
-            sizes = ("backbone", "feature_size") if self.starts_from_detector() else ()
-            defaults |= {k: v for k, v in SHAPES_SETTINGS.items() if k not in sizes}
-        found = {
-            name: f"has no effect: {why}"
-            for name, (is_void, why) in void.items()
-            if is_void and getattr(self, name) != defaults[name]
-        }
-        if self.freeze_backbone and not (self.snapshot or self.weights or self.imagenet_weights):
-            found["freeze_backbone"] = "the backbone keeps its random weights"
-        return found
+        return find_void_settings(self, has_validation)
 
     def kept_settings(self) -> dict[str, Any]:
         """Return the settings that a continued run keeps, as plain values for JSON."""

@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from keras_retinanet.system.messages import shorten
 
+# What suits the small pictures of `shapes`.
+SHAPES_SETTINGS: Mapping[str, Any] = MappingProxyType(
+    {
+        "backbone": "resnet18_0.5",
+        "imagenet_weights": False,
+        "feature_size": 64,
+        "batch_size": 4,
+        "epochs": 3,
+        "lr": 1.5e-3,
+        "image_min_side": 128,
+        "image_max_side": 192,
+    }
+)
 # Ranges of settings that are numbers.
 RANGES: dict[str, tuple[Callable[[float], bool], tuple[str, ...]]] = {
     "a number above 0": (

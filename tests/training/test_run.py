@@ -4,42 +4,23 @@ import math
 from dataclasses import replace
 
 import cv2
-import keras
 import numpy as np
 import pytest
 
 from keras_retinanet import models
 from keras_retinanet.augmentation.settings import AugmentationSettings
-from keras_retinanet.callbacks.coco import CocoEval
-from keras_retinanet.callbacks.eval import Evaluate
 from keras_retinanet.config import Config
 from keras_retinanet.geometry.anchors import AnchorParameters
 from keras_retinanet.geometry.coders import CornerCoder
 from keras_retinanet.metrics import COCO_KEYS
 from keras_retinanet.models.freeze import backbone_layers
-from keras_retinanet.preprocessing.data import CocoData, CSVData
+from keras_retinanet.preprocessing.data import CSVData
 from keras_retinanet.training import data_sets, run
-from keras_retinanet.training.plan import SettingError, SettingWarning, TrainingPlan
-from tests import tiny
+from keras_retinanet.training.plan import SettingError, SettingWarning
 
 
 def silent(text):
     """Take what a run says, and say nothing."""
-
-
-@pytest.fixture
-def plan(tmp_path, monkeypatch):
-    """A plan for four images with a bright square each, also to evaluate on."""
-    monkeypatch.setitem(models.BACKBONES, tiny.NAME, tiny.ENTRY)
-    annotations, classes = tiny.write_squares(tmp_path)
-    return TrainingPlan(
-        data=CSVData(annotations, classes, annotations),
-        backbone="tiny",
-        imagenet_weights=False,
-        image_min_side=64,
-        image_max_side=96,
-        snapshot_path=str(tmp_path / "out"),
-    )
 
 
 def save_tiny(path, **info):
@@ -196,32 +177,6 @@ def test_class_names_are_compared(plan, tmp_path):
         data_sets.open_data(resumed, models.load_model(snapshot).info, silent)
 
 
-def test_callbacks_follow_the_plan(plan):
-    training, validation = data_sets.open_data(plan, None, silent)
-    kinds = [type(call).__name__ for call in run.make_callbacks(plan, "tiny", validation)]
-    assert kinds == ["StopOnNaN", "Evaluate", "KeepCounters", "SaveSnapshots", "WriteHistory"]
-    more = replace(plan, lr_schedule="plateau", early_stopping=True, snapshots=False)
-    callbacks = run.make_callbacks(more, "tiny", validation)
-    kinds = [type(call) for call in callbacks]
-    assert keras.callbacks.ReduceLROnPlateau in kinds and keras.callbacks.EarlyStopping in kinds
-    coco = replace(plan, data=CocoData("there"))
-    for data, expected in ((plan, Evaluate), (coco, CocoEval)):
-        assert expected in {type(call) for call in run.make_callbacks(data, "tiny", validation)}
-    assert len(run.make_callbacks(replace(plan, evaluation=False), "tiny", validation)) == 4
-
-
-def test_more_gpus_than_there_are_are_refused(plan, monkeypatch):
-    monkeypatch.setattr(run.tf.config, "list_logical_devices", lambda kind: ["/gpu:0", "/gpu:1"])
-    with pytest.raises(SettingError, match="^multi_gpu: expected at most 2, .* got 4"):
-        run.train(replace(plan, multi_gpu=4, batch_size=4), log=silent)
-
-
-def test_without_tensorboard_its_folder_is_refused(plan, tmp_path, monkeypatch):
-    monkeypatch.setattr(run.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(SettingError, match="^tensorboard_dir: .*pip install tensorboard"):
-        run.make_callbacks(replace(plan, tensorboard_dir=str(tmp_path)), "tiny", None)
-
-
 def weights_that_train(model):
     """The names of the trained weights of the backbone, and of the others."""
     names = [layer.name for layer in backbone_layers(model) if layer.trainable_weights]
@@ -299,16 +254,6 @@ def test_void_settings_are_named(plan):
     lost = replace(plan, data=CSVData(plan.data.annotations, plan.data.classes), epochs=1, steps=1)
     with pytest.warns(SettingWarning, match="^early_stopping: has no effect: there is no eval"):
         run.train(replace(lost, early_stopping=True), log=silent)
-
-
-def test_detections_that_count_follow_the_data(plan, monkeypatch):
-    _, validation = data_sets.open_data(plan, None, silent)
-    evaluate = run.make_callbacks(plan, "tiny", validation)[1]
-    assert evaluate.max_detections == 100
-    monkeypatch.setattr(validation, "load_annotations", lambda _: {"labels": np.zeros(140)})
-    assert run.make_callbacks(plan, "tiny", validation)[1].max_detections == 140
-    given = replace(plan, max_detections=7)
-    assert run.make_callbacks(given, "tiny", validation)[1].max_detections == 7
 
 
 def test_a_frozen_backbone_stays_as_it_is(plan):
