@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from keras_retinanet.losses.common import Loss, check_normaliser, divisor
+from keras_retinanet.losses.common import Loss, check_normaliser, divisor, joint
 from keras_retinanet.system.messages import shorten
 
 UNIT_ANCHOR = np.array([0, 0, 1, 1], "float32")
@@ -51,7 +51,7 @@ def smooth_l1(sigma: float = 3.0, *, normaliser: str = "batch") -> Loss:
         near = 0.5 * squared * distance**2
         values = ops.where(distance < 1 / squared, near, distance - 0.5 / squared)
         values = ops.sum(values, axis=-1) * ops.cast(state == 1, "float32")
-        return ops.sum(values / divisor(state, normaliser))
+        return joint(ops.sum(values / divisor(state, normaliser)))
 
     return _smooth_l1
 
@@ -74,7 +74,7 @@ def l1(*, normaliser: str = "batch") -> Loss:
     def _l1(y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
         offsets, predictions, state = _of_positives(y_true, y_pred)
         values = ops.sum(ops.abs(predictions - offsets), axis=-1)
-        return ops.sum(values / divisor(state, normaliser))
+        return joint(ops.sum(values / divisor(state, normaliser)))
 
     return _l1
 
@@ -116,7 +116,7 @@ def giou(coder: BoxDecoder, *, normaliser: str = "batch") -> Loss:
         union = _area(true[..., :2], true[..., 2:]) + _area(found[..., :2], found[..., 2:]) - shared
         union, around = ops.maximum(union, MINIMUM_AREA), ops.maximum(around, MINIMUM_AREA)
         values = ops.where(state == 1, 2 - shared / union - union / around, 0.0)
-        return ops.sum(values / divisor(state, normaliser))
+        return joint(ops.sum(values / divisor(state, normaliser)))
 
     return _giou
 

@@ -1,4 +1,8 @@
-"""What classification and box losses share: the numbers that a sum over anchors is divided by."""
+"""What classification and box losses share: what a sum over anchors is divided by, and devices.
+
+In `fit` on several devices, each has a part of the batch. The loss is that of the whole batch then,
+on every one of them: sums and numbers of anchors and images are those of all parts together.
+"""
 
 from collections.abc import Callable
 
@@ -36,8 +40,26 @@ def divisor(state: tf.Tensor, normaliser: str) -> tf.Tensor:
     Returns:
         Scalar, or `(B, 1)` or `(B, 1, 1)`.
     """
-    positive = ops.cast(state == 1, "float32")
+    positive, total = ops.cast(state == 1, "float32"), tf.distribute.ReduceOp.SUM
     if normaliser == "batch":
-        return ops.maximum(1.0, ops.sum(positive))
-    images = ops.cast(ops.shape(state)[0], "float32")
+        return ops.maximum(1.0, _over_devices(ops.sum(positive), total))
+    images = _over_devices(ops.cast(ops.shape(state)[0], "float32"), total)
     return images * ops.maximum(1.0, ops.sum(positive, axis=1, keepdims=True))
+
+
+def joint(loss: tf.Tensor) -> tf.Tensor:
+    """Return the loss of a whole batch, where each of several devices has the loss of its part.
+
+    It is divided by the number of devices, as Keras's own losses are, since Keras adds up the
+    gradients of all devices, and multiplies by that number what it logs. Its derivative adds up
+    what the devices were divided into: the gradient is that of the whole batch.
+    """
+    return _over_devices(loss, tf.distribute.ReduceOp.MEAN)
+
+
+def _over_devices(value: tf.Tensor, operation: tf.distribute.ReduceOp) -> tf.Tensor:
+    """Return the sum or mean of a value over the devices that have parts of the batch."""
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return value
+    return context.all_reduce(operation, value)

@@ -8,6 +8,7 @@ from functools import wraps
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from keras_retinanet.layers import FilterDetections, FilterSettings
 from keras_retinanet.models.hdf5 import naming_model_file, open_hdf5
@@ -111,6 +112,29 @@ class _SelfDescribingModel(keras.Model):
 @keras.saving.register_keras_serializable(package="keras_retinanet")
 class RetinaNet(_SelfDescribingModel):
     """A training model: images in; `regression` and `classification` of every anchor out."""
+
+    def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
+        """Build what is not built, as Keras does for a model with a strategy.
+
+        For this Keras begins the data set once more, and adds up the batches of all devices, whose
+        shapes may differ. It fails with several workers.
+        """
+        if not (self._compile_loss and self._compile_loss.built and self.optimizer.built):
+            super()._maybe_symbolic_build(iterator, data_batch)
+
+    def train_step(self, data: Any) -> dict[str, Any]:
+        """Train on a batch; return the means of the losses."""
+        return self._as_rows_of_workers(super().train_step(data))
+
+    def test_step(self, data: Any) -> dict[str, Any]:
+        """Compute the losses of a batch; return their means."""
+        return self._as_rows_of_workers(super().test_step(data))
+
+    def _as_rows_of_workers(self, logs: dict[str, Any]) -> dict[str, Any]:
+        """Return logs with a first axis, over which Keras takes the mean if there are workers."""
+        if isinstance(self.distribute_strategy, tf.distribute.MultiWorkerMirroredStrategy):
+            return {name: keras.ops.reshape(value, (1,)) for name, value in logs.items()}
+        return logs
 
     def fit(
         self,

@@ -39,6 +39,16 @@ def backbone_layers(model: keras.Model) -> list[keras.layers.Layer]:
     return list(found.values())
 
 
+def backbone_batch_norms(model: keras.Model) -> list[keras.layers.BatchNormalization]:
+    """Return the batch normalisation layers of a training model's backbone.
+
+    Raises:
+        ValueError: if the model has no pyramid of this package.
+    """
+    layers = backbone_layers(model)
+    return [layer for layer in layers if isinstance(layer, keras.layers.BatchNormalization)]
+
+
 def backbone_is_frozen(model: keras.Model) -> bool:
     """Return whether no weight of a training model's backbone is trained."""
     try:

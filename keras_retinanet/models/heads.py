@@ -70,12 +70,18 @@ def _head(
         hidden_initializer: name in `HIDDEN_INITIALIZERS`.
 
     Raises:
-        ValueError: if there is no such initialiser.
+        ValueError: if there is no such initialiser, or the groups of channels would not be equal.
     """
     if hidden_initializer not in HIDDEN_INITIALIZERS:
         raise ValueError(
             f"hidden_initializer: expected one of {', '.join(HIDDEN_INITIALIZERS)}, got "
             f"{shorten(hidden_initializer)}"
+        )
+    # With fewer groups it would be another normalisation, and a worse one (arXiv 1803.08494).
+    if group_norm and filters % NORM_GROUPS:
+        raise ValueError(
+            f"feature_size: expected a multiple of {NORM_GROUPS}, the groups of group "
+            f"normalisation, got {filters}"
         )
     channels_first = _channels_first()
     size = pyramid_feature_size

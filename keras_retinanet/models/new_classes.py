@@ -9,11 +9,9 @@ import numpy as np
 from keras_retinanet.models.classes import RetinaNet, assert_training_model, set_info
 from keras_retinanet.zoo.class_names import canonical
 
-_HEAD, _LAST, _RESHAPE = (
-    "classification_submodel",
-    "pyramid_classification",
-    "pyramid_classification_reshape",
-)
+# The last layer of the classification head.
+LAST_LAYER = "pyramid_classification"
+_HEAD, _RESHAPE = "classification_submodel", f"{LAST_LAYER}_reshape"
 
 
 def with_classes(
@@ -63,11 +61,11 @@ def _head_of(model: RetinaNet) -> keras.Model:
     """
     try:
         head = model.get_layer(_HEAD)
-        head.get_layer(_LAST)
+        head.get_layer(LAST_LAYER)
         head.get_layer(_RESHAPE)
     except (ValueError, AttributeError):
         raise ValueError(
-            f"expected a model with the layers {_HEAD}, {_LAST} and {_RESHAPE}, got another "
+            f"expected a model with the layers {_HEAD}, {LAST_LAYER} and {_RESHAPE}, got another "
             "classification head: its classes cannot be changed"
         ) from None
     return head
@@ -84,11 +82,11 @@ def _copy_head(
         after: number of classes of the copy.
         pairs: output of the head, output of the copy whose weights it becomes.
     """
-    num_anchors = head.get_layer(_LAST).filters // before
+    num_anchors = head.get_layer(LAST_LAYER).filters // before
 
     def copy(layer: keras.layers.Layer) -> keras.layers.Layer:
         config = layer.get_config()
-        if layer.name == _LAST:
+        if layer.name == LAST_LAYER:
             config["filters"] = num_anchors * after
         elif layer.name == _RESHAPE:
             config["target_shape"] = (-1, after)
@@ -99,7 +97,7 @@ def _copy_head(
         if not layer.weights:
             continue
         values = head.get_layer(layer.name).get_weights()
-        if layer.name == _LAST:
+        if layer.name == LAST_LAYER:
             values = [
                 _with_rows(new, old, num_anchors, pairs)
                 for new, old in zip(layer.get_weights(), values, strict=True)

@@ -118,6 +118,7 @@ def retinanet(
     name: str = "retinanet",
     *,
     feature_size: int = FEATURE_SIZE,
+    group_norm: bool = False,
     hidden_initializer: str = HIDDEN_INITIALIZER,
 ) -> RetinaNet:
     """Return the training model on top of a backbone.
@@ -133,6 +134,8 @@ def retinanet(
             `default_submodels`.
         name: name of the model.
         feature_size: channels of the pyramid and the heads.
+        group_norm: whether the heads' hidden layers have group normalisation instead of a bias; for
+            the default submodels.
         hidden_initializer: initialiser of the heads' hidden layers, a name in
             `heads.HIDDEN_INITIALIZERS`; for the default submodels.
 
@@ -141,7 +144,8 @@ def retinanet(
         concatenated.
 
     Raises:
-        ValueError: if level 3, 4 or 5 is missing, or the backbone has no C2 for level 2.
+        ValueError: if level 3, 4 or 5 is missing, the backbone has no C2 for level 2, or the
+            channels cannot be normalised in groups.
     """
     levels = list(DEFAULT_LEVELS if pyramid_levels is None else pyramid_levels)
     if num_anchors is None:
@@ -154,6 +158,7 @@ def retinanet(
         num_classes,
         num_anchors,
         feature_size=feature_size,
+        group_norm=group_norm,
         hidden_initializer=hidden_initializer,
     )
     # A caller's own function may not take this argument.

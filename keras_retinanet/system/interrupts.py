@@ -30,6 +30,15 @@ class Interrupts:
         """Whether a signal is waiting."""
         return self._received is not None
 
+    @property
+    def number(self) -> int:
+        """The signal that is waiting; 0 for none."""
+        return self._received or 0
+
+    def receive(self, number: int) -> None:
+        """Let a signal wait as if it had come, unless one waits already; 0 for none."""
+        self._received = self._received or number or None
+
     def deliver(self) -> None:
         """Call the program's handler for the signal that is waiting, if there is one.
 
@@ -41,7 +50,8 @@ class Interrupts:
         number, self._received = self._received, None
         for other, handler in self._handlers.items():
             signal.signal(other, handler)
-        self._handlers[number](number, None)
+        # Of a signal that only another process has got, there may be no handler here.
+        self._handlers.get(number, signal.default_int_handler)(number, None)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if not self.wait:

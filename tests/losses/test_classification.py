@@ -1,5 +1,6 @@
 from functools import partial
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -7,6 +8,7 @@ import tensorflow as tf
 from keras_retinanet import losses
 from keras_retinanet.geometry import targets
 from keras_retinanet.losses.classification import CLASSIFICATION_LOSSES
+from keras_retinanet.models.heads import default_classification_model
 from tests.goldens import GOLDENS, predictions, targets_input
 
 _, PROBABILITIES, _ = predictions()
@@ -358,3 +360,30 @@ def test_losses_by_name():
     assert float(other(COMPACT, PROBABILITIES)) == values["ce"]
     with pytest.raises(ValueError, match="one of focal, focal-star, balanced-ce, ce, got huber"):
         losses.classification_loss("huber")
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize("name", CLASSIFICATION_LOSSES)
+def test_of_a_head_in_half_precision_the_logits_are_seen(name, policy):
+    keras.config.set_dtype_policy(policy)
+    try:
+        head = default_classification_model(1, 1, 4, classification_feature_size=4)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    last = head.get_layer("pyramid_classification")
+    loss, features = losses.classification_loss(name), tf.ones((1, 1, 1, 4))
+    # A certain error has its whole derivative, though its probability is 0 or 1 in float32.
+    for bias, state in ((-60.0, 1), (60.0, 0)):
+        last.bias.assign([bias])
+
+        @tf.function
+        def step(state=state):
+            value = loss(tf.constant([[[state]]]), head(features))
+            return value, tf.gradients(value, last.bias.value)[0]
+
+        value, gradient = step()
+        assert value.dtype == tf.float32
+        weight = {"focal": 0.25, "balanced-ce": 0.25}.get(name, 1)
+        weight = 0.75 if weight < 1 and not state else weight
+        assert float(gradient[0]) == pytest.approx(-weight if state else weight, rel=1e-2)
+        assert float(value) >= weight * 59

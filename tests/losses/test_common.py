@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from keras_retinanet.losses import common
 
@@ -33,3 +34,9 @@ def test_only_known_normalisers_are_accepted():
         common.check_normaliser(name)
     with pytest.raises(ValueError, match="normaliser: expected one of batch, image, got None"):
         common.check_normaliser(None)
+
+
+def test_the_loss_of_one_device_is_that_of_the_batch():
+    # Several devices: training/test_distribution.py.
+    loss = tf.constant(3.0)
+    assert common.joint(loss) is loss

@@ -50,13 +50,21 @@ def test_hidden_layers_may_start_as_in_the_paper():
         default_submodels(2, 9, hidden_initializer="zeros")
 
 
-def test_a_backbone_passes_the_initialiser_on():
+def test_a_backbone_passes_the_initialiser_and_the_normalisation_on():
     model = backbone("resnet18_0.5").retinanet(
-        2, feature_size=32, freeze_bn=False, hidden_initializer="normal"
+        2, feature_size=32, freeze_bn=False, group_norm=True, hidden_initializer="normal"
     )
     for name in ("regression", "classification"):
-        kernel = model.get_layer(f"{name}_submodel").get_layer(f"pyramid_{name}_0").kernel
+        head = model.get_layer(f"{name}_submodel")
+        kernel = head.get_layer(f"pyramid_{name}_0").kernel
         assert np.std(kernel) == pytest.approx(0.01, rel=0.05)
+        assert [head.get_layer(f"pyramid_{name}_{i}_norm").groups for i in range(4)] == [32] * 4
+
+
+@pytest.mark.parametrize("size", [16, 48])
+def test_channels_that_make_no_equal_groups_are_refused(size):
+    with pytest.raises(ValueError, match=f"^feature_size: expected a multiple of 32, .*got {size}"):
+        default_submodels(2, 9, feature_size=size, group_norm=True)
 
 
 def test_the_last_layers_start_as_in_the_paper():

@@ -49,6 +49,21 @@ def test_a_signal_waits_until_it_is_delivered_and_the_second_is_deadly(handler):
     assert signal.getsignal(signal.SIGTERM) == end
 
 
+def test_a_signal_of_another_process_is_delivered_like_one_of_its_own(handler):
+    with interrupts() as found:
+        found.wait = True
+        found.receive(0)
+        assert not found.received and found.number == 0
+        found.receive(signal.SIGTERM)
+        found.receive(signal.SIGINT)  # one is enough
+        assert found.number == signal.SIGTERM
+        with pytest.raises(EndedError, match=str(int(signal.SIGTERM))):
+            found.deliver()
+        found.receive(signal.SIGUSR1)  # there is no handler here
+        with pytest.raises(KeyboardInterrupt):
+            found.deliver()
+
+
 def test_a_signal_that_still_waits_is_delivered_at_the_end(handler):
     with pytest.raises(EndedError), interrupts() as found:
         found.wait = True
@@ -112,3 +127,27 @@ def test_a_second_signal_ends_the_process():
     done = subprocess.run([sys.executable, "-c", TWICE], capture_output=True, text=True)
     assert done.returncode == -signal.SIGINT
     assert done.stdout == "waits\n"
+
+
+ONCE = """import os, signal, sys
+from keras_retinanet.bin.common import report_errors
+from keras_retinanet.system.interrupts import interrupts
+@report_errors
+def main():
+    with interrupts() as found:
+        found.wait = True
+        os.kill(os.getpid(), int(sys.argv[1]))
+        print("saved", flush=True)
+        found.deliver()
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "said"),
+    [("SIGINT", 130, "interrupted"), ("SIGTERM", 143, "terminated"), ("SIGHUP", 129, "hung up")],
+)
+def test_a_command_ends_with_the_usual_code_after_its_work_is_saved(name, code, said):
+    number = str(int(getattr(signal, name)))
+    done = subprocess.run([sys.executable, "-c", ONCE, number], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (code, "saved\n", f"\n{said}\n")
