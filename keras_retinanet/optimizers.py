@@ -4,11 +4,80 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 
+class _Joining(keras.optimizers.Optimizer):
+    """Gradients of several devices, added up before anything else is done with them.
+
+    Keras clips the gradient of each device by itself, and adds them up afterwards.
+    """
+
+    def apply(
+        self,
+        grads: Sequence[tf.Tensor | None],
+        trainable_variables: Sequence[keras.Variable] | None = None,
+    ) -> None:
+        """Update the weights by their gradients, to which each device gives its part."""
+        context = tf.distribute.get_replica_context()
+        if context is not None and context.num_replicas_in_sync > 1:
+            found = [gradient for gradient in grads if gradient is not None]
+            sums = iter(context.all_reduce(tf.distribute.ReduceOp.SUM, found))
+            grads = [None if gradient is None else next(sums) for gradient in grads]
+        super().apply(grads, trainable_variables)
+
+    def _all_reduce_sum_gradients(self, grads_and_vars: Any) -> Any:
+        """Return what `apply` has already added up."""
+        return grads_and_vars
+
+
+class _Averaging(keras.optimizers.Optimizer):
+    """A moving average of the weights (`use_ema`) as short runs and accumulated gradients need it.
+
+    Keras's begins with the weights after the first step, of which 0.999^300, three quarters, are
+    left after 300 steps. Here the decay rises to `ema_momentum` as in TensorFlow's
+    `ExponentialMovingAverage`: after t steps it is at most t / (t + 9). And Keras's moves with
+    every batch, here it moves with the weights: once in `gradient_accumulation_steps` batches.
+    """
+
+    def build(self, variables: Sequence[keras.Variable]) -> None:
+        """Create the state for the variables to train; their averages are the variables."""
+        if self.built:
+            return
+        super().build(variables)
+        if self.use_ema:
+            # A run that goes on from a snapshot does not begin at step 0, from which on nothing
+            # would be left of Keras's zeros.
+            with tf.init_scope():
+                for average, variable in zip(
+                    self._model_variables_moving_average, variables, strict=True
+                ):
+                    average.assign(variable)
+
+    def _update_model_variables_moving_average(
+        self, trainable_variables: Sequence[keras.Variable]
+    ) -> None:
+        """Move the averages towards the variables, if this step has changed these."""
+        done = tf.cast(self.iterations, tf.float32)
+        decay = tf.minimum(self.ema_momentum, done / (done + 9))
+
+        def move() -> None:
+            for average, variable in zip(
+                self._model_variables_moving_average, trainable_variables, strict=True
+            ):
+                share = tf.cast(1 - decay, variable.dtype)
+                average.assign(average + share * (variable - average))
+
+        batches = self.gradient_accumulation_steps
+        if batches is None:
+            move()
+        else:
+            keras.ops.cond((self._iterations + 1) % batches == 0, move, lambda: None)
+
+
 @keras.saving.register_keras_serializable(package="keras_retinanet")
-class Adam(keras.optimizers.Adam):
+class Adam(_Joining, _Averaging, keras.optimizers.Adam):
     """Keras's Adam, with fewer TensorFlow operations per weight tensor.
 
     Keras uses a dozen, and more to clip gradients. Each one reads and writes the full tensor, and
@@ -68,7 +137,7 @@ class AdamW(Adam):
 
 
 @keras.saving.register_keras_serializable(package="keras_retinanet")
-class SGD(keras.optimizers.SGD):
+class SGD(_Joining, _Averaging, keras.optimizers.SGD):
     """Keras's SGD with momentum, in fewer TensorFlow operations, and with an L2 penalty.
 
     The penalty is what the paper and PyTorch call weight decay: `l2_decay` times a kernel is added
@@ -118,6 +187,28 @@ def _is_kernel(variable: keras.Variable) -> bool:
 
 
 @keras.saving.register_keras_serializable(package="keras_retinanet")
+class LossScaleOptimizer(keras.optimizers.LossScaleOptimizer):
+    """Keras's optimizer around another one that scales the loss, for any number of devices.
+
+    Keras asks one device whether its gradients are finite, and lets all of them go on or leave the
+    step out.
+    """
+
+    def apply(
+        self,
+        grads: Sequence[tf.Tensor | None],
+        trainable_variables: Sequence[keras.Variable] | None = None,
+    ) -> None:
+        """Update the weights by their gradients, if those of all devices are finite."""
+        context = tf.distribute.get_replica_context()
+        if context is not None and context.num_replicas_in_sync > 1:
+            own = tf.where(self.check_finite(grads), 0.0, np.nan)
+            joint = context.all_reduce(tf.distribute.ReduceOp.SUM, own)  # 0, or NaN for all
+            grads = [None if grad is None else grad + tf.cast(joint, grad.dtype) for grad in grads]
+        super().apply(grads, trainable_variables)
+
+
+@keras.saving.register_keras_serializable(package="keras_retinanet")
 class StepDecay(keras.optimizers.schedules.LearningRateSchedule):
     """A learning rate that warms up linearly, and is multiplied by a factor at certain steps.
 
@@ -162,3 +253,9 @@ class StepDecay(keras.optimizers.schedules.LearningRateSchedule):
             "factor": self.factor,
             "warmup_steps": self.warmup_steps,
         }
+
+
+def current_rate(optimizer: keras.optimizers.Optimizer) -> float:
+    """Return the learning rate of the next step."""
+    # `float` does not take a variable that several devices share.
+    return float(keras.ops.convert_to_numpy(optimizer.learning_rate))

@@ -1,3 +1,5 @@
+from functools import partial
+
 import keras
 import numpy as np
 import pytest
@@ -56,6 +58,110 @@ def test_without_a_penalty_sgd_is_that_of_keras(settings, sparse):
     assert len(ours) == len(expected)
     for found, value in zip(ours, expected, strict=True):
         np.testing.assert_allclose(found, value, rtol=1e-5, atol=1e-7)
+
+
+def trajectory(optimizer, gradients, *, compiled=None):
+    """Return a kernel and a bias after each of some steps: rows of 17 numbers."""
+    rng = np.random.default_rng(1)
+    weights = [keras.Variable(rng.normal(size=s).astype("float32")) for s in ((3, 4), (5,))]
+    if isinstance(optimizer, keras.optimizers.AdamW):
+        optimizer.exclude_from_weight_decay(weights[1:])
+    optimizer.build(weights)
+
+    def step(kernel, bias):
+        # The gradients of a loss that is scaled are scaled.
+        optimizer.apply([optimizer.scale_loss(kernel), optimizer.scale_loss(bias)], weights)
+
+    if compiled is not None:
+        step = tf.function(step, jit_compile=compiled)
+    rows = []
+    for row in np.asarray(gradients, "float32"):
+        step(tf.constant(row[:12].reshape(3, 4)), tf.constant(row[12:]))
+        rows.append(flat(weights))
+    return np.array(rows)
+
+
+def flat(tensors):
+    return np.concatenate([np.ravel(tensor) for tensor in tensors])
+
+
+def averages(optimizer):
+    return flat(optimizer._model_variables_moving_average)
+
+
+# Ours, and what it should be equal to.
+KINDS = {
+    "adam": (Adam, keras.optimizers.Adam),
+    "adamw": tuple(partial(cls, weight_decay=0.25) for cls in (AdamW, keras.optimizers.AdamW)),
+    "sgd": tuple(partial(cls, momentum=0.9) for cls in (SGD, keras.optimizers.SGD)),
+}
+
+
+@pytest.mark.parametrize(("clip", "compiled"), [(None, None), (2.0, True)], ids=["eager", "xla"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_accumulated_gradients_make_the_step_of_their_mean(kind, clip, compiled):
+    ours, keras_own = KINDS[kind]
+    gradients = np.random.default_rng(0).normal(size=(8, 17))
+    means = gradients[:6].reshape(2, 3, 17).mean(axis=1)
+    # In Keras a schedule counts batches: the rates of two steps are those of the third and sixth.
+    rate = keras.optimizers.schedules.CosineDecay(0.1, 10)
+    of_updates = keras.optimizers.schedules.PiecewiseConstantDecay(
+        [0], [float(rate(2)), float(rate(5))]
+    )
+    norms = np.linalg.norm(means[:, :12], axis=1)
+    assert norms.min() < 2 < norms.max()
+    expected = trajectory(keras_own(of_updates, clipnorm=clip), means)
+    optimizer = ours(rate, clipnorm=clip, gradient_accumulation_steps=3)
+    found = trajectory(optimizer, gradients, compiled=compiled)
+    np.testing.assert_allclose(found[[2, 5]], expected, rtol=1e-4, atol=1e-6)
+    for still in ([0, 1], [2, 3, 4], [5, 6, 7]):  # between the updates nothing moves
+        np.testing.assert_array_equal(found[still], found[still[:1] * len(still)])
+    accumulated = flat(optimizer._accumulated_gradients)
+    np.testing.assert_allclose(accumulated, gradients[6:].sum(axis=0), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(("batches", "compiled"), [(None, None), (3, True)], ids=["eager", "xla"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_average_moves_with_the_weights(kind, batches, compiled):
+    gradients = np.random.default_rng(0).normal(size=(14, 17))
+    settings = {"use_ema": True, "ema_momentum": 0.2, "gradient_accumulation_steps": batches}
+    optimizer = KINDS[kind][0](0.1, **settings)
+    weights = trajectory(optimizer, gradients, compiled=compiled)
+    average, every = 0.0, batches or 1
+    for update, row in enumerate(weights[every - 1 :: every]):
+        decay = min(0.2, update / (update + 9))  # 0, 1/10, 2/11, then 0.2
+        average = decay * average + (1 - decay) * row
+    np.testing.assert_allclose(averages(optimizer), average, rtol=1e-4, atol=1e-6)
+    # The average changes nothing of what is trained.
+    alone = KINDS[kind][0](0.1, gradient_accumulation_steps=batches)
+    np.testing.assert_array_equal(weights, trajectory(alone, gradients, compiled=compiled))
+
+
+def test_an_average_of_a_run_that_goes_on_begins_with_its_weights():
+    weight = keras.Variable(np.array([2.0, 4.0]))
+    optimizer = SGD(1.0, use_ema=True, ema_momentum=0.75)
+    optimizer.build([weight])
+    optimizer.iterations.assign(1000)
+    optimizer.apply([tf.constant([1.0, 0.0])], [weight])
+    np.testing.assert_allclose(averages(optimizer), [1.75, 4.0])  # of Keras's zeros [0.25, 1]
+
+
+@pytest.mark.parametrize("settings", [{}, {"gradient_accumulation_steps": 2, "use_ema": True}])
+@pytest.mark.parametrize("kind", KINDS)
+def test_steps_whose_gradients_overflow_are_left_out(kind, settings):
+    gradients = np.random.default_rng(0).normal(size=(6, 17))
+    with_overflow = np.insert(gradients, 3, np.inf, axis=0)
+    scaled = keras.optimizers.LossScaleOptimizer(KINDS[kind][0](0.1, **settings), 2.0**8, 3)
+    found = trajectory(scaled, with_overflow, compiled=False)
+    alone = KINDS[kind][0](0.1, **settings)
+    expected = trajectory(alone, gradients)
+    np.testing.assert_allclose(found[[0, 1, 2, 4, 5, 6]], expected, rtol=1e-4, atol=1e-6)
+    np.testing.assert_array_equal(found[3], found[2])
+    if settings:
+        np.testing.assert_allclose(averages(scaled.inner_optimizer), averages(alone), rtol=1e-4)
+    # Twice as much after three steps, half of it after the overflow, twice after three more.
+    assert float(scaled.dynamic_scale) == 2.0**9
+    assert int(scaled.inner_optimizer._iterations) == 6
 
 
 @pytest.mark.parametrize("sparse", [False, True])
@@ -178,6 +284,7 @@ def test_works_on_several_devices(optimizer, expected):
         Adam(0.1, clipnorm=0.25),
         AdamW(StepDecay(0.1, [3, 5], 0.5, 2), weight_decay=0.25),
         SGD(StepDecay(0.1), 0.25, momentum=0.5),
+        Adam(0.1, use_ema=True, ema_momentum=0.5, gradient_accumulation_steps=2),
     ],
     ids=lambda value: type(value).__name__,
 )

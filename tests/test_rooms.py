@@ -38,7 +38,7 @@ TESTED_ELSEWHERE = {
     "models/mobilenet.py": "models/test_backbones.py",
     "models/vgg.py": "models/test_backbones.py",
     "models/blocks.py": "models/test_senet.py",
-    "models/freeze.py": "training/test_run.py",
+    "models/freeze.py": "training/test_freezing.py",
     "models/normalization.py": "models/test_backbones.py",
     "layers/slices.py": "models/test_old_backbones.py",
     "layers/tensors.py": "backend/test_backend.py",

@@ -242,6 +242,8 @@ def _show_warning(
 
 def flag(name: str) -> str:
     """Return the flag of an option."""
+    if name == "freeze_bn":  # which there is only to switch off
+        return "--no-freeze-bn"
     return "--" + name.replace("_", "-")
 
 

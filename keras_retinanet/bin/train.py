@@ -58,7 +58,7 @@ def main(args: Sequence[str] | None = None) -> None:
 
 @contextmanager
 def saying_how_to_resume(plan: TrainingPlan, args: Sequence[str] | None) -> Iterator[None]:
-    """Print the command that goes on with a run that a signal ends, if its state is saved.
+    """Print the command that goes on with a run that a signal or `max_time` ends.
 
     Args:
         plan: the plan of the run.
@@ -67,13 +67,20 @@ def saying_how_to_resume(plan: TrainingPlan, args: Sequence[str] | None) -> Iter
     try:
         yield
     except KeyboardInterrupt:
-        record = RunRecord.of_state(plan.snapshot_path) if plan.snapshots else None
-        if record is not None and not record.is_done:
-            words = list(sys.argv[1:] if args is None else args)
-            more = [] if plan.resume else ["--resume"]
-            program = os.path.basename(sys.argv[0]) or "retinanet-train"
-            print(f"\nTo go on: {shlex.join([program, *words, *more])}", flush=True)
+        _print_how_to_resume(plan, args)
         raise
+    if plan.max_time is not None:
+        _print_how_to_resume(plan, args)
+
+
+def _print_how_to_resume(plan: TrainingPlan, args: Sequence[str] | None) -> None:
+    """Print the command that goes on with a run whose state is saved; nothing if it is done."""
+    record = RunRecord.of_state(plan.snapshot_path) if plan.snapshots else None
+    if record is not None and not record.is_done:
+        words = list(sys.argv[1:] if args is None else args)
+        more = [] if plan.resume else ["--resume"]
+        program = os.path.basename(sys.argv[0]) or "retinanet-train"
+        print(f"\nTo go on: {shlex.join([program, *words, *more])}", flush=True)
 
 
 if __name__ == "__main__":

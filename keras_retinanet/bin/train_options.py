@@ -84,6 +84,20 @@ def _add_start_options(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument("--freeze-backbone", action="store_true", help="train the new layers only")
     group.add_argument(
+        "--no-freeze-bn",
+        dest="freeze_bn",
+        action="store_const",
+        const=False,
+        help="train the backbone's batch normalisation too, as torchvision did for its RetinaNet "
+        "v2; few images per step give it noisy statistics (default: frozen if it starts from "
+        "weights)",
+    )
+    group.add_argument(
+        "--head-norm",
+        choices=CHOICES["head_norm"],
+        help="group normalisation in new heads, or none (default)",
+    )
+    group.add_argument(
         "--hidden-initializer",
         choices=CHOICES["hidden_initializer"],
         help="how the hidden layers of new heads start: he_normal (default), or normal with a "
@@ -128,8 +142,8 @@ def _add_run_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--lr",
         type=float,
-        help="learning rate (default: 1e-4; shapes: 1.5e-3; sgd: 0.01 for 16 images per step, in "
-        "proportion)",
+        help="learning rate (default: 1e-4; shapes: 1.5e-3; sgd: 0.01 for 16 images per step of "
+        "the optimizer, in proportion)",
     )
     group.add_argument(
         "--lr-schedule",
@@ -141,8 +155,8 @@ def _add_run_options(group: argparse._ArgumentGroup) -> None:
         "--warmup-steps",
         type=int,
         metavar="N",
-        help="steps over which the rate rises from almost 0 (default: 500, or a tenth of a shorter "
-        "run; constant: 0)",
+        help="steps over which the rate rises from almost 0 (default: 500 of the optimizer, or a "
+        "tenth of a shorter run; constant: 0)",
     )
     group.add_argument(
         "--lr-drops",
@@ -166,6 +180,19 @@ def _add_run_options(group: argparse._ArgumentGroup) -> None:
         metavar="NORM",
         help="maximum norm of the gradient of a tensor of weights, or none (default: 0.001; sgd: "
         "none)",
+    )
+    group.add_argument(
+        "--accumulate",
+        type=int,
+        metavar="N",
+        help="batches whose gradients make one step of the optimizer, as if they were one "
+        "(default: 1); a step of the other options stays a batch",
+    )
+    group.add_argument(
+        "--ema",
+        type=float,
+        metavar="DECAY",
+        help="evaluate and save a moving average of the weights with this decay, such as 0.999",
     )
     group.add_argument("--early-stopping", action="store_true", help="stop when mAP stalls")
     group.add_argument(
@@ -275,6 +302,18 @@ def _add_output_options(group: argparse._ArgumentGroup) -> None:
         help="save the state for --resume after every N steps of an epoch, too (default: after "
         "each epoch)",
     )
+    group.add_argument(
+        "--keep",
+        type=_count_or_all,
+        metavar="N",
+        help="keep the last N snapshots and the best one, or all (default: 3)",
+    )
+    group.add_argument(
+        "--max-time",
+        type=float,
+        metavar="HOURS",
+        help="save the state and stop after so many hours; --resume goes on",
+    )
     group.add_argument("--no-evaluation", dest="evaluation", action="store_false")
     group.add_argument(
         "--max-detections",
@@ -289,6 +328,23 @@ def _add_output_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--tensorboard-freq", default="epoch", type=_frequency, help="'epoch', 'batch' or steps"
     )
+    group.add_argument(
+        "--wandb", action="store_true", help="log to Weights & Biases (pip install wandb)"
+    )
+    group.add_argument("--mlflow", action="store_true", help="log to MLflow (pip install mlflow)")
+
+
+def _count_or_all(text: str) -> int:
+    """Return a number; 0 for "all".
+
+    Raises:
+        argparse.ArgumentTypeError: if it is neither.
+    """
+    if text == "all":
+        return 0
+    if text.isdecimal() and int(text):
+        return int(text)
+    raise argparse.ArgumentTypeError(f"expected a number above 0 or all, got {text!r}")
 
 
 def _maximum(text: str) -> float:
@@ -310,12 +366,20 @@ def _frequency(text: str) -> str | int:
 
 def _add_machine_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--gpu", help="number of the GPU to use, or cpu")
-    group.add_argument("--multi-gpu", type=int, default=0, help="number of GPUs to train on")
-    group.add_argument("--multi-gpu-force", action="store_true", help="confirm --multi-gpu")
+    group.add_argument(
+        "--multi-gpu", type=int, default=0, help="number of GPUs, which share each batch"
+    )
+    group.add_argument("--multi-gpu-force", action="store_true", help="has no effect")
     group.add_argument(
         "--jit-compile",
         action="store_true",
         help="compile the training step with XLA, once for each shape of a batch",
+    )
+    group.add_argument(
+        "--mixed-precision",
+        choices=CHOICES["mixed_precision"],
+        help="compute in bfloat16 or float16, with weights, outputs and losses in float32; auto "
+        "takes bfloat16 where the processor or GPU has it fast (default: none)",
     )
     group.add_argument(
         "--deterministic",
@@ -352,8 +416,10 @@ def parse_args(args: Sequence[str] | None) -> argparse.Namespace:
     parent = common.with_options(parser, add_options)
     datasets.add_dataset_parsers(parser, [parent], "train")
     options = datasets.parse(parser, args, "train")
-    options.given = {
-        name for name, value in vars(options).items() if value is not None and value is not False
+    options.given = {  # a flag that is not given is False, or None where False can be given
+        name
+        for name, value in vars(options).items()
+        if value is not None and (value is not False or parser.get_default(name) is None)
     }
     if getattr(options, "export", None):
         changed = {
@@ -379,8 +445,6 @@ def check_args(parsed_args: argparse.Namespace) -> argparse.Namespace:
         ValueError: naming the flag, if a value is wrong or options do not go together.
     """
     options = parsed_args
-    if options.multi_gpu > 1 and not options.multi_gpu_force:
-        raise ValueError("--multi-gpu is experimental: add --multi-gpu-force to go on")
     if options.multi_gpu_force and options.multi_gpu < 2:
         warnings.warn("--multi-gpu-force has no effect without --multi-gpu", stacklevel=2)
     if options.multiprocessing:
@@ -440,12 +504,6 @@ def make_plan(options: argparse.Namespace) -> TrainingPlan:
         kept = {"initial_epoch", *KNOWN_BY_SNAPSHOT, *KEPT_BY_RUN}
         if resumes:
             kept = set(filter(is_fixed, SETTING_NAMES))
-            # These are given where they are False, too: None stands for what is not given.
-            given |= {
-                name
-                for name in ("imagenet_weights", "match_every_box")
-                if getattr(options, name) is not None
-            }
         for name in kept - given:
             settings.pop(name, None)
     elif options.weights and is_whole_detector(options.weights):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import keras
 
 from keras_retinanet.callbacks.common import Evaluation
+from keras_retinanet.callbacks.history import WriteHistory
 from keras_retinanet.evaluation import measure
-from keras_retinanet.evaluation.metrics import COCO_KEYS
+from keras_retinanet.evaluation.metrics import format_coco
 from keras_retinanet.preprocessing.generator import Generator
-from keras_retinanet.reports.progress import progress_bar
 
 
 class CocoEval(Evaluation):
@@ -20,10 +20,12 @@ class CocoEval(Evaluation):
 
     Args:
         generator: the data set; any `Generator`, not just a COCO one.
-        tensorboard: a `TensorBoard` callback that shows the numbers.
+        tensorboard: a `TensorBoard` callback that shows the numbers, the AP of each class, and
+            pictures of some images.
         threshold: detections with scores up to this are left out.
         max_detections: maximum number of detections of a class in an image; at least 100.
         verbose: 1 to print the table.
+        class_history: writes the AP of each class, as `AP_` and its name; None for nobody.
     """
 
     def __init__(
@@ -34,8 +36,9 @@ class CocoEval(Evaluation):
         *,
         max_detections: int = measure.DEFAULT_LIMIT,
         verbose: int = 1,
+        class_history: WriteHistory | None = None,
     ) -> None:
-        super().__init__(generator, tensorboard, threshold, max_detections)
+        super().__init__(generator, tensorboard, threshold, max_detections, class_history)
         self.threshold = threshold
         self.max_detections = max_detections
         self.verbose = verbose
@@ -44,19 +47,14 @@ class CocoEval(Evaluation):
         """Evaluate; add the numbers to the logs."""
         if self.verbose:
             print()  # Keras's own line for the epoch is not finished yet
-        with progress_bar(
-            "COCO evaluation", self.generator.size(), transient=True, shown=self.verbose == 1
-        ) as progress:
-            stats = measure.evaluate_coco(
-                self.generator,
-                self.detector(),
-                self.threshold,
-                max_detections=self.max_detections,
-                progress=progress,
-                verbose=self.verbose,
-            )
-        values = dict(zip(COCO_KEYS, map(float, stats), strict=True))
-        values = {"mAP": values["AP"], **values}
+        measure.warn_if_crowded(self.generator, max(measure.DEFAULT_LIMIT, self.max_detections))
+        detections = self.detect("COCO evaluation", self.threshold, None, shown=self.verbose == 1)
+        summary, precisions = measure.coco_evaluation(
+            self.generator, detections, self.max_detections
+        )
+        if self.verbose:
+            print(format_coco(summary, self.max_detections))
+        values = {"mAP": summary["AP"], **summary}
         if logs is not None:
             logs.update(values)
-        self.log(values, epoch)
+        self.log(values, epoch, precisions, detections)

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from keras_retinanet.callbacks.history import WriteHistory
+from keras_retinanet.callbacks.pictures import choose_images, draw_images
+from keras_retinanet.detection.detections import Detections
 from keras_retinanet.detection.detector import Detector, filter_for
+from keras_retinanet.evaluation import measure
 from keras_retinanet.evaluation.measure import DEFAULT_LIMIT, as_detector
 from keras_retinanet.preprocessing.generator import Generator
+from keras_retinanet.reports.progress import progress_bar
+from keras_retinanet.system.workers import this_worker
 
 _PHASES = ("train", "test", "predict")
 _HOOKS = (
@@ -81,10 +87,12 @@ class Evaluation(keras.callbacks.Callback):
 
     Args:
         generator: the data set.
-        tensorboard: the `TensorBoard` callback in whose folder the numbers are written; None for
-            none.
+        tensorboard: the `TensorBoard` callback in whose folder the numbers are written, with
+            pictures of some images; None for none.
         score_threshold: the detector keeps at least the detections with scores above this.
         max_detections: the detector keeps at least this many detections per image.
+        class_history: writes the average precision of each class, as `AP_` and its name; None for
+            nobody.
     """
 
     def __init__(
@@ -93,12 +101,15 @@ class Evaluation(keras.callbacks.Callback):
         tensorboard: keras.callbacks.TensorBoard | None = None,
         score_threshold: float = 0.05,
         max_detections: int = DEFAULT_LIMIT,
+        class_history: WriteHistory | None = None,
     ) -> None:
         super().__init__()
         self.generator = generator
         self._filter = filter_for(score_threshold, max_detections)
         self.tensorboard = tensorboard
+        self.class_history = class_history
         self._writer: tf.summary.SummaryWriter | None = None
+        self._shown: list[int] = []  # the images of which there are pictures
         self._detector: Detector | None = None
         self._detector_model: keras.Model | None = None  # what `_detector` was made from
 
@@ -109,14 +120,61 @@ class Evaluation(keras.callbacks.Callback):
             self._detector_model = self.model
         return self._detector
 
-    def log(self, values: Mapping[str, float], epoch: int) -> None:
-        """Write numbers to TensorBoard, if it is in use."""
+    def detect(
+        self, title: str, score_threshold: float, max_detections: int | None, *, shown: bool
+    ) -> list[Detections]:
+        """Return the detections of each image of the data set.
+
+        Args:
+            title: text before the progress bar.
+            score_threshold: scores must be above this.
+            max_detections: maximum number of detections per image; None for all.
+            shown: whether there is a progress bar.
+        """
+        size = self.generator.size()
+        with progress_bar(title, size, transient=True, shown=shown) as progress:
+            detections, _ = measure.detect_dataset(
+                self.generator,
+                self.detector(),
+                score_threshold,
+                max_detections,
+                getattr(self.generator, "batch_size", 1),  # one for keras-retinanet 1.0.0 has none
+                progress,
+            )
+        return detections
+
+    def log(
+        self,
+        values: Mapping[str, float],
+        epoch: int,
+        precisions: Mapping[int, float],
+        detections: Sequence[Detections],
+    ) -> None:
+        """Write what is known of an epoch to TensorBoard and to the file of all classes.
+
+        Of several workers, all of which evaluate, the chief writes.
+
+        Args:
+            values: name -> number.
+            epoch: counted from 0.
+            precisions: label -> average precision, of the classes that have ground truth boxes.
+            detections: those of each image.
+        """
+        if not this_worker().is_chief:
+            return
+        names = {label: self.generator.label_to_name(label) for label in precisions}
+        classes = {f"AP_{names[label]}": ap for label, ap in precisions.items()}
+        if self.class_history:
+            self.class_history.on_epoch_end(epoch, classes)
         if not self.tensorboard:
             return
         if self._writer is None:
             folder = os.path.join(self.tensorboard.log_dir, "evaluation")
             self._writer = tf.summary.create_file_writer(folder)
-        with self._writer.as_default():
-            for name, value in values.items():
-                tf.summary.scalar(name, value, step=epoch)
+            self._shown = choose_images(self.generator)
+        with self._writer.as_default(step=epoch):
+            for name, value in {**values, **classes}.items():
+                tf.summary.scalar(name, value)
+            for index, picture in draw_images(self.generator, self._shown, detections):
+                tf.summary.image(f"image {index}", picture[None, :, :, ::-1])
         self._writer.flush()

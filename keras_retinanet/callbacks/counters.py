@@ -6,10 +6,13 @@ from collections.abc import Mapping, Sequence
 
 import keras
 
-# What a callback counts, as attributes that Keras resets when training begins.
+from keras_retinanet.callbacks.snapshots import SaveSnapshots
+
+# What a callback counts, as attributes; Keras resets those of its own when training begins.
 _COUNTERS: Mapping[type[keras.callbacks.Callback], tuple[str, ...]] = {
     keras.callbacks.ReduceLROnPlateau: ("best", "wait", "cooldown_counter"),
     keras.callbacks.EarlyStopping: ("best", "wait", "best_epoch"),
+    SaveSnapshots: ("best", "best_epoch"),
 }
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import keras
 
 from keras_retinanet.callbacks.common import Evaluation
+from keras_retinanet.callbacks.history import WriteHistory
 from keras_retinanet.evaluation import measure
-from keras_retinanet.evaluation.metrics import format_pascal, mean_average_precision
+from keras_retinanet.evaluation.metrics import mean_average_precision
 from keras_retinanet.preprocessing.generator import Generator
-from keras_retinanet.reports.progress import progress_bar
+from keras_retinanet.reports.numbers import format_classes
 from keras_retinanet.system.types import StrPath
 
 
@@ -21,9 +22,11 @@ class Evaluate(Evaluation):
         score_threshold: detections with scores up to this are left out.
         max_detections: maximum number of detections per image.
         save_path: folder for pictures of the detections, replaced each epoch; None for none.
-        tensorboard: a `TensorBoard` callback that shows mAP and the precision of each class.
+        tensorboard: a `TensorBoard` callback that shows mAP, the precision of each class, and
+            pictures of some images.
         weighted_average: whether to weight the classes by their number of boxes.
-        verbose: 1 to print the numbers.
+        verbose: 1 to print the numbers; of more than twenty classes, only the best and the worst.
+        class_history: writes the precision of each class, as `AP_` and its name; None for nobody.
 
     Attributes:
         mean_ap: the latest mAP; None before the first evaluation.
@@ -39,8 +42,10 @@ class Evaluate(Evaluation):
         tensorboard: keras.callbacks.TensorBoard | None = None,
         weighted_average: bool = False,
         verbose: int = 1,
+        *,
+        class_history: WriteHistory | None = None,
     ) -> None:
-        super().__init__(generator, tensorboard, score_threshold, max_detections)
+        super().__init__(generator, tensorboard, score_threshold, max_detections, class_history)
         self.iou_threshold = iou_threshold
         self.score_threshold = score_threshold
         self.max_detections = max_detections
@@ -51,24 +56,20 @@ class Evaluate(Evaluation):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Evaluate; add `mAP` to the logs."""
-        with progress_bar(
-            "Running network", self.generator.size(), transient=True, shown=self.verbose == 1
-        ) as progress:
-            precisions, _ = measure.evaluate(
-                self.generator,
-                self.detector(),
-                iou_threshold=self.iou_threshold,
-                score_threshold=self.score_threshold,
-                max_detections=self.max_detections,
-                save_path=self.save_path,
-                progress=progress,
-            )
+        measure.warn_if_crowded(self.generator, self.max_detections)
+        detections = self.detect(
+            "Running network", self.score_threshold, self.max_detections, shown=self.verbose == 1
+        )
+        if self.save_path is not None:
+            measure.save_pictures(self.generator, detections, self.save_path, self.score_threshold)
+        precisions = measure.pascal_numbers(self.generator, detections, self.iou_threshold)
         mean_ap = self.mean_ap = mean_average_precision(precisions, self.weighted_average)
         if logs is not None:
             logs["mAP"] = mean_ap
-        names = {label: self.generator.label_to_name(label) for label in precisions}
-        classes = {f"AP_{names[label]}": ap for label, (ap, _) in precisions.items()}
-        self.log({"mAP": mean_ap, **classes}, epoch)
+        known = {label: ap for label, (ap, count) in precisions.items() if count}
+        self.log({"mAP": mean_ap}, epoch, known, detections)
         if self.verbose == 1:
+            names = {label: self.generator.label_to_name(label) for label in precisions}
+            place = str(self.class_history.path) if self.class_history else None
             # Keras's own line for the epoch is not finished yet.
-            print(f"\n{format_pascal(precisions, names)}\nmAP: {mean_ap:.4f}")
+            print(f"\n{format_classes(precisions, names, place)}\nmAP: {mean_ap:.4f}")

@@ -1,10 +1,9 @@
-"""Callbacks on what a run logs: write it to a file, and stop when the loss is not a number."""
+"""Writing what a run logs to a file."""
 
 from __future__ import annotations
 
 import csv
 import io
-import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,23 +13,6 @@ from keras_retinanet.system.files import atomic_write, read_file
 from keras_retinanet.system.types import StrPath
 
 _MAX_BYTES = 2**26  # of a history file
-
-
-class StopOnNaN(keras.callbacks.Callback):
-    """A callback that raises at the first batch whose loss is NaN or infinite."""
-
-    def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
-        """Check the loss so far.
-
-        Raises:
-            ValueError: if it is NaN or infinite.
-        """
-        loss = (logs or {}).get("loss")
-        if loss is not None and not math.isfinite(float(loss)):
-            raise ValueError(
-                f"the loss became {float(loss)} at step {batch + 1} of this epoch; earlier "
-                "snapshots are untouched: lower --lr, or look for broken boxes in the data"
-            )
 
 
 class WriteHistory(keras.callbacks.Callback):

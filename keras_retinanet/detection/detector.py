@@ -7,6 +7,7 @@ share a batch), undo the resizing, clip to the image.
 
 from __future__ import annotations
 
+import itertools
 import time
 import warnings
 from collections import defaultdict
@@ -16,14 +17,13 @@ from typing import Any, NoReturn, Protocol
 
 import keras
 import numpy as np
-import tensorflow as tf
 
+from keras_retinanet.detection.compiled import compiled, compiled_for_devices
 from keras_retinanet.detection.detections import Detections
 from keras_retinanet.geometry.boxes import clip
 from keras_retinanet.images import resize_image, to_uint8
 from keras_retinanet.layers.filter_settings import FilterSettings
 from keras_retinanet.models import ModelInfo, convert_model, is_training_model
-from keras_retinanet.system.processes import refuse_after_fork
 from keras_retinanet.system.resizing import Scale
 
 # Images wait for others of their size until they could fill this many batches.
@@ -72,6 +72,8 @@ class Detector:
     Attributes:
         model: the inference model.
         info: what the model knows about itself; None if it knows nothing.
+        devices: number of batches that it can run at once: that of this process's devices, if the
+            model has a strategy with several.
 
     Raises:
         ValueError: for a model without info, unless both functions are given.
@@ -95,11 +97,18 @@ class Detector:
             preprocess_image = preprocess_image or info.preprocess_image
         self.info = info
         self._resize, self._normalise = resize_image, preprocess_image
+        strategy = getattr(model, "distribute_strategy", None)
         if isinstance(model, keras.Model) and is_training_model(model):
             model = convert_model(model, **convert_options)
         self.model = model
-        self._dtype = model.inputs[0].dtype if isinstance(model, keras.Model) else "float32"
-        self._run = _compiled(model)
+        self.devices = 1
+        if isinstance(model, keras.Model):
+            self._dtype, self._run = model.inputs[0].dtype, compiled(model)
+            if strategy is not None and strategy.num_replicas_in_sync > 1:
+                self.devices = len(strategy.extended.worker_devices)
+                self._run_all = compiled_for_devices(model, strategy)
+        else:
+            self._dtype, self._run = "float32", model.predict_on_batch
 
     def __reduce__(self) -> NoReturn:
         """Refuse to be copied or sent to another process: a compiled network cannot be."""
@@ -170,9 +179,12 @@ class Detector:
             For each batch: the indices, all detections of each image, seconds that the network
             took.
         """
-        for group in equal_sizes(samples, batch_size):
-            found, seconds = self.detect_batch([sample for _, sample in group])
-            yield [index for index, _ in group], found, seconds
+        groups = equal_sizes(samples, batch_size)
+        while at_once := list(itertools.islice(groups, self.devices)):
+            batches = [[sample for _, sample in group] for group in at_once]
+            results, seconds = self._detect_at_once(batches)
+            for group, found in zip(at_once, results, strict=True):
+                yield [index for index, _ in group], found, seconds / len(at_once)
 
     def detect_batch(self, samples: Sequence[Prepared]) -> tuple[list[Detections], float]:
         """Run prepared images of equal size as one batch.
@@ -180,16 +192,31 @@ class Detector:
         Returns:
             All detections of each image, seconds that the network took.
         """
-        batch = np.stack([self._normalise(sample.image) for sample in samples])
-        # Not every rule resizes to uint8, which a network that normalises its images takes.
-        batch = to_uint8(batch) if self._dtype == "uint8" else batch.astype(self._dtype, copy=False)
+        (found,), seconds = self._detect_at_once([samples])
+        return found, seconds
+
+    def _detect_at_once(
+        self, batches: Sequence[Sequence[Prepared]]
+    ) -> tuple[list[list[Detections]], float]:
+        """Run as many batches as there are devices, or fewer one after the other."""
+        arrays = [self._to_array(samples) for samples in batches]
         start = time.perf_counter()
-        outputs = self.run_network(batch)
+        if len(arrays) == self.devices > 1:
+            outputs = [tuple(map(np.asarray, one)) for one in self._run_all(arrays)]
+        else:
+            outputs = [self.run_network(array) for array in arrays]
         seconds = time.perf_counter() - start
         found = [
-            _to_original(sample, *output) for sample, *output in zip(samples, *outputs, strict=True)
+            [_to_original(*one) for one in zip(samples, *output[:3], strict=True)]
+            for samples, output in zip(batches, outputs, strict=True)
         ]
         return found, seconds
+
+    def _to_array(self, samples: Sequence[Prepared]) -> np.ndarray:
+        """Return prepared images of equal size as the network takes them."""
+        batch = np.stack([self._normalise(sample.image) for sample in samples])
+        # Not every rule resizes to uint8, which a network that normalises its images takes.
+        return to_uint8(batch) if self._dtype == "uint8" else batch.astype(self._dtype, copy=False)
 
 
 def resizing(info: ModelInfo) -> Resize:
@@ -252,21 +279,6 @@ def filter_for(
         "score_threshold": min(default.score_threshold, score_threshold),
         "max_detections": max(default.max_detections, max_detections),
     }
-
-
-def _compiled(model: keras.Model | InferenceModel) -> Callable[[np.ndarray], Sequence[Any]]:
-    """Return the model as one graph, traced once for all sizes its input allows."""
-    if not isinstance(model, keras.Model):
-        return model.predict_on_batch
-    spec = tf.TensorSpec(model.inputs[0].shape, model.inputs[0].dtype)
-    run = tf.function(lambda batch: model(batch, training=False), input_signature=[spec])
-    graph = run.get_concrete_function()
-
-    def run_graph(batch: np.ndarray) -> Sequence[Any]:
-        refuse_after_fork()
-        return graph(tf.convert_to_tensor(batch))
-
-    return run_graph
 
 
 def equal_sizes(

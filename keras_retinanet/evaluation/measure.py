@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from keras_retinanet.evaluation.class_pairs import (
     class_names,
     warn_of_other_names,
 )
+from keras_retinanet.evaluation.sharing import of_all_workers, own_images
 from keras_retinanet.models import ModelInfo
 from keras_retinanet.preprocessing.generator import Generator
 from keras_retinanet.system.prefetch import prefetch
@@ -143,9 +144,17 @@ def pascal_numbers(
 def coco_numbers(
     generator: Generator, detections: Sequence[Detections], max_detections: int = 100
 ) -> dict[str, float]:
-    """Return `metrics.COCO_KEYS` -> number from the detections of each image.
+    """Return `metrics.COCO_KEYS` -> number, the first part of `coco_evaluation`."""
+    return coco_evaluation(generator, detections, max_detections)[0]
 
-    A data set in COCO form is measured with its own annotations, crowds included.
+
+def coco_evaluation(
+    generator: Generator, detections: Sequence[Detections], max_detections: int = 100
+) -> tuple[dict[str, float], dict[int, float]]:
+    """Return `metrics.COCO_KEYS` -> number, and label -> AP, from the detections of each image.
+
+    A data set in COCO form is measured with its own annotations, crowds included. A class without
+    ground truth has no AP.
 
     Args:
         generator: the data set.
@@ -162,7 +171,11 @@ def coco_numbers(
         truth = metrics.coco_ground_truth(annotations, None, names)
         categories = {label: label for label in names}
     results = metrics.coco_results(ids, detections, categories)
-    return metrics.coco_summary(truth, results, ids, max_detections)
+    summary, by_category = metrics.coco_evaluation(truth, results, ids, max_detections)
+    precisions = {
+        label: by_category[number] for label, number in categories.items() if number in by_category
+    }
+    return summary, precisions
 
 
 def _with_numbers(truth: dict[str, Any], image_ids: list[Any]) -> tuple[dict[str, Any], list[Any]]:
@@ -225,6 +238,9 @@ def detect_dataset(
     classes are paired by name, with a warning that says how (see `class_pairs.pair`). Detections of
     other classes are left out before the best ones are chosen.
 
+    Where several workers train together, in the scope of their strategy, each has to call this. It
+    runs the model on its share of the images, and returns the detections of all.
+
     Args:
         generator: the data set. An image that it cannot read raises an error; if the data set is
             not `strict`, there is a warning instead and the image has no detections.
@@ -244,9 +260,10 @@ def detect_dataset(
     labels = class_labels(model, generator)
     class_pairs.warn_of_pairs(model, generator, labels)
     detector = as_detector(model, generator)
-    found, total, short = [Detections.empty()] * generator.size(), 0.0, 0
+    found: dict[int, Detections] = {}
+    own, total, short = own_images(generator.size()), 0.0, 0
     for indices, results, seconds in detector.detect_batches(
-        _samples(generator, detector), batch_size
+        _samples(generator, detector, own), batch_size
     ):
         for index, result in zip(indices, results, strict=True):
             above = result.above(score_threshold)
@@ -264,7 +281,7 @@ def detect_dataset(
             "max_detections returns more",
             stacklevel=2,
         )
-    return found, total / max(1, generator.size())
+    return of_all_workers(found, generator.size()), total / max(1, len(own))
 
 
 def detection_limit(generator: Generator, given: int | None = None) -> int:
@@ -326,13 +343,15 @@ def as_detector(model: Model, generator: Generator, **convert_options: Any) -> D
     return Detector(model, generator.resize_image, generator.preprocess_image, **convert_options)
 
 
-def _samples(generator: Generator, detector: Detector) -> Iterator[tuple[int, Prepared]]:
-    """Yield the index and the prepared image of all readable images; a thread prefetches them."""
+def _samples(
+    generator: Generator, detector: Detector, indices: Iterable[int]
+) -> Iterator[tuple[int, Prepared]]:
+    """Yield the index and the prepared image of readable images; a thread prefetches them."""
 
     def load(index: int) -> Prepared:
         return detector.prepare(generator.load_image(index))
 
-    for index, result in prefetch(load, range(generator.size()), depth=4):
+    for index, result in prefetch(load, indices, depth=4):
         try:
             yield index, result()
         except (OSError, ValueError) as error:

@@ -21,6 +21,7 @@ __all__ = [
     "COCO_KEYS",
     "Detections",
     "average_precision",
+    "coco_evaluation",
     "coco_ground_truth",
     "coco_results",
     "coco_summary",
@@ -184,7 +185,19 @@ def coco_summary(
     image_ids: Iterable[int] | None = None,
     max_detections: int = 100,
 ) -> dict[str, float]:
-    """Return the twelve COCO numbers for boxes (https://cocodataset.org/#detection-eval).
+    """Return the twelve COCO numbers for boxes, the first part of `coco_evaluation`."""
+    return coco_evaluation(ground_truth, detections, image_ids, max_detections)[0]
+
+
+def coco_evaluation(
+    ground_truth: Mapping[str, Any],
+    detections: Sequence[Mapping[str, Any]] | np.ndarray,
+    image_ids: Iterable[int] | None = None,
+    max_detections: int = 100,
+) -> tuple[dict[str, float], dict[int, float]]:
+    """Return the twelve COCO numbers for boxes, and the AP of each category.
+
+    They are defined at https://cocodataset.org/#detection-eval.
 
     Detections inside a box marked "iscrowd" count neither as true nor as false.
 
@@ -198,7 +211,8 @@ def coco_summary(
             keys but AR1 and AR10. It is 100 by definition; only a higher number changes that.
 
     Returns:
-        COCO_KEYS -> number in [0, 1], or -1 if there is no ground truth to measure it by.
+        COCO_KEYS -> number in [0, 1], or -1 if there is no ground truth to measure it by; and id of
+        a category -> its AP, of those that have ground truth. The mean of these is "AP".
 
     Raises:
         ValueError: if a detection belongs to an image that the ground truth does not have.
@@ -213,7 +227,7 @@ def coco_summary(
                 f"detections of images that the ground truth does not have: {foreign[:5]}"
             )
         if not chosen or not ground_truth["categories"]:
-            return dict.fromkeys(COCO_KEYS, -1.0)
+            return dict.fromkeys(COCO_KEYS, -1.0), {}
         truth = _evaluator_truth(ground_truth)
         sides = [
             COCO(dataset, print_function=_silent)
@@ -223,7 +237,13 @@ def coco_summary(
         run.params.imgIds = chosen
         run.params.maxDets = [1, 10, max(100, max_detections)]
         run.run()
-    return dict(zip(COCO_KEYS, map(float, run.stats), strict=True))
+    # (IoU, recall, category, area, detections per image), -1 where there is no ground truth.
+    precisions = run.eval["precision"][:, :, :, 0, -1].mean(axis=(0, 1)).tolist()
+    by_category = dict(zip(run.params.catIds, precisions, strict=True))
+    return (
+        dict(zip(COCO_KEYS, map(float, run.stats), strict=True)),
+        {int(number): ap for number, ap in by_category.items() if ap >= 0},
+    )
 
 
 def _evaluator_detections(

@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from keras_retinanet.system.files import only_regular
 from keras_retinanet.system.types import StrPath
 
 _MARK = b"\nkeras-retinanet crc32 "
@@ -27,6 +28,17 @@ def add_checksum(path: StrPath) -> None:
         checksum = _crc32(_blocks(file, file.seek(0, io.SEEK_END)))
         file.seek(0, io.SEEK_END)
         file.write(_MARK + b"%08x" % checksum)
+
+
+def file_checksum(path: StrPath) -> int:
+    """Return the CRC-32 of all bytes of a file.
+
+    Raises:
+        OSError: if the file cannot be read.
+        ValueError: if it is no regular file.
+    """
+    with open(path, "rb", opener=only_regular) as file:
+        return _crc32(_blocks(file, file.seek(0, io.SEEK_END)))
 
 
 def check_checksum(file: BinaryIO, *, required: bool = False) -> None:

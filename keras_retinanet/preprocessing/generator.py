@@ -302,6 +302,14 @@ class Generator(keras.utils.PyDataset):
         """Return batch `index` of an epoch, whatever the current epoch is."""
         return self.compute_input_output(self.epoch_groups(epoch)[index], epoch=epoch)
 
+    def batch_part(self, index: int, part: int, parts: int) -> Batch:
+        """Return one of some equal parts of batch `index` of this epoch, padded by itself."""
+        group = self.groups[index]
+        first, end = (len(group) * number // parts for number in (part, part + 1))
+        scale = self.sample_scale(group[0], self.epoch)
+        images, annotations = self.samples(group[first:end], self.epoch, scale)
+        return self.compute_inputs(images), self.compute_targets(images, annotations)
+
     def compute_input_output(self, group: Sequence[int], *, epoch: int | None = None) -> Batch:
         """Return the batch of the images `group`, as in an epoch (None: the current one)."""
         images, annotations = self.samples(group, self.epoch if epoch is None else epoch)
@@ -312,12 +320,17 @@ class Generator(keras.utils.PyDataset):
         (image,), (annotations,) = self.samples([image_index], epoch)
         return image, annotations
 
-    def samples(self, group: Sequence[int], epoch: int) -> Samples:
+    def samples(self, group: Sequence[int], epoch: int, scale: float | None = None) -> Samples:
         """Return normalised images and their annotations, with the random changes of an epoch.
 
         An unreadable image is replaced by the next readable one, unless `strict`.
+
+        Args:
+            group: indices of the images.
+            epoch: number of the epoch.
+            scale: factor on the image sides; None for that of a batch of these images.
         """
-        scale = self.sample_scale(group[0], epoch)
+        scale = self.sample_scale(group[0], epoch) if scale is None else scale
         group, images, annotations = self._reader.read_group(self, group, self.strict)
         images, annotations = self.filter_annotations(images, annotations, group)
         with use_contexts(make_contexts(self.seed, epoch, group, scale)):

@@ -31,6 +31,8 @@ def batches(
     steps: int | None = None,
     workers: int | None = None,
     queue_size: int = 10,
+    share_normaliser: int = 1,
+    part: tuple[int, int] = (0, 1),
 ) -> tf.data.Dataset:
     """Return the batches of a generator, epoch after epoch, for `fit(steps_per_epoch=...)`.
 
@@ -45,22 +47,53 @@ def batches(
         workers: threads that make batches; None means the number of cores. There are never more
             than `queue_size`.
         queue_size: maximum number of prefetched batches.
+        share_normaliser: number of batches, one after the other and counted from step 0, whose
+            losses are divided by the positive anchors of all of them, as if they were one batch:
+            see `_weighted`. An epoch may end among them.
+        part: number of the part of each batch to make, from 0, and of how many equal parts.
 
     Returns:
         Dataset of `(images, (regression, classification))` whose sizes may differ from batch to
-        batch.
+        batch, or with `share_normaliser` of `(images, (regression, classification), weights)`.
     """
     threads = _threads(workers, queue_size)
-    dataset = _Epochs(generator, first_step).dataset(threads)
-    return _prefetched(dataset if steps is None else dataset.take(steps), threads, queue_size)
+    done = first_step % share_normaliser  # batches of the first group that are needed to weigh it
+    dataset = _Epochs(generator, first_step - done, part).dataset(threads)
+    if share_normaliser > 1:
+        dataset = dataset.window(share_normaliser).flat_map(_weighted).skip(done)
+    endless = tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
+    dataset = dataset.apply(endless) if steps is None else dataset.take(steps)
+    return _prefetched(dataset, threads, queue_size)
+
+
+def step_images(generator: Generator, step: int) -> list[str]:
+    """Return the paths of the images in batch `step` of `batches`, which may be long past.
+
+    Empty if they are not known: somebody has changed `generator.groups`, or there are no paths.
+    """
+    if [list(group) for group in generator.groups] != generator.epoch_groups(generator.epoch):
+        return []
+    epoch, index = divmod(step, len(generator))
+    size = generator.size()
+    paths = []
+    with contextlib.suppress(NotImplementedError):
+        for image_index in generator.epoch_groups(epoch)[index]:
+            # An unreadable image was replaced by the next readable one.
+            tried = (generator.image_path((image_index + i) % size) for i in range(size))
+            paths += [path for path in tried if path not in generator.skipped][:1]
+    return paths
 
 
 def one_epoch(
-    generator: Generator, *, workers: int | None = None, queue_size: int = 10
+    generator: Generator,
+    *,
+    workers: int | None = None,
+    queue_size: int = 10,
+    part: tuple[int, int] = (0, 1),
 ) -> tf.data.Dataset:
-    """Return the batches of a generator's current epoch, once; for validation."""
+    """Return the batches of a generator's current epoch, once, for validation; see `batches`."""
     threads = _threads(workers, queue_size)
-    make_dataset = _dataset_maker(generator, generator.__getitem__, threads)
+    make_dataset = _dataset_maker(generator, _batch_maker(generator, part), threads)
     return _prefetched(make_dataset(0, len(generator)), threads, queue_size)
 
 
@@ -118,7 +151,7 @@ def evaluate(
         return keras_evaluate(**{**arguments, "x": one_epoch(generator, **_queue(generator))})
 
 
-def _queue(generator: Generator) -> dict[str, int]:
+def _queue(generator: Generator) -> dict[str, Any]:
     if generator.use_multiprocessing:
         warnings.warn("use_multiprocessing has no effect: threads make the batches", stacklevel=4)
     return {"workers": max(1, generator.workers), "queue_size": generator.max_queue_size}
@@ -139,11 +172,43 @@ def _prefetched(dataset: tf.data.Dataset, threads: int, queue_size: int) -> tf.d
     return dataset.prefetch(max(1, queue_size - threads)).with_options(options)
 
 
+@tf.autograph.experimental.do_not_convert
+def _weighted(images: tf.data.Dataset, targets: tuple[tf.data.Dataset, ...]) -> tf.data.Dataset:
+    """Return a group of batches, each with the weight of its loss: `(B,)`, all the same.
+
+    The loss of a batch is divided by its own number of positive anchors, at least 1. Times the
+    weight it is divided by the number of them in the group, at least 1, and by the number of
+    batches. So the mean over the group is the loss of one batch of all its images. For example, of
+    two batches with 30 and 10 positive anchors the first weighs 1.5 and the second 0.5.
+    """
+
+    def count(regression: tf.Tensor) -> tf.Tensor:
+        return tf.reduce_sum(tf.cast(regression[..., -1] == 1, tf.float32))
+
+    counts = targets[0].map(count)
+    batches, total = counts.reduce((0.0, 0.0), lambda found, n: (found[0] + 1, found[1] + n))
+
+    @tf.autograph.experimental.do_not_convert
+    def weigh(images: tf.Tensor, targets: tuple[tf.Tensor, ...], positives: tf.Tensor) -> Any:
+        weight = batches * tf.maximum(1.0, positives) / tf.maximum(1.0, total)
+        return images, targets, tf.fill(tf.shape(images)[:1], weight)
+
+    return tf.data.Dataset.zip(images, tf.data.Dataset.zip(*targets), counts).map(weigh)
+
+
+def _batch_maker(generator: Generator, part: tuple[int, int]) -> Callable[[int], Any]:
+    """Return the function that makes the batch of an index, or a part of it."""
+    if part == (0, 1):
+        return generator.__getitem__
+    return lambda index: generator.batch_part(index, *part)
+
+
 class _Epochs:
     """The epochs of a generator; each begins when all batches of the one before are made."""
 
-    def __init__(self, generator: Generator, first_step: int) -> None:
+    def __init__(self, generator: Generator, first_step: int, part: tuple[int, int]) -> None:
         self._generator, self._first_step = generator, first_step
+        self._make_batch = _batch_maker(generator, part)
         self._epoch = self._left = 0  # the current epoch, and how many of its batches are not made
         self._lock = threading.Lock()
 
@@ -169,7 +234,7 @@ class _Epochs:
         return np.int64(first), np.int64(end)
 
     def _batch(self, index: int) -> Any:
-        batch = self._generator[index]
+        batch = self._make_batch(index)
         with self._lock:
             self._left -= 1
             if not self._left:

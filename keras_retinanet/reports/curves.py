@@ -33,7 +33,9 @@ def _number(text: str | None) -> float:
 
 
 def plot_history(history_path: StrPath, picture_path: StrPath) -> None:
-    """Plot the losses and precisions of a history file over its epochs, as a PNG.
+    """Plot losses, precisions and learning rate of a history file over its epochs, as a PNG.
+
+    A file without a learning rate, of an earlier version, has no plot of it.
 
     Raises:
         OSError: if there is no history file, or the picture cannot be written.
@@ -44,11 +46,16 @@ def plot_history(history_path: StrPath, picture_path: StrPath) -> None:
     epochs = columns.pop("epoch", [])
     losses = {name: values for name, values in columns.items() if name.endswith("loss")}
     precisions = {name: values for name, values in columns.items() if name in _PRECISIONS}
-    figure = Figure(figsize=(10, 4), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    _plot(left, "loss", epochs, losses)
-    _plot(right, "precision", epochs, precisions)
-    right.set_ylim(0, 1)
+    rates = {name: values for name, values in columns.items() if name == "learning_rate"}
+    count = 3 if rates else 2
+    figure = Figure(figsize=(5 * count, 4), layout="constrained")
+    plots = figure.subplots(1, count)
+    _plot(plots[0], "loss", epochs, losses)
+    _plot(plots[1], "precision", epochs, precisions)
+    plots[1].set_ylim(0, 1)
+    if rates:
+        _plot(plots[2], "learning rate", epochs, rates)
+        plots[2].set_ylim(0)
     with replacing(picture_path) as temporary:
         figure.savefig(temporary, dpi=100)
 

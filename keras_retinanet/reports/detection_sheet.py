@@ -44,19 +44,29 @@ def write_detection_sheet(
         except (OSError, ValueError):  # the evaluation has already named it
             panels += [np.zeros((_MIN_SIDE, _MIN_SIDE, 3), "uint8")] * 2
         else:
-            panels += _pair(generator, index, original, detections[index], score_threshold)
+            panels += draw_pair(generator, index, original, detections[index], score_threshold)
     drawing.write_picture(path, drawing.contact_sheet(panels, columns=4))
 
 
-def _pair(
+def draw_pair(
     generator: Generator,
     index: int,
     original: np.ndarray,
     detections: Detections,
-    score_threshold: float,
+    score_threshold: float = 0.5,
+    max_side: int = _MAX_SIDE,
 ) -> list[np.ndarray]:
-    """Return two pictures of an image: with its ground truth, and with its detections."""
-    image = _scaled(original)
+    """Return two pictures of an image: with its ground truth, and with its detections.
+
+    Args:
+        generator: the data set.
+        index: of the image in it.
+        original: the image, BGR uint8.
+        detections: those in the image.
+        score_threshold: scores of detections in the picture must be above this.
+        max_side: maximum pixels of the longer side of a picture, at least 320.
+    """
+    image = _scaled(original, max_side)
     scale = image.shape[1] / original.shape[1]
     annotations = generator.load_annotations(index)
     truth, found = image.copy(), image.copy()
@@ -73,9 +83,9 @@ def _pair(
     return [truth, found]
 
 
-def _scaled(image: np.ndarray) -> np.ndarray:
-    """Return an image with a longest side of `_MIN_SIDE` to `_MAX_SIDE`, so that captions fit."""
+def _scaled(image: np.ndarray, max_side: int) -> np.ndarray:
+    """Return an image with a longest side of `_MIN_SIDE` to `max_side`, so that captions fit."""
     longest = max(image.shape[:2])
-    factor = np.clip(longest, _MIN_SIDE, _MAX_SIDE) / longest
+    factor = np.clip(longest, _MIN_SIDE, max_side) / longest
     size = [max(1, round(side * factor)) for side in (image.shape[1], image.shape[0])]
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR)

@@ -12,6 +12,36 @@ from keras_retinanet.system.types import StrPath
 
 # The COCO numbers in the JSON file: all but recall by size, which published results leave out.
 _JSON_KEYS = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100")
+# Of how many classes, the best and the worst each, there is a line where there are more.
+_BEST_AND_WORST = 10
+
+
+def format_classes(
+    precisions: Mapping[int, tuple[float, int]], names: Mapping[int, str], all_in: str | None = None
+) -> str:
+    """Return a line per class as `metrics.format_pascal` does, at most as many as fit on a screen.
+
+    Of more than twenty classes it has the ten best and the ten worst of those with boxes.
+
+    Args:
+        precisions: label -> (average precision, number of ground truth boxes).
+        names: label -> name.
+        all_in: where the numbers of all classes are; None for nowhere.
+    """
+    if len(precisions) <= 2 * _BEST_AND_WORST:
+        return metrics.format_pascal(precisions, names)
+    known = [label for label, (_, count) in precisions.items() if count]
+    order = sorted(known, key=lambda label: -precisions[label][0])
+    best, worst = order[:_BEST_AND_WORST], order[_BEST_AND_WORST:][-_BEST_AND_WORST:]
+    counts = {
+        "between these": len(order) - len(best) - len(worst),
+        "without boxes": len(precisions) - len(order),
+    }
+    left_out = " and ".join(f"{count} classes {which}" for which, count in counts.items() if count)
+    place = f" (all are in {all_in})" if all_in else ""
+    parts = [{label: precisions[label] for label in labels} for labels in (best, worst) if labels]
+    lines = [metrics.format_pascal(part, names) for part in parts]
+    return "\n".join([*lines[:1], f"... {left_out}{place}", *lines[1:]])
 
 
 def format_numbers(
@@ -20,6 +50,9 @@ def format_numbers(
     summary: Mapping[str, float],
     seconds: float,
     max_detections: int = measure.DEFAULT_LIMIT,
+    *,
+    shortened: bool = False,
+    all_in: str | None = None,
 ) -> str:
     """Return the lines that keras-retinanet 1.0.0 printed, then the COCO table.
 
@@ -29,8 +62,15 @@ def format_numbers(
         summary: what `measure.coco_numbers` returns.
         seconds: seconds that the network took per image.
         max_detections: the number that the COCO numbers were measured with.
+        shortened: whether there are lines of some classes only if there are many.
+        all_in: then, where the numbers of all classes are; None for nowhere.
     """
-    lines = [metrics.format_pascal(precisions, measure.class_names(generator))]
+    names = measure.class_names(generator)
+    lines = [
+        format_classes(precisions, names, all_in)
+        if shortened
+        else metrics.format_pascal(precisions, names)
+    ]
     if any(count for _, count in precisions.values()):
         weighted = metrics.mean_average_precision(precisions, weighted=True)
         lines += [

@@ -1,11 +1,13 @@
 """The optimizer and the losses of a training model."""
 
+from typing import Any
+
 import keras
 import numpy as np
 
 from keras_retinanet import losses
 from keras_retinanet.models.info import ModelInfo
-from keras_retinanet.optimizers import SGD, Adam, AdamW
+from keras_retinanet.optimizers import SGD, Adam, AdamW, LossScaleOptimizer
 from keras_retinanet.system.messages import shorten
 from keras_retinanet.training.loss_settings import LOSS_SETTINGS, weights_in_order
 from keras_retinanet.training.plan import TrainingPlan
@@ -23,6 +25,9 @@ def make_optimizer(
     clipnorm: float = 0.001,
     momentum: float = 0.9,
     weight_decay: float = 0.0,
+    accumulate: int = 1,
+    ema: float | None = None,
+    scale_loss: bool = False,
 ) -> keras.optimizers.Optimizer:
     """Return an optimizer.
 
@@ -33,21 +38,33 @@ def make_optimizer(
             0 for no maximum.
         momentum: for "sgd".
         weight_decay: decay of kernels: for "adamw" apart from the gradient, for "sgd" as a penalty.
+        accumulate: number of batches of whose gradients the mean is clipped and applied. A schedule
+            counts batches.
+        ema: decay of a moving average of the weights, which is kept in the state; None for none.
+        scale_loss: whether the loss is scaled for float16, whose least number is 6e-8. The
+            optimizer gets gradients without the scale; a step where one is not finite is left out.
 
     Raises:
         ValueError: if there is no such optimizer, or it has no weight decay.
     """
-    clip = clipnorm or None
+    usual: dict[str, Any] = {
+        "clipnorm": clipnorm or None,
+        "gradient_accumulation_steps": accumulate if accumulate > 1 else None,
+    }
+    if ema is not None:
+        usual |= {"use_ema": True, "ema_momentum": ema}
     if name == "sgd":
-        return SGD(learning_rate, weight_decay, momentum=float(momentum), clipnorm=clip)
-    if name == "adamw":
-        return AdamW(learning_rate, weight_decay=weight_decay, clipnorm=clip, epsilon=EPSILON)
-    if name != "adam" or weight_decay:
+        made = SGD(learning_rate, weight_decay, momentum=float(momentum), **usual)
+    elif name == "adamw":
+        made = AdamW(learning_rate, weight_decay=weight_decay, epsilon=EPSILON, **usual)
+    elif name == "adam" and not weight_decay:
+        made = Adam(learning_rate, epsilon=EPSILON, **usual)
+    else:
         raise ValueError(
             "optimizer: expected adam without weight decay, adamw or sgd, got "
             f"{shorten(name)} with {weight_decay}"
         )
-    return Adam(learning_rate, clipnorm=clip, epsilon=EPSILON)
+    return LossScaleOptimizer(made) if scale_loss else made
 
 
 def make_classification_loss(plan: TrainingPlan, info: ModelInfo | None) -> losses.Loss:
@@ -74,9 +91,7 @@ def compile_model(
     clipnorm: float = 0.001,
     jit_compile: bool = False,
     *,
-    optimizer: str = "adam",
-    momentum: float = 0.9,
-    weight_decay: float = 0.0,
+    optimizer: keras.optimizers.Optimizer | None = None,
     classification_loss: losses.Loss | None = None,
     loss_normaliser: str = "batch",
 ) -> None:
@@ -84,17 +99,15 @@ def compile_model(
 
     Args:
         model: a model with the outputs `regression` and `classification`.
-        learning_rate: a number or a Keras schedule.
-        clipnorm: maximum norm of the gradient of a tensor of weights; 0 for no maximum.
+        learning_rate: a number or a Keras schedule, for Adam.
+        clipnorm: maximum norm of the gradient of a tensor of weights, for Adam; 0 for no maximum.
         jit_compile: whether XLA compiles the step.
-        optimizer: "adam", "adamw" or "sgd", see `make_optimizer`.
-        momentum: for "sgd".
-        weight_decay: for "adamw" and "sgd".
+        optimizer: such as that of `make_optimizer`; None for Adam with these two.
         classification_loss: such as that of `make_classification_loss`; None for the focal loss.
         loss_normaliser: normaliser of the box loss, "batch" or "image".
 
     Raises:
-        ValueError: if there is no such optimizer, or it has no weight decay, or no such normaliser.
+        ValueError: if there is no such normaliser.
     """
     info: ModelInfo | None = getattr(model, "info", None)
     if info:
@@ -102,13 +115,7 @@ def compile_model(
     else:
         box_loss = losses.smooth_l1(normaliser=loss_normaliser)
     model.compile(
-        optimizer=make_optimizer(
-            optimizer,
-            learning_rate,
-            clipnorm=clipnorm,
-            momentum=momentum,
-            weight_decay=weight_decay,
-        ),
+        optimizer=optimizer or make_optimizer("adam", learning_rate, clipnorm=clipnorm),
         loss={"regression": box_loss, "classification": classification_loss or losses.focal()},
         jit_compile=jit_compile,
     )
@@ -127,13 +134,15 @@ def restore_optimizer(
     Args:
         model: a compiled model.
         earlier: the earlier run's optimizer; None if there is none.
-        iterations: number of steps already done, on which the learning rate depends.
+        iterations: number of batches already done, on which the learning rate depends.
 
     Returns:
         Whether the state was restored.
     """
-    optimizer = model.optimizer
-    optimizer.build(model.trainable_variables)
+    model.optimizer.build(model.trainable_variables)
+    # Scaling of the loss, which is around an optimizer, soon finds its scale again.
+    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    earlier = getattr(earlier, "inner_optimizer", earlier)
     # The momentum of SGD, which is a step, is no moment of Adam, which is a gradient.
     kind = keras.optimizers.SGD if isinstance(optimizer, SGD) else keras.optimizers.Adam
     variables = earlier.variables if isinstance(earlier, kind) else []
@@ -145,5 +154,5 @@ def restore_optimizer(
     if fits:
         for name, variable in state.items():
             variable.assign(values[name])
-    optimizer.iterations.assign(iterations)
+    state["iteration"].assign(iterations)
     return fits

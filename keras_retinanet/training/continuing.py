@@ -9,9 +9,12 @@ from collections.abc import Callable
 
 from keras_retinanet import models
 from keras_retinanet.models.freeze import backbone_is_frozen
+from keras_retinanet.models.precision import set_precision
+from keras_retinanet.optimizers import current_rate
 from keras_retinanet.training import compiling, schedules
 from keras_retinanet.training.plan import TrainingPlan
 from keras_retinanet.training.record import RunRecord
+from keras_retinanet.training.settings import SettingError
 from keras_retinanet.training.state import State
 
 Log = Callable[[str], None]
@@ -71,17 +74,40 @@ def compile_model(
         data_length: steps per epoch, where the plan has none.
         earlier: what the snapshot knows of its run; None if nothing.
         state: the state from which the run goes on; None for none.
+
+    Raises:
+        SettingError: if the run has no step of the optimizer, or gradients would be accumulated on
+            several devices.
     """
     steps = plan.steps or data_length
+    if plan.accumulate > steps * plan.epochs:
+        raise SettingError(
+            "accumulate",
+            f"expected at most the {steps * plan.epochs} steps of the run, got {plan.accumulate}",
+        )
+    replicas = model.distribute_strategy.num_replicas_in_sync
+    if plan.accumulate > 1 and replicas > 1:
+        raise SettingError(
+            "accumulate",
+            f"Keras cannot accumulate on several devices, got {plan.accumulate} on {replicas}: use "
+            "a larger batch, which they share",
+        )
+    if plan.mixed_precision != "none":
+        set_precision(model, plan.mixed_precision)
     optimizer = getattr(model, "optimizer", None)
     compiling.compile_model(
         model,
-        schedules.learning_rate(plan, steps * plan.epochs),
-        plan.optimizer_clipnorm,
+        optimizer=compiling.make_optimizer(
+            plan.optimizer,
+            schedules.learning_rate(plan, steps * plan.epochs),
+            clipnorm=plan.optimizer_clipnorm,
+            momentum=plan.momentum,
+            weight_decay=plan.weight_decay,
+            accumulate=plan.accumulate,
+            ema=plan.ema,
+            scale_loss=plan.mixed_precision == "float16",
+        ),
         jit_compile=plan.jit_compile,
-        optimizer=plan.optimizer,
-        momentum=plan.momentum,
-        weight_decay=plan.weight_decay,
         classification_loss=compiling.make_classification_loss(plan, model.info),
         loss_normaliser=plan.loss_normaliser,
     )
@@ -101,7 +127,7 @@ def compile_model(
         return
     rate = earlier.learning_rate
     if rate is None and optimizer is not None:  # snapshots used to hold their optimizer
-        rate = float(optimizer.learning_rate)
+        rate = current_rate(optimizer)
     if rate is not None:
         keep_learning_rate(plan, model, rate, earlier)
 
@@ -124,7 +150,7 @@ def keep_learning_rate(
     if plan.lr_schedule == schedule == "plateau" and plan.lr == rate:
         model.optimizer.learning_rate = rate_of_snapshot
         return
-    now = float(model.optimizer.learning_rate)
+    now = current_rate(model.optimizer)
     if not math.isclose(now, rate_of_snapshot, rel_tol=1e-3):
         warnings.warn(
             f"the learning rate goes on at {now:.3g} instead of {rate_of_snapshot:.3g}, as other "

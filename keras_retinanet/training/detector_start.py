@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from keras_retinanet import models
 from keras_retinanet.images import IN_NETWORK
 from keras_retinanet.models.device_normalisation import normalise_on_device
-from keras_retinanet.models.new_classes import with_classes
+from keras_retinanet.models.new_classes import LAST_LAYER, with_classes
 from keras_retinanet.models.retinanet import extract_training_model
 from keras_retinanet.preprocessing.generator import Generator
 from keras_retinanet.system.messages import shorten
@@ -49,6 +50,31 @@ def adapt_detector(
     if plan.normalise_on_device and model.info.normalisation != IN_NETWORK:
         model = normalise_on_device(model)
     return model
+
+
+def match_classes(
+    model: models.RetinaNet, report: models.WeightsReport, training: Generator, log: Log
+) -> models.RetinaNet:
+    """Return a model with the classes of a data set, once it has the weights of a snapshot.
+
+    Where a class has the name of one of the snapshot's, its part of the last classification layer
+    is kept; say so if they differ.
+
+    Args:
+        model: a training model with the classes of the snapshot.
+        report: what was read into it.
+        training: the data set.
+        log: gets the line.
+    """
+    assert model.info is not None
+    if f"{LAST_LAYER}/kernel" not in report.matched:  # with other anchors, it has another shape
+        models.set_info(model, replace(model.info, class_names=None))
+    names = training.class_names()
+    changed, kept = with_classes(model, names)
+    if changed is not model:
+        text = _describe_classes([name for name in names if name], kept, False)
+        log(f"Starting with other classes{text}")
+    return changed
 
 
 def _describe_classes(names: Sequence[str], kept: Sequence[str], all_kept: bool) -> str:

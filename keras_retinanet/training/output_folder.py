@@ -1,4 +1,4 @@
-"""The output folder of a run: for one run at a time, writable, with room for a state."""
+"""The output folder of a run: for one run at a time, writable, with room for all of it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import os
 import shutil
 import socket
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import keras
@@ -25,6 +25,8 @@ except ImportError:  # Windows
     fcntl = resource = None  # type: ignore[assignment]  # modules cannot be optional for mypy
 
 LOCK = ".retinanet-train.lock"
+# For pictures, the history, and what files hold beside their numbers.
+_MORE_BYTES = 10**7
 
 
 @contextlib.contextmanager
@@ -76,40 +78,72 @@ def check_writable(folder: StrPath) -> None:
         raise _cannot_write(folder, error) from error
 
 
-def check_room(folder: StrPath, size: int) -> None:
-    """Check that a file of some bytes can be written in a folder.
+def check_room(
+    folder: StrPath, snapshots: int, snapshot_size: int, state_size: int, own: Iterable[str] = ()
+) -> str:
+    """Check that all that a run keeps can be written in a folder.
+
+    Args:
+        folder: the folder.
+        snapshots: number of snapshots that the run will keep.
+        snapshot_size: bytes of each.
+        state_size: bytes of a state of the run; there are two, and a third while it is written.
+        own: names of files in the folder that the run will replace or remove.
+
+    Returns:
+        A line that says how much it takes, and how much is free.
 
     Raises:
         OSError: naming the folder, if the disk has no room for it, or a limit of the process
-            (`ulimit -f`) is lower.
+            (`ulimit -f`) is lower than the largest file.
     """
-    free = shutil.disk_usage(folder).free
-    if size > free:
+    needed = snapshots * snapshot_size + 3 * state_size + _MORE_BYTES
+    free = shutil.disk_usage(folder).free + _bytes_of(Path(folder, name) for name in own)
+    parts = (
+        f"{snapshots} snapshots of {_mb(snapshot_size)}, two states of {_mb(state_size)} and one "
+        "more while it is written"
+    )
+    if needed > free:
         raise OSError(
             errno.ENOSPC,
-            f"the state of the run takes about {_mb(size)}, free are {_mb(free)}",
+            f"the run takes up to {_mb(needed)} ({parts}), free are {_mb(free)}: --keep says how "
+            "many snapshots stay",
             str(folder),
         )
-    if resource is None:
-        return
-    limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
-    if limit != resource.RLIM_INFINITY and size > limit:
-        raise OSError(
-            errno.EFBIG,
-            f"the state of the run takes about {_mb(size)}, this process may write files of at "
-            f"most {_mb(limit)} (ulimit -f)",
-            str(folder),
-        )
+    if resource is not None:
+        limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+        if limit != resource.RLIM_INFINITY and state_size > limit:
+            raise OSError(
+                errno.EFBIG,
+                f"the state of the run takes about {_mb(state_size)}, this process may write files "
+                f"of at most {_mb(limit)} (ulimit -f)",
+                str(folder),
+            )
+    return f"{folder} will take up to {_mb(needed)}: {parts}; free are {_mb(free)}"
+
+
+def snapshot_size(model: keras.Model) -> int:
+    """Return about how many bytes a snapshot of a model takes."""
+    return _bytes_of_variables(model.weights)
 
 
 def state_size(model: keras.Model) -> int:
-    """Return about how many bytes the state of a run takes: a model and its optimizer."""
-    optimizer = getattr(model, "optimizer", None)
-    states = optimizer.variables if optimizer is not None and optimizer.built else []
-    numbers = sum(math.prod(variable.shape) for variable in (*model.weights, *states))
-    if optimizer is not None and not optimizer.built:  # Adam keeps two numbers for each weight
-        numbers += 2 * sum(math.prod(variable.shape) for variable in model.trainable_weights)
-    return 4 * numbers
+    """Return about how many bytes the state of a run takes: a compiled model and its optimizer."""
+    return _bytes_of_variables((*model.weights, *model.optimizer.variables))
+
+
+def _bytes_of_variables(variables: Iterable[keras.Variable]) -> int:
+    return 4 * sum(math.prod(variable.shape) for variable in variables)
+
+
+def _bytes_of(paths: Iterable[Path]) -> int:
+    """Return the bytes of those files that are there; a file of two names counts once."""
+    found = {}
+    for path in paths:
+        with contextlib.suppress(OSError):
+            status = path.stat()
+            found[status.st_dev, status.st_ino] = status.st_size
+    return sum(found.values())
 
 
 def _mb(size: int) -> str:

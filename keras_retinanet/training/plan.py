@@ -59,9 +59,10 @@ KEPT_BY_RUN = (
     *("loss", "alpha", "gamma", "beta", "class_weights", "loss_normaliser"),
     *("batch_size", "epochs", "steps", "optimizer", "momentum", "weight_decay"),
     *("lr", "lr_schedule", "warmup_steps", "lr_drops", "reduce_lr_patience"),
-    *("reduce_lr_factor", "optimizer_clipnorm", "early_stopping", "compute_val_loss", "seed"),
+    *("reduce_lr_factor", "optimizer_clipnorm", "accumulate", "ema", "mixed_precision"),
+    *("early_stopping", "compute_val_loss", "seed", "keep"),
     *("no_resize", "group_method", "pad_to_buckets", "augmentation", "weighted_average"),
-    *("freeze_backbone", "max_detections", "val_share", "deterministic"),
+    *("freeze_backbone", "freeze_bn", "max_detections", "val_share", "deterministic"),
 )
 
 
@@ -80,6 +81,10 @@ class TrainingPlan:
         backbone: name of the backbone; None for that of the snapshot or detector, or "resnet50".
         freeze_backbone: whether to train the new layers only.
         feature_size: channels of the pyramid and the heads of a new model.
+        head_norm: what the hidden layers of a new model's heads have instead of a bias: "none" for
+            the bias, or "group" for group normalisation (arXiv 1803.08494).
+        freeze_bn: whether batch normalisation of the backbone keeps its statistics and factors;
+            None for yes if the model starts from weights, and as it is with a snapshot.
         hidden_initializer: how the hidden layers of a new model's heads start: "he_normal", or
             "normal" with a standard deviation of 0.01, as in the paper.
         config: anchors and pyramid levels; where it has none, those of the snapshot, or anchors
@@ -105,13 +110,25 @@ class TrainingPlan:
         lr: maximum learning rate.
         lr_schedule: "cosine" (warm up, then fall to 1 %), "step" (warm up, then fall to a tenth at
             each of `lr_drops`), "constant", or "plateau" (reduce the rate when the loss stalls).
-        warmup_steps: the step of the run at which the rate has risen to `lr`; None for 500, or a
-            tenth of a shorter run, with "cosine" and "step", and 0 with "constant".
+        warmup_steps: the step of the run at which the rate has risen to `lr`; None for 500 times
+            `accumulate`, or a tenth of a shorter run, with "cosine" and "step", and 0 with
+            "constant".
         lr_drops: for "step": steps of the run, counted from 0, from which on the rate is a tenth;
             None for those at 2/3 and 8/9 of the run.
         reduce_lr_patience: for "plateau": epochs without progress.
         reduce_lr_factor: for "plateau": factor on the rate.
         optimizer_clipnorm: maximum norm of the gradient of a tensor of weights; 0 for no maximum.
+        accumulate: number of batches whose gradients make one step of the optimizer, which is that
+            of one batch of all their images. Each is a step of the run: `steps`, `warmup_steps` and
+            `lr_drops` count batches. An update may run over the end of an epoch; batches at the end
+            of the run that make up no full update are not used.
+        ema: decay of a moving average of the weights, such as 0.999; the average is what is
+            evaluated and saved, also by `compute_val_loss`. The decay rises to it over the first
+            steps of the optimizer. Statistics of batch normalisation are not averaged. None for
+            none.
+        mixed_precision: "none" for float32; "bfloat16" or "float16" to compute in that, with
+            weights, outputs and losses in float32; "auto" for bfloat16 where the processor or GPU
+            has it fast.
         early_stopping: whether to stop when mAP stalls.
         compute_val_loss: whether to compute the loss on the set to evaluate on.
         val_share: share of the images to hold out, between 0 and 1, if the data have no set to
@@ -136,12 +153,16 @@ class TrainingPlan:
         snapshot_format: "keras" or "h5".
         snapshots: whether to save a snapshot, and the state of the run, after each epoch.
         save_steps: steps from one state to the next inside an epoch; None for none there.
+        keep: number of snapshots that are kept, the last ones, beside the best; 0 for all.
+        max_time: hours after which the run saves its state and stops; None for no limit.
         evaluation: whether to evaluate after each epoch.
         max_detections: maximum number of detections per image in mAP; None for 100, or the maximum
             number of objects in an image to evaluate on if that is higher.
         weighted_average: whether mAP weighs the classes by their number of boxes.
         tensorboard_dir: folder for TensorBoard's logs; None for none.
         tensorboard_freq: "epoch", "batch" or a number of steps.
+        wandb: whether to log to Weights & Biases.
+        mlflow: whether to log to MLflow.
         multi_gpu: number of GPUs to train on; 0 or 1 for one device.
         jit_compile: whether XLA compiles the training step.
         deterministic: whether the same plan gives the same weights, bit for bit, on the same
@@ -158,6 +179,8 @@ class TrainingPlan:
     backbone: str | None = None
     freeze_backbone: bool = False
     feature_size: int = 256
+    head_norm: str = "none"
+    freeze_bn: bool | None = None
     hidden_initializer: str = "he_normal"
     config: Config = Config()
     batch_size: int = 1
@@ -180,6 +203,9 @@ class TrainingPlan:
     reduce_lr_patience: int = 2
     reduce_lr_factor: float = 0.1
     optimizer_clipnorm: float = 0.001
+    accumulate: int = 1
+    ema: float | None = None
+    mixed_precision: str = "none"
     early_stopping: bool = False
     compute_val_loss: bool = False
     val_share: float | None = None
@@ -200,11 +226,15 @@ class TrainingPlan:
     snapshot_format: str = "keras"
     snapshots: bool = True
     save_steps: int | None = None
+    keep: int = 3
+    max_time: float | None = None
     evaluation: bool = True
     max_detections: int | None = None
     weighted_average: bool = False
     tensorboard_dir: StrPath | None = None
     tensorboard_freq: str | int = "epoch"
+    wandb: bool = False
+    mlflow: bool = False
     multi_gpu: int = 0
     jit_compile: bool = False
     deterministic: bool = False
@@ -225,8 +255,8 @@ class TrainingPlan:
         Args:
             data: what to train and evaluate on.
             recipe: "paper" for the training of the paper, "long" for the longer one behind its best
-                numbers, see `recipes`; None for neither. Its learning rate and its number of steps
-                follow from the batch size.
+                numbers, see `recipes`; None for neither. Its number of steps follows from the batch
+                size, its learning rate from that times `accumulate`.
             **settings: attributes of the plan; they take precedence. With another `optimizer` than
                 that of the recipe, its learning rate, weight decay and clipping are those that suit
                 that optimizer.
@@ -235,7 +265,8 @@ class TrainingPlan:
             SettingError: if a value is wrong, two do not go together, or one is not that of the
                 state to go on from.
         """
-        defaults = {"optimizer": cls.optimizer, "batch_size": cls.batch_size}
+        names = ("optimizer", "batch_size", "accumulate")
+        defaults = {name: getattr(cls, name) for name in names}
         if isinstance(data, ShapesData):
             defaults |= SHAPES_SETTINGS
         kept: dict[str, Any] = {}
@@ -244,15 +275,15 @@ class TrainingPlan:
         if settings.get("resume"):
             state = RunRecord.of_state(settings.get("snapshot_path", cls.snapshot_path))
         if state is not None:
-            names = [setting.name for setting in fields(cls) if is_fixed(setting.name)]
-            kept = _known(state, names)
+            fixed = [setting.name for setting in fields(cls) if is_fixed(setting.name)]
+            kept = _known(state, fixed)
         elif settings.get("snapshot"):
-            of_model = KNOWN_BY_SNAPSHOT | {"hidden_initializer"}
+            of_model = KNOWN_BY_SNAPSHOT | {"hidden_initializer", "head_norm"}
             record = RunRecord.read(settings["snapshot"])
             if record is not None and settings.get("initial_epoch") != 0:
                 kept = without_other_loss(_kept(record), settings.get("loss"))
         elif settings.get("weights") and is_whole_detector(settings["weights"]):
-            of_model = frozenset({"backbone", "feature_size", "hidden_initializer"})
+            of_model = frozenset({"backbone", "feature_size", "hidden_initializer", "head_norm"})
         combined = combine(defaults, kept, recipe, settings)
         for name in of_model - set(settings):
             combined.pop(name, None)
@@ -293,6 +324,8 @@ class TrainingPlan:
                 f"expected more than initial_epoch ({self.initial_epoch}), got {self.epochs}"
                 f"{hint if self.snapshot else ''}",
             )
+        if self.freeze_backbone and self.freeze_bn is False:
+            raise SettingError("freeze_bn", "cannot go with freeze_backbone, which freezes it too")
         if self.snapshot is not None and self.weights is not None:
             raise SettingError("weights", "cannot go with a snapshot, which has weights itself")
         shortest = DEFAULT_MIN_SIDE if self.image_min_side is None else self.image_min_side
@@ -303,6 +336,8 @@ class TrainingPlan:
             )
         if self.resume and not self.snapshots:
             raise SettingError("resume", "needs the state of a run, which is saved with snapshots")
+        if self.max_time is not None and not self.snapshots:
+            raise SettingError("max_time", "needs the state, which is saved with snapshots")
         if self.multi_gpu > 1 and self.batch_size < self.multi_gpu:
             raise SettingError(
                 "batch_size",

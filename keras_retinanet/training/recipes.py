@@ -18,7 +18,7 @@ from keras_retinanet.training.settings import SettingError, check_number
 
 # The rate of SGD in the paper, and the images in a batch that it is for. It is proportional to the
 # batch, and the steps of a run to its reciprocal, so that a run sees as many images at any batch
-# (arXiv 1706.02677).
+# (arXiv 1706.02677). For the rate, batches whose gradients are accumulated count as one.
 PAPER_RATE = 0.01
 PAPER_BATCH = 16
 # Settings that suit one optimizer and not another.
@@ -48,7 +48,7 @@ class Recipe:
         """Return epochs, and steps per epoch, that make up the run at a size of batches.
 
         Args:
-            batch_size: images per step.
+            batch_size: images per step of the run; several may make one of the optimizer.
             epochs: number of epochs; None for what follows from `steps`, or those of the recipe.
             steps: steps per epoch; None for what follows from `epochs`.
         """
@@ -71,7 +71,12 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
 
 
 def recipe_settings(
-    name: str, batch_size: int, epochs: int | None = None, steps: int | None = None
+    name: str,
+    batch_size: int,
+    epochs: int | None = None,
+    steps: int | None = None,
+    *,
+    accumulate: int = 1,
 ) -> dict[str, Any]:
     """Return the settings of a plan that a recipe stands for, but for its augmentation.
 
@@ -83,13 +88,15 @@ def recipe_settings(
         batch_size: images per step.
         epochs: number of epochs, if it has been chosen.
         steps: steps per epoch, if they have been chosen.
+        accumulate: number of batches that make one step of the optimizer. Each is a step of the
+            run: 720,000 batches of 2 with `accumulate` 8 make the paper's 90,000 updates.
     """
     epochs, steps = RECIPES[name].length(batch_size, epochs, steps)
     return {
         "optimizer": "sgd",
         "momentum": 0.9,
         "weight_decay": 1e-4,
-        **optimizer_settings("sgd", batch_size),
+        **optimizer_settings("sgd", batch_size * accumulate),
         "lr_schedule": "step",
         "lr_drops": None,  # at 2/3 and 8/9 of the run: 60,000 and 80,000 of 90,000 steps
         "warmup_steps": None,
@@ -104,7 +111,7 @@ def optimizer_settings(name: str, batch_size: int) -> dict[str, Any]:
 
     Args:
         name: name of the optimizer.
-        batch_size: images per step.
+        batch_size: images per step of the optimizer.
     """
     if name == "sgd":
         # The norm to which gradients are clipped would be that of the step, too: 0.001 hardly
@@ -125,7 +132,7 @@ def combine(
     is left out where the plan has another one.
 
     Args:
-        defaults: what suits the data; has `optimizer` and `batch_size`.
+        defaults: what suits the data; has `optimizer`, `batch_size` and `accumulate`.
         kept: settings of the run that is continued; empty for none.
         recipe: name of a recipe; None for none.
         settings: those given.
@@ -135,11 +142,12 @@ def combine(
             others follow from is wrong.
     """
     chosen = {**defaults, **kept, **settings}
-    for name in ("batch_size", "epochs", "steps"):
-        check_number(name, chosen.get(name), optional=name != "batch_size")
+    for name in ("batch_size", "accumulate", "epochs", "steps"):
+        check_number(name, chosen.get(name), optional=name in ("epochs", "steps"))
     of_recipe = {} if recipe is None else _checked_recipe(recipe, chosen, settings)
     optimizer = {**chosen, **of_recipe, **settings}["optimizer"]
-    combined = {**defaults, **optimizer_settings(optimizer, chosen["batch_size"])}
+    images = chosen["batch_size"] * chosen["accumulate"]
+    combined = {**defaults, **optimizer_settings(optimizer, images)}
     for layer in (kept, of_recipe):
         is_other = layer.get("optimizer", defaults["optimizer"]) != optimizer
         combined |= {k: v for k, v in layer.items() if not (is_other and k in OF_OPTIMIZER)}
@@ -169,6 +177,6 @@ def _checked_recipe(
     in_file = given["config"].augmentation if "config" in given else {}
     length = given.get("epochs"), given.get("steps")
     return {
-        **recipe_settings(name, chosen["batch_size"], *length),
+        **recipe_settings(name, chosen["batch_size"], *length, accumulate=chosen["accumulate"]),
         "augmentation": replace(FLIP_ONLY, **{**changes, **in_file}),
     }

@@ -42,6 +42,8 @@ class RunRecord:
         learning_rate: the rate at that moment; None if unknown.
         is_done: in a state, whether the run has ended as planned.
         data: in a state, what tells the data set of the run from others.
+        snapshots: in a state, the name of each snapshot that the run has written and keeps, the
+            latest last -> the CRC-32 of the file.
         variables: in a state, `[name, shape, dtype]` of each variable beside the model's weights,
             in the order of their values.
     """
@@ -53,6 +55,7 @@ class RunRecord:
     learning_rate: float | None = None
     is_done: bool = False
     data: Mapping[str, Any] = field(default_factory=dict)
+    snapshots: Mapping[str, int] = field(default_factory=dict)
     variables: Sequence[Sequence[Any]] = ()
 
     def to_dict(self) -> dict[str, Any]:
@@ -106,7 +109,7 @@ _TYPES: Mapping[str, Any] = MappingProxyType(
     {
         **{"epoch": int, "settings": dict, "counters": dict, "step": int},
         **{"learning_rate": (int, float, NoneType), "is_done": bool, "data": dict},
-        "variables": (list, tuple),
+        **{"snapshots": dict, "variables": (list, tuple)},
     }
 )
 
@@ -122,6 +125,14 @@ def is_whole_detector(path: StrPath) -> bool:
         return True
     backbone = _model_info(path).get("backbone")
     return backbone is not None and backbone not in BACKBONES
+
+
+def class_names_of(path: StrPath) -> tuple[str | None, ...] | None:
+    """Return the class names of the model in a snapshot, which is not loaded; None if unknown."""
+    names = _model_info(path).get("class_names")
+    if not isinstance(names, list) or not any(names):
+        return None
+    return tuple(names) if all(isinstance(name, (str, NoneType)) for name in names) else None
 
 
 def _model_info(path: StrPath) -> Mapping[str, Any]:

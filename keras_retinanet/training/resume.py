@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_retinanet import models
+from keras_retinanet.callbacks.common import Evaluation
 from keras_retinanet.callbacks.counters import KeepCounters
+from keras_retinanet.callbacks.divergence import StopOnDivergence
+from keras_retinanet.callbacks.snapshots import SaveSnapshots
 from keras_retinanet.callbacks.states import ContinueEpoch, SaveState
+from keras_retinanet.optimizers import current_rate
 from keras_retinanet.system.interrupts import Interrupts
+from keras_retinanet.system.workers import this_worker
+from keras_retinanet.training import output_folder
 from keras_retinanet.training.plan import TrainingPlan
-from keras_retinanet.training.record import STATE, RunRecord
+from keras_retinanet.training.record import PREVIOUS_STATE, STATE, RunRecord
 from keras_retinanet.training.same_settings import check_same
 from keras_retinanet.training.settings import SettingError
 from keras_retinanet.training.state import State, StateWriter, find_state
@@ -101,6 +109,36 @@ def check_data(data: Mapping[str, Any], state: State) -> None:
     )
 
 
+def check_room(
+    plan: TrainingPlan,
+    model: models.RetinaNet,
+    callbacks: Sequence[keras.callbacks.Callback],
+    epochs_done: int,
+) -> str:
+    """Check that all that a run keeps can be written; return a line that says how much it is.
+
+    Args:
+        plan: the plan.
+        model: the compiled model.
+        callbacks: those of the run.
+        epochs_done: number of epochs done.
+
+    Raises:
+        OSError: naming the folder, if there is no room.
+    """
+    (snapshots,) = (callback for callback in callbacks if isinstance(callback, SaveSnapshots))
+    evaluates = any(isinstance(callback, Evaluation) for callback in callbacks)
+    epochs = range(epochs_done + 1, plan.epochs + 1)
+    files = [Path(snapshots.path.format(epoch=epoch)).name for epoch in epochs]
+    return output_folder.check_room(
+        plan.snapshot_path,
+        (min(plan.keep, len(epochs)) if plan.keep else len(epochs)) + evaluates,
+        output_folder.snapshot_size(model),
+        output_folder.state_size(model),
+        [STATE, PREVIOUS_STATE, *snapshots.written, *files],
+    )
+
+
 def with_state(
     plan: TrainingPlan,
     model: models.RetinaNet,
@@ -111,6 +149,7 @@ def with_state(
     evaluates: bool,
     data: Mapping[str, Any] | None,
     state: State | None,
+    deadline: float = math.inf,
 ) -> list[keras.callbacks.Callback]:
     """Return callbacks with those that save states, and that go on inside an epoch.
 
@@ -123,20 +162,30 @@ def with_state(
         evaluates: whether there is an evaluation at the end of an epoch.
         data: what `describe_data` says.
         state: the state from which the run goes on; None for none.
+        deadline: when the run has to stop, in seconds of `time.monotonic`.
     """
+    checks = [callback for callback in callbacks if isinstance(callback, StopOnDivergence)]
+    snapshots = [callback for callback in callbacks if isinstance(callback, SaveSnapshots)]
     counters = [callback for callback in callbacks if isinstance(callback, KeepCounters)]
     writer = StateWriter(plan.snapshot_path, continues=state is not None)
     done = (plan.initial_epoch, 0) if state is None else (state.record.epoch, state.record.step)
 
     def save(epoch: int, step: int, is_done: bool) -> None:
+        for check in checks:
+            check.check_weights()
+        if not this_worker().is_chief:
+            for variable in model.metrics_variables:  # as the chief does: all workers add them up
+                np.asarray(variable)
+            return
         record = RunRecord(
             epoch,
             plan.fixed_settings(),
             counters[0].values() if counters else {},
             step,
-            float(model.optimizer.learning_rate),
+            current_rate(model.optimizer),
             is_done,
             data or {},
+            snapshots[0].written if snapshots else {},
         )
         writer.write(model, record)
 
@@ -149,8 +198,11 @@ def with_state(
         first_step=done[1],
         every=plan.save_steps,
         evaluates=evaluates,
+        deadline=deadline,
     )
+    # The history that Keras adds comes last: an epoch that ends in time would be missing in it.
+    callbacks = [*callbacks, keras.callbacks.History(), saving]
     if state is None or not state.record.step:
-        return [*callbacks, saving]
+        return callbacks
     left = steps - state.record.step
-    return [ContinueEpoch(left, lambda: state.restore_metrics(model)), *callbacks, saving]
+    return [ContinueEpoch(left, lambda: state.restore_metrics(model)), *callbacks]

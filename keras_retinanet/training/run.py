@@ -2,56 +2,53 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
+import math
 import sys
+import time
 import warnings
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_retinanet import models
-from keras_retinanet.callbacks.coco import CocoEval
-from keras_retinanet.callbacks.eval import Evaluate
-from keras_retinanet.evaluation import measure
-from keras_retinanet.geometry.anchors import (
-    DEFAULT_LEVELS,
-    AnchorParameters,
-    make_shapes_callback,
-    matches_default_shapes,
-)
-from keras_retinanet.images import IN_NETWORK
-from keras_retinanet.models.freeze import backbone_layers, freeze
-from keras_retinanet.models.retinanet import extract_training_model
-from keras_retinanet.models.snapshots import check_backbone
+from keras_retinanet.callbacks.epoch_lines import PrintEpoch
+from keras_retinanet.callbacks.states import OutOfTimeError
+from keras_retinanet.models.precision import set_precision
 from keras_retinanet.preprocessing import pipeline
 from keras_retinanet.preprocessing.generator import Generator
-from keras_retinanet.reports.curves import plot_history
-from keras_retinanet.reports.detection_sheet import write_detection_sheet
-from keras_retinanet.reports.numbers import format_numbers
 from keras_retinanet.system import devices
 from keras_retinanet.system.interrupts import interrupts
-from keras_retinanet.system.messages import shorten
+from keras_retinanet.system.workers import chief_first, this_worker
 from keras_retinanet.training import (
     continuing,
     data_sets,
     detector_start,
+    distribution,
     output_folder,
+    precision,
     resume,
     schedules,
 )
 from keras_retinanet.training.determinism import make_deterministic
-from keras_retinanet.training.distribution import strategy
-from keras_retinanet.training.plan import (
-    DEFAULT_BACKBONE,
-    SettingError,
-    SettingWarning,
-    TrainingPlan,
-)
+from keras_retinanet.training.freezing import freeze_layers
+from keras_retinanet.training.outcome import draw_curves, report, say_what_was_lost
+from keras_retinanet.training.plan import SettingWarning, TrainingPlan
 from keras_retinanet.training.record import RunRecord
-from keras_retinanet.training.run_callbacks import make_callbacks
+from keras_retinanet.training.run_callbacks import make_callbacks, without_output
+from keras_retinanet.training.start_model import (
+    build_model,
+    describe_model,
+    info_of,
+    load_snapshot,
+    use_model_shapes,
+)
 from keras_retinanet.training.state import State, describe_data
+from keras_retinanet.training.trackers import check_installed, tracking
 
 Log = Callable[[str], None]
 
@@ -65,11 +62,13 @@ class TrainingResult:
         history: what was logged in each epoch, by name, such as "loss" and "mAP".
         coco: the twelve COCO numbers on the set to evaluate on, by their names in
             `metrics.COCO_KEYS`; None without evaluation.
+        is_done: False if `max_time` ended the run before its last epoch; its state is saved.
     """
 
     model: models.RetinaNet
     history: dict[str, list[float]]
     coco: dict[str, float] | None
+    is_done: bool = True
 
 
 def train(plan: TrainingPlan, *, log: Log = print) -> TrainingResult:
@@ -87,16 +86,35 @@ def train(plan: TrainingPlan, *, log: Log = print) -> TrainingResult:
         ValueError: if data, snapshot or weights are malformed or do not go together; naming the
             place. A `SettingError` names the setting of the plan.
     """
-    with output_folder.claimed(plan.snapshot_path):
-        return _train(plan, log)
+    began = time.monotonic()
+    check_installed(plan)
+    worker = distribution.worker_of_environment()
+    with contextlib.ExitStack() as stack:
+        if worker.is_chief:
+            stack.enter_context(output_folder.claimed(plan.snapshot_path))
+        else:
+            log = _say_nothing
+        stack.enter_context(distribution.naming_lost_workers(worker))
+        if plan.deterministic:
+            make_deterministic()
+        stack.enter_context(distribution.strategy(plan.multi_gpu).scope())
+        result = _train(plan, log, began)
+        set_precision(result.model, "float32")  # for whoever saves it
+        return result
 
 
-def _train(plan: TrainingPlan, log: Log) -> TrainingResult:
-    """Do what `train` says, in a folder that no other run uses."""
-    if plan.deterministic:
-        make_deterministic()
+def _say_nothing(text: str) -> None:
+    """Take the lines of a worker that is not the chief."""
+
+
+def _train(plan: TrainingPlan, log: Log, began: float) -> TrainingResult:
+    """Do what `train` says, in a folder that no other run uses, on the devices of the strategy."""
+    distribution.check_plan(plan)
+    is_chief = this_worker().is_chief
     keras.utils.set_random_seed(plan.seed)
-    state = resume.start(plan, log)
+    with chief_first():
+        state = resume.start(plan, log)
+    plan = precision.resolve(plan, state.record if state else None, log)
     snapshot = resume.load_model(plan, state) if state else load_snapshot(plan, log)
     start = snapshot or detector_start.load_detector(plan, log)
     training, validation = data_sets.open_data(plan, info_of(start) if start else None, log)
@@ -107,136 +125,77 @@ def _train(plan: TrainingPlan, log: Log) -> TrainingResult:
     void = plan.void_settings(validation is not None) | schedules.unreached(plan, total_steps)
     for name, problem in void.items():
         warnings.warn(SettingWarning(name, problem), stacklevel=2)
-    with strategy(plan.multi_gpu).scope():
-        model = snapshot
-        if model is None and start is not None:
-            model = detector_start.adapt_detector(plan, start, training, log)
-        if model is None:
-            model = build_model(plan, training, log)
-        info = describe_model(info_of(model), training)
-        models.set_info(model, info)
-        if start is not None:
-            use_model_shapes(model, info, training)
-            if plan.freeze_backbone:
-                for layer in backbone_layers(model):
-                    layer.trainable = False
-        earlier = RunRecord.from_dict(info.run) if state is None else state.record
-        if plan.snapshot is not None and state is None:
-            continuing.log_start(plan, earlier, log)
-        log(continuing.describe_trained_weights(model))
-        log(schedules.describe(plan, total_steps))
-        continuing.compile_model(plan, model, len(training), earlier, state)
-    if plan.snapshots:
-        output_folder.check_room(plan.snapshot_path, output_folder.state_size(model))
+    model = snapshot
+    if model is None and start is not None:
+        model = detector_start.adapt_detector(plan, start, training, log)
+    if model is None:
+        model = build_model(plan, training, log)
+    info = describe_model(info_of(model), training)
+    models.set_info(model, info)
+    if start is not None:
+        use_model_shapes(model, info, training)
+    freeze_layers(plan, model, log)
+    earlier = RunRecord.from_dict(info.run) if state is None else state.record
+    if plan.snapshot is not None and state is None:
+        continuing.log_start(plan, earlier, log)
+    log(continuing.describe_trained_weights(model))
+    log(schedules.describe(plan, total_steps))
+    continuing.compile_model(plan, model, len(training), earlier, state)
+    if this_worker().count > 1:
+        distribution.check_agreement(
+            {
+                "settings": plan.fixed_settings(),
+                "data": data,
+                "state": None if state is None else (state.record.epoch, state.record.step),
+                "weights": [zlib.crc32(np.asarray(weight).tobytes()) for weight in model.weights],
+            }
+        )
     done = plan.initial_epoch if state is None else state.record.epoch
-    callbacks = make_callbacks(plan, info.backbone, validation, earlier, done)
+    if not is_chief:
+        plan = replace(plan, tensorboard_dir=None, wandb=False, mlflow=False)
+    callbacks = make_callbacks(
+        *(plan, info.backbone, validation, earlier, done, training),
+        verbose=int(sys.stdout.isatty()),
+    )
+    if not is_chief:
+        callbacks = without_output(callbacks)
     history: dict[str, list[float]] = {}
     if state is None or not resume.is_done(plan, state):
-        history = fit(plan, model, training, validation, callbacks, log, data=data, state=state)
+        if plan.snapshots and is_chief:
+            log(resume.check_room(plan, model, callbacks, done))
+        try:
+            history = fit(
+                *(plan, model, training, validation, callbacks, log),
+                data=data,
+                state=state,
+                deadline=began + 3600 * (plan.max_time or math.inf),
+            )
+        except OutOfTimeError:
+            return stop_in_time(plan, model, log)
     else:
         keras.callbacks.CallbackList(callbacks, model=model)  # the report takes a detector of one
+        model.optimizer.finalize_variable_values(model.trainable_weights)  # as at the end of `fit`
     say_what_was_lost(training, log)
-    curves = os.path.join(plan.snapshot_path, "curves.png")
-    plot_history(os.path.join(plan.snapshot_path, "history.csv"), curves)
-    log(f"Curves: {curves}")
+    if is_chief:
+        draw_curves(plan, log)
     coco = None
     if validation is not None and plan.evaluation:
         coco = report(plan, callbacks, validation, log)
     return TrainingResult(model, history, coco)
 
 
-def load_snapshot(plan: TrainingPlan, log: Log) -> models.RetinaNet | None:
-    """Return the training model to continue with; None to build a new one.
-
-    Raises:
-        OSError: if there is no such file.
-        ValueError: if it holds no model of this package, or one that does not fit the plan.
-    """
-    if plan.snapshot is None:
-        return None
-    log("Loading model, this may take a second...")
-    hint = {"backbone_name": plan.backbone} if plan.backbone else {}
-    model = models.load_model(plan.snapshot, compile=True, **hint)
-    if plan.backbone == DEFAULT_BACKBONE:  # for `load_model` that is no name somebody gave
-        check_backbone(model, plan.backbone)
-    if not models.is_training_model(model):
-        log("This is a converted model: continuing with the training model inside it")
-        model = extract_training_model(model)
-    if plan.normalise_on_device and info_of(model).normalisation != IN_NETWORK:
-        raise SettingError(
-            "normalise_on_device",
-            f"the model in {plan.snapshot} takes normalised images; start a new model from it "
-            "with weights instead",
+def stop_in_time(plan: TrainingPlan, model: models.RetinaNet, log: Log) -> TrainingResult:
+    """Say how far a run has come whose time is over; return what it gave."""
+    model.optimizer.finalize_variable_values(model.trainable_weights)  # as at the end of `fit`
+    record = RunRecord.of_state(plan.snapshot_path)
+    if record is not None:
+        log(
+            f"Stopped after {plan.max_time:g} hours: the state after {record.epoch} epochs and "
+            f"{record.step} steps of {plan.epochs} epochs is saved"
         )
-    return model
-
-
-def info_of(model: models.RetinaNet) -> models.ModelInfo:
-    """Return what a model knows about itself.
-
-    Raises:
-        ValueError: if nobody told it, as `models.set_info` does.
-    """
-    if model.info is None:
-        raise ValueError(
-            "expected a snapshot that knows its backbone and normalisation, got a model without: "
-            "start a new model from it instead (--weights)"
-        )
-    return model.info
-
-
-def build_model(plan: TrainingPlan, generator: Generator, log: Log) -> models.RetinaNet:
-    """Return a new training model with the weights that the plan names.
-
-    Raises:
-        OSError: if there is no such file.
-        ValueError: if no weights fit, or cannot be downloaded.
-    """
-    log("Creating model, this may take a second...")
-    backbone = models.backbone(plan.backbone or DEFAULT_BACKBONE)
-    weights = plan.weights
-    if weights is None and plan.imagenet_weights:
-        weights = backbone.download_imagenet()
-    anchors = generator.config.anchor_params
-    model = backbone.retinanet(
-        num_classes=generator.num_classes(),
-        num_anchors=anchors.num_anchors() if anchors else None,
-        pyramid_levels=generator.config.pyramid_levels,
-        modifier=freeze if plan.freeze_backbone else None,
-        # Batch norm of trained weights keeps its statistics; without weights it must learn them.
-        freeze_bn=weights is not None,
-        feature_size=plan.feature_size,
-        hidden_initializer=plan.hidden_initializer,
-        normalise_on_device=plan.normalise_on_device,
-    )
-    if weights is not None:
-        log(f"{weights}: {models.load_weights(model, weights).summary()}")
-    return model
-
-
-def describe_model(info: models.ModelInfo, generator: Generator) -> models.ModelInfo:
-    """Return what the snapshots of a model should know, now that it has met its data."""
-    return replace(
-        info,
-        num_classes=generator.num_classes(),
-        class_names=tuple(generator.class_names()),
-        anchors=generator.config.anchor_params or AnchorParameters.default,
-        pyramid_levels=tuple(generator.config.pyramid_levels or DEFAULT_LEVELS),
-        image_min_side=generator.image_min_side,
-        image_max_side=generator.image_max_side,
-        no_resize=generator.no_resize,
-        match_every_box=generator.match_every_box,
-    )
-
-
-def use_model_shapes(model: models.RetinaNet, info: models.ModelInfo, generator: Generator) -> None:
-    """Let a generator ask a model for the shapes of its levels where they are not the usual ones.
-
-    New models round strides up; some snapshots of keras-retinanet 1.0.0 round down. A model that
-    pads images gets them padded.
-    """
-    if info.pad_multiple == 1 and not matches_default_shapes(model, info.pyramid_levels):
-        generator.compute_shapes = make_shapes_callback(model)
+    if model.history.history and this_worker().is_chief:  # an epoch is done
+        draw_curves(plan, log)
+    return TrainingResult(model, model.history.history, None, is_done=False)
 
 
 def fit(
@@ -249,6 +208,7 @@ def fit(
     *,
     data: Mapping[str, Any] | None = None,
     state: State | None = None,
+    deadline: float = math.inf,
 ) -> dict[str, list[float]]:
     """Run `fit` on the pipeline of the training set; return what was logged in each epoch.
 
@@ -261,80 +221,61 @@ def fit(
         log: gets a line about what begins.
         data: what `describe_data` says of the training set, for the states that are written.
         state: the state from which the run goes on; None for none.
+        deadline: when the run has to stop, in seconds of `time.monotonic`.
+
+    Raises:
+        OutOfTimeError: if the time is over; the state is saved.
     """
     steps = plan.steps or len(training)
     first_epoch, first_step = plan.initial_epoch, 0
     if state is not None:
         first_epoch, first_step = state.record.epoch, state.record.step
     queue = {"workers": plan.workers, "queue_size": plan.max_queue_size}
-    held_out = None
+    held_out, held_out_steps = None, None
     if plan.compute_val_loss and validation is not None:
-        held_out = pipeline.one_epoch(validation, **queue)
+        held_out = distribution.distributed(
+            lambda part: pipeline.one_epoch(validation, part=part, **queue)
+        )
+        held_out_steps = len(validation)
     log(
         f"Training {info_of(model).backbone} on {training.size()} images of "
         f"{training.num_classes()} classes: {plan.epochs} epochs of {steps} steps"
     )
     first = first_epoch * steps + first_step
+    # With the other normaliser the mean over batches is that over their images.
+    shared = plan.accumulate if plan.loss_normaliser == "batch" else 1
+    is_terminal, is_chief = sys.stdout.isatty(), this_worker().is_chief
     with (
+        tracking(plan) as trackers,
         devices.sharing_cores(plan.workers),
         pipeline.unwrap_errors(training),
         interrupts() as signals,
     ):
+        callbacks = [*callbacks, *trackers]
+        if is_chief and not is_terminal:
+            callbacks.append(PrintEpoch())
         if plan.snapshots:
             evaluates = held_out is not None or (plan.evaluation and validation is not None)
             callbacks = resume.with_state(
-                plan, model, callbacks, signals, steps, evaluates=evaluates, data=data, state=state
+                *(plan, model, callbacks, signals, steps),
+                evaluates=evaluates,
+                data=data,
+                state=state,
+                deadline=deadline,
             )
         history = model.fit(
-            pipeline.batches(training, first_step=first, **queue),
+            distribution.distributed(
+                lambda part: pipeline.batches(
+                    training, first_step=first, share_normaliser=shared, part=part, **queue
+                )
+            ),
             steps_per_epoch=steps,
             initial_epoch=first_epoch,
             epochs=plan.epochs,
             validation_data=held_out,
+            validation_steps=held_out_steps,
             callbacks=callbacks,
             shuffle=False,  # the pipeline does
-            verbose="auto" if sys.stdout.isatty() else 2,
+            verbose="auto" if is_chief and is_terminal else 0,
         )
     return history.history
-
-
-def say_what_was_lost(training: Generator, log: Log) -> None:
-    """Warn about images and boxes that could not be trained, and say how many were changed."""
-    if training.skipped:
-        warnings.warn(
-            f"skipped {len(training.skipped)} of {training.size()} images, unreadable: "
-            f"{shorten(', '.join(sorted(training.skipped)), 1000)}",
-            stacklevel=3,
-        )
-    dropped, clipped = training.dropped_in_training, training.clipped
-    if dropped:
-        warnings.warn(
-            f"dropped {sum(dropped.values())} boxes of {len(dropped)} images, without area or not "
-            "inside their image (retinanet-debug --check names all)",
-            stacklevel=3,
-        )
-    if clipped:
-        log(
-            f"Clipped {sum(clipped.values())} boxes of {len(clipped)} images, which left their "
-            "image by up to a pixel"
-        )
-
-
-def report(
-    plan: TrainingPlan, callbacks: list[keras.callbacks.Callback], validation: Generator, log: Log
-) -> dict[str, float]:
-    """Say how good the trained model is, and draw what it finds; return the COCO numbers."""
-    # The detector of the evaluation after each epoch is ready; a new one would be traced again.
-    evaluation = next(call for call in callbacks if isinstance(call, (CocoEval, Evaluate)))
-    limit = evaluation.max_detections
-    detections, seconds = measure.detect_dataset(
-        validation, evaluation.detector(), batch_size=plan.batch_size
-    )
-    precisions = measure.pascal_numbers(validation, [found.best(limit) for found in detections])
-    coco = measure.coco_numbers(validation, detections, limit)
-    log(f"\nThe trained model on {validation.size()} held-out images:")
-    log(format_numbers(validation, precisions, coco, seconds, limit))
-    sheet = os.path.join(plan.snapshot_path, "detections.png")
-    write_detection_sheet(validation, detections, sheet)
-    log(f"Left ground truth, right detections: {sheet}")
-    return coco

@@ -20,9 +20,12 @@ MAY_CHANGE = frozenset(
     {
         *("resume", "save_steps", "snapshot_path", "snapshot_format", "snapshots"),
         *("evaluation", "tensorboard_dir", "tensorboard_freq", "strict", "allow_empty"),
+        *("max_time", "wandb", "mlflow"),
         *("max_pixels", "cache", "workers", "max_queue_size", "multi_gpu", "jit_compile"),
     }
 )
+# Those of the state unless they are given.
+_MAY_BE_GIVEN = frozenset({"keep"})
 # Compared by what they hold, see `state.describe_data`; or with the model of the state.
 _COMPARED_ELSEWHERE = frozenset({"data", "config"})
 
@@ -50,7 +53,11 @@ def check_same(settings: Mapping[str, Any], record: RunRecord) -> None:
     now, then = _single(settings), _single(record.settings)
     for name, value in now.items():
         before = then.get(name, value)
-        if value == before or (name == "epochs" and _may_take_longer(settings)):
+        if value == before or name in _MAY_BE_GIVEN:
+            continue
+        if name == "epochs" and _may_take_longer(settings):
+            continue
+        if (name, value) == ("mixed_precision", "auto"):  # which is what the run has chosen
             continue
         hint = "leave it out to go on, or begin a new run without resume"
         if name == "epochs":

@@ -11,8 +11,8 @@ from keras_retinanet.augmentation.settings import AugmentationSettings
 from keras_retinanet.optimizers import StepDecay
 from keras_retinanet.training.plan import TrainingPlan
 
-# The rate warms up over this many steps, or a tenth of a shorter run, so that the first gradients
-# of the new layers do not spoil the backbone. Detectron's runs warm up over 500 steps, too.
+# The rate warms up over this many updates of the weights, or a tenth of a shorter run, so that the
+# first gradients of the new layers do not spoil the backbone. So it does in Detectron's runs.
 WARMUP_STEPS = 500
 # Share of the rate that is left at the end of a cosine schedule.
 FINAL_SHARE = 0.01
@@ -49,12 +49,19 @@ def warmup_length(plan: TrainingPlan, total_steps: int) -> int:
         return 0
     if plan.warmup_steps is None and plan.lr_schedule == "constant":
         return 0
-    return default_warmup(total_steps) if plan.warmup_steps is None else plan.warmup_steps
+    if plan.warmup_steps is not None:
+        return plan.warmup_steps
+    return default_warmup(total_steps, plan.accumulate)
 
 
-def default_warmup(total_steps: int) -> int:
-    """Return the usual length of a warm-up: 500 steps, or a tenth of a shorter run."""
-    return max(1, min(WARMUP_STEPS, total_steps // 10))
+def default_warmup(total_steps: int, accumulate: int = 1) -> int:
+    """Return the steps of the usual warm-up: 500 updates, or a tenth of a shorter run.
+
+    Args:
+        total_steps: steps of the full run.
+        accumulate: number of steps that make one update of the weights.
+    """
+    return max(1, min(WARMUP_STEPS * accumulate, total_steps // 10))
 
 
 def drop_steps(plan: TrainingPlan, total_steps: int) -> tuple[int, ...]:
@@ -126,8 +133,20 @@ def describe(plan: TrainingPlan, total_steps: int) -> str:
         "Learning rate": rate,
         "Images": [f"{plan.batch_size} per step", *_changes(plan.augmentation_settings())],
     }
-    if plan.hidden_initializer != TrainingPlan.hidden_initializer and plan.snapshot is None:
-        lines["Heads"] = [f"hidden layers start {plan.hidden_initializer}"]
+    if plan.accumulate > 1:
+        images = plan.batch_size * plan.accumulate
+        optimizer.append(f"an update of {images} images every {plan.accumulate} steps")
+    if plan.ema is not None:
+        lines["Weights"] = [f"a moving average with a decay of {plan.ema:g} is evaluated and saved"]
+    if plan.mixed_precision != "none":
+        lines["Precision"] = [plan.mixed_precision, "with weights, outputs and losses in float32"]
+    heads = []
+    if plan.head_norm == "group":
+        heads.append("group normalisation")
+    if plan.hidden_initializer != TrainingPlan.hidden_initializer:
+        heads.append(f"hidden layers start {plan.hidden_initializer}")
+    if heads and plan.snapshot is None:
+        lines["Heads"] = heads
     return "\n".join(f"{name}: {', '.join(values)}" for name, values in lines.items())
 
 

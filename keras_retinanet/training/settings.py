@@ -29,12 +29,15 @@ RANGES: dict[str, tuple[Callable[[float], bool], tuple[str, ...]]] = {
         (
             *("batch_size", "epochs", "steps", "image_min_side", "image_max_side"),
             *("lr", "workers", "max_queue_size", "feature_size", "max_detections"),
-            *("max_pixels", "save_steps"),
+            *("max_pixels", "save_steps", "accumulate", "max_time"),
         ),
     ),
     "a number of at least 0": (
         lambda value: 0 <= value < math.inf,
-        ("initial_epoch", "multi_gpu", "reduce_lr_patience", "seed", "warmup_steps", "gamma"),
+        (
+            *("initial_epoch", "multi_gpu", "reduce_lr_patience", "seed", "warmup_steps"),
+            *("gamma", "keep"),
+        ),
     ),
     "a number, 0 for no maximum": (
         lambda value: 0 <= value < math.inf,
@@ -43,7 +46,7 @@ RANGES: dict[str, tuple[Callable[[float], bool], tuple[str, ...]]] = {
     "a number from 0 to below 1": (lambda value: 0 <= value < 1, ("momentum", "weight_decay")),
     "a number between 0 and 1": (
         lambda value: 0 < value < 1,
-        ("alpha", "reduce_lr_factor", "val_share"),
+        ("alpha", "reduce_lr_factor", "val_share", "ema"),
     ),
     "a finite number": (math.isfinite, ("beta",)),
 }
@@ -52,6 +55,8 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "loss_normaliser": ("batch", "image"),
     "optimizer": ("adam", "adamw", "sgd"),
     "lr_schedule": ("cosine", "step", "constant", "plateau"),
+    "mixed_precision": ("none", "bfloat16", "float16", "auto"),
+    "head_norm": ("none", "group"),
     "hidden_initializer": ("he_normal", "normal"),
     "group_method": ("none", "random", "ratio"),
     "cache": ("none", "ram", "disk"),

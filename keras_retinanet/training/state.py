@@ -29,9 +29,11 @@ import numpy as np
 from keras_retinanet import models
 from keras_retinanet.callbacks.snapshots import without_optimizer
 from keras_retinanet.models.checksum import add_checksum, check_checksum
+from keras_retinanet.models.precision import in_float32
 from keras_retinanet.preprocessing.generator import Generator
 from keras_retinanet.system.files import only_regular, replacing
 from keras_retinanet.system.types import StrPath
+from keras_retinanet.system.workers import this_worker
 from keras_retinanet.training.record import (
     MODEL,
     PREVIOUS_STATE,
@@ -63,8 +65,11 @@ class State:
             OSError: if the file cannot be read, or no temporary file written beside it.
             ValueError: if it holds no model.
         """
-        # Beside the state, where there is room, by a name that `remove_leftovers` knows.
-        temporary = self.path.with_name(f".{self.path.stem}-{os.getpid()}-f0000000.keras")
+        # Beside the state, where there is room, by a name that `remove_leftovers` knows. Workers in
+        # containers may have the same process id.
+        temporary = self.path.with_name(
+            f".{self.path.stem}-{os.getpid()}-f{this_worker().index:07x}.keras"
+        )
         try:
             with (
                 zipfile.ZipFile(self.path) as archive,
@@ -181,11 +186,12 @@ def _write_archive(
 ) -> None:
     snapshot = path.with_name(f"{path.stem}.keras")  # a name of a temporary file, too
     try:
-        with without_optimizer(model):
+        with without_optimizer(model), in_float32(model):
             model.save(str(snapshot))
         with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
             archive.writestr(RECORD, json.dumps(record.to_dict()))
             archive.write(snapshot, MODEL)
+            snapshot.unlink()  # at most a whole state lies beside the other two
             with archive.open(VARIABLES, "w", force_zip64=True) as file:
                 for _, variable in variables:
                     file.write(np.ascontiguousarray(variable).tobytes())

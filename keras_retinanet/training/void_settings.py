@@ -21,6 +21,7 @@ def find_void_settings(plan: TrainingPlan, has_validation: bool) -> dict[str, st
     """
     evaluates, is_coco = has_validation and plan.evaluation, isinstance(plan.data, CocoData)
     has_model = plan.snapshot is not None or plan.starts_from_detector()
+    has_weights = bool(plan.snapshot or plan.weights or plan.imagenet_weights)
     schedule = f"the schedule is {plan.lr_schedule}"
     void = {
         "early_stopping": (not evaluates, "there is no evaluation after an epoch"),
@@ -42,9 +43,15 @@ def find_void_settings(plan: TrainingPlan, has_validation: bool) -> dict[str, st
         "reduce_lr_factor": (plan.lr_schedule != "plateau", schedule),
         "snapshot_format": (not plan.snapshots, "no snapshots are saved"),
         "save_steps": (not plan.snapshots, "no snapshots are saved"),
+        "keep": (not plan.snapshots, "no snapshots are saved"),
         "tensorboard_freq": (plan.tensorboard_dir is None, "there is no tensorboard_dir"),
         "feature_size": (has_model, f"{plan.snapshot or plan.weights} has its own"),
         "hidden_initializer": (has_model, f"{plan.snapshot or plan.weights} has heads"),
+        "head_norm": (has_model, f"{plan.snapshot or plan.weights} has heads"),
+        "freeze_bn": (
+            plan.freeze_bn is False and not has_weights,
+            "without weights to start from, batch normalisation trains anyway",
+        ),
         "backbone": (
             plan.snapshot is None and plan.starts_from_detector(),
             f"{plan.weights} has its own",
@@ -61,6 +68,6 @@ def find_void_settings(plan: TrainingPlan, has_validation: bool) -> dict[str, st
         for name, (is_void, why) in void.items()
         if is_void and getattr(plan, name) != defaults[name]
     }
-    if plan.freeze_backbone and not (plan.snapshot or plan.weights or plan.imagenet_weights):
+    if plan.freeze_backbone and not has_weights:
         found["freeze_backbone"] = "the backbone keeps its random weights"
     return found

@@ -48,8 +48,9 @@ def test_trains_evaluates_resumes_and_writes_everything(data_set, tmp_path, caps
     train.main(options(data_set, tmp_path, *held_out, "--epochs", "2", "--batch-size", "2"))
     names = {path.name for path in out.iterdir()}
     assert names == {
-        *("tiny_csv_01.keras", "tiny_csv_02.keras"),
-        *("history.csv", "curves.png", "detections.png", "state.zip", "state-previous.zip"),
+        *("tiny_csv_01.keras", "tiny_csv_02.keras", "best.keras"),
+        *("history.csv", "class_ap.csv", "curves.png", "detections.png"),
+        *("state.zip", "state-previous.zip"),
     }
     info = models.load_model(str(out / "tiny_csv_02.keras")).info
     assert info.backbone == "tiny"
@@ -105,7 +106,7 @@ def test_a_loss_that_is_no_number_stops_the_run(data_set, tmp_path, capsys):
         (["--reduce-lr-factor", "1"], "--reduce-lr-factor: expected a number between 0 and 1"),
         (["--initial-epoch", "60"], "--epochs: expected more than initial_epoch (60), got 50"),
         (["--image-max-side", "10"], "--image-max-side: expected at least image_min_side (64)"),
-        (["--multi-gpu", "2"], "add --multi-gpu-force"),
+        (["--multi-gpu", "2"], "--batch-size: expected at least one image for each of the 2 GPUs"),
         (["--backbone", "resnet5"], "did you mean 'resnet50'"),
         (["--weights", "nowhere.h5"], "nowhere.h5"),
         (["--snapshot", "nowhere.h5"], "nowhere.h5"),

@@ -1,5 +1,6 @@
 """callbacks.eval, and what it shares with callbacks.coco: logs, printed lines, TensorBoard."""
 
+import cv2
 import keras
 import numpy as np
 import pytest
@@ -9,7 +10,9 @@ from keras_retinanet import models
 from keras_retinanet.callbacks import RedirectModel
 from keras_retinanet.callbacks.coco import CocoEval
 from keras_retinanet.callbacks.eval import Evaluate
+from keras_retinanet.callbacks.history import WriteHistory
 from keras_retinanet.evaluation.metrics import COCO_KEYS
+from keras_retinanet.system.workers import Worker
 from tests.fakes import MemoryGenerator, picture, tiny_retinanet, truth
 
 
@@ -56,17 +59,66 @@ def test_a_data_set_without_boxes_has_map_zero(finder):
 def test_numbers_go_to_tensorboard(generator, finder, tmp_path, kind):
     pytest.importorskip("tensorboard")
     tensorboard = keras.callbacks.TensorBoard(str(tmp_path))
+    bright = generator.images[3][..., 2] > 0
+    generator.images[3][bright, 2] = 204  # a score of 0.8
     logs = run(kind(generator, tensorboard=tensorboard, verbose=0), finder)
     (path,) = (tmp_path / "evaluation").iterdir()
     written = {
-        value.tag: (event.step, float(tf.make_ndarray(value.tensor)))
+        value.tag: (event.step, tf.make_ndarray(value.tensor))
         for event in tf.compat.v1.train.summary_iterator(str(path))
         for value in event.summary.value
     }
-    assert written["mAP"] == (2, pytest.approx(logs["mAP"]))
-    assert written["AP_dog" if kind is Evaluate else "AR10"][1] == pytest.approx(
-        1 if kind is Evaluate else logs["AR10"]
+    assert {step for step, _ in written.values()} == {2}
+    assert written["mAP"][1] == pytest.approx(logs["mAP"])
+    assert written["AP_cat"][1] == pytest.approx(2 / 3 if kind is Evaluate else 67 / 101)
+    assert written["AP_dog"][1] == pytest.approx(1)
+    if kind is CocoEval:
+        assert written["AR10"][1] == pytest.approx(logs["AR10"])
+    # Of the images there are pictures, with green boxes on the left, others on the right.
+    assert {tag for tag in written if tag.startswith("image")} == {f"image {i}" for i in range(4)}
+    width, height, png = written["image 3"][1]
+    sheet = cv2.imdecode(np.frombuffer(png, "uint8"), cv2.IMREAD_COLOR)
+    assert sheet.shape == (int(height), int(width), 3) == (328, 652, 3)
+    green = (sheet == (0, 255, 0)).all(axis=2)
+    assert green[:, :326].sum() > 100 and not green[:, 326:].any()
+    assert sheet[160, 100].tolist() == [255, 80, 204]  # in their order, blue first
+
+
+@pytest.mark.parametrize("kind", [Evaluate, CocoEval])
+def test_numbers_of_all_classes_go_to_a_file(generator, finder, tmp_path, kind):
+    path = tmp_path / "class_ap.csv"
+    path.write_text("epoch,AP_cat\n1,0.5\n2,0.25\n3,0.125\n")
+    generator.names = ("cat", "dog", "owl")
+    run(kind(generator, class_history=WriteHistory(path, 2), verbose=0), finder)
+    header, *rows = [line.split(",") for line in path.read_text().splitlines()]
+    assert header == ["epoch", "AP_cat", "AP_dog"]  # there is no owl to find
+    assert rows[:2] == [["1", "0.5", ""], ["2", "0.25", ""]]
+    cats = 2 / 3 if kind is Evaluate else 67 / 101
+    assert [float(cell) for cell in rows[2]] == [3, pytest.approx(cats), pytest.approx(1)]
+
+
+def test_a_worker_that_is_not_the_chief_writes_nothing(generator, finder, tmp_path, monkeypatch):
+    monkeypatch.setattr("keras_retinanet.callbacks.common.this_worker", lambda: Worker(1, 2))
+    tensorboard = keras.callbacks.TensorBoard(str(tmp_path))
+    history = WriteHistory(tmp_path / "class_ap.csv")
+    options = {"tensorboard": tensorboard, "class_history": history, "verbose": 0}
+    assert run(Evaluate(generator, **options), finder)["mAP"] == pytest.approx(5 / 6)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_of_hundreds_of_classes_some_are_printed(finder, tmp_path, capsys):
+    names = [f"class{i}" for i in range(500)]
+    images = [picture(16, 16, (2, 2, 12, 12), label=i % 4) for i in range(100)]
+    generator = MemoryGenerator(images, [truth((2, 2, 12, 12, i)) for i in range(100)], names)
+    history = WriteHistory(tmp_path / "class_ap.csv")
+    run(Evaluate(generator, class_history=history), finder)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 1 + 10 + 1 + 10 + 1
+    assert lines[1] == "1 instances of class class0 with average precision: 1.0000"
+    assert lines[11] == (
+        f"... 80 classes between these and 400 classes without boxes (all are in {history.path})"
     )
+    assert len(history.path.read_text().splitlines()[0].split(",")) == 1 + 100
 
 
 def test_a_training_model_is_converted_once_and_its_weights_are_followed(
@@ -111,6 +163,7 @@ def events(folder):
     return {
         tag: [(event.step, float(tf.make_ndarray(event.tensor_proto))) for event in found]
         for tag in reader.Tags()["tensors"]
+        if not tag.startswith("image ")
         for found in [reader.Tensors(tag)]
     }
 
@@ -135,8 +188,8 @@ def test_in_fit_with_tensorboard_on_a_redirected_model(
     assert history["mAP"] == [pytest.approx(expected)] * 2
     written = events(tmp_path / "logs" / "evaluation")
     assert written["mAP"] == [(step, pytest.approx(expected)) for step in (0, 1)]
-    names = {"AP_cat", "AP_dog"} if kind is Evaluate else set(COCO_KEYS)
-    assert set(written) == {"mAP", *names}
+    more = set() if kind is Evaluate else set(COCO_KEYS)
+    assert set(written) == {"mAP", "AP_cat", "AP_dog", *more}
     # Nothing but the logs: results are returned, not left behind.
     assert [path.name for path in tmp_path.iterdir()] == ["logs"]
 

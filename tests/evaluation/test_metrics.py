@@ -278,3 +278,26 @@ def test_published_pascal_numbers(iou_threshold, expected):
 def corners(rows):
     """Boxes x1, y1, x2, y2 from x, y, width, height."""
     return np.concatenate([rows[:, :2], rows[:, :2] + rows[:, 2:]], axis=1)
+
+
+def test_coco_precision_of_each_category():
+    truth = {
+        "images": [{"id": 1}, {"id": 2}],
+        "categories": [{"id": 7}, {"id": 9}, {"id": 12}],
+        "annotations": [
+            {"id": 1, "image_id": 1, "category_id": 7, "bbox": [10, 10, 50, 50]},
+            {"id": 2, "image_id": 1, "category_id": 7, "bbox": [100, 100, 50, 50]},
+            {"id": 3, "image_id": 2, "category_id": 9, "bbox": [10, 10, 50, 50]},
+        ],
+    }
+    found = [
+        {"image_id": 1, "category_id": 7, "bbox": [10, 10, 50, 50], "score": 0.9},
+        {"image_id": 1, "category_id": 7, "bbox": [100, 100, 50, 50], "score": 0.8},
+        {"image_id": 2, "category_id": 9, "bbox": [200, 10, 50, 50], "score": 0.9},
+        {"image_id": 2, "category_id": 9, "bbox": [10, 10, 50, 50], "score": 0.8},
+    ]
+    summary, precisions = metrics.coco_evaluation(truth, found)
+    assert precisions == {7: pytest.approx(1), 9: pytest.approx(0.5)}  # of 12 there is none
+    assert summary["AP"] == pytest.approx(0.75)
+    assert metrics.coco_evaluation(truth, [])[1] == {7: 0, 9: 0}
+    assert metrics.coco_evaluation(truth, found, image_ids=[])[1] == {}

@@ -233,6 +233,22 @@ def test_the_scale_is_that_of_a_batch_of_any_length():
     assert fixed.resize_image(fixed.load_image(1))[0].shape == (64, 96, 3)
 
 
+def test_parts_of_a_batch_are_the_batch():
+    options = {"no_resize": False, "image_min_side": 64, "image_max_side": 128}
+    generator = Blocks(batch_size=5, group_method="none", scale_range=(0.5, 1.5), **options)
+    parts = [generator.batch_part(0, number, 3)[0] for number in range(3)]
+    assert [len(part) for part in parts] == [1, 2, 2]
+    # Each is padded to its own size.
+    images = [image for part in parts for image in part]
+    for image, expected in zip(images, generator[0][0], strict=True):
+        height, width = image.shape[:2]
+        np.testing.assert_array_equal(image, expected[:height, :width])
+        assert not expected[height:].any() and not expected[:, width:].any()
+    (images, targets), (part, targets_of_part) = generator[0], generator.batch_part(0, 0, 1)
+    for array, expected in zip((part, *targets_of_part), (images, *targets), strict=True):
+        np.testing.assert_array_equal(array, expected)
+
+
 def test_flips_move_pixels_and_boxes():
     generator = Blocks(transform_generator=random_transform_generator(flip_x_chance=1))
     image, annotations = generator.sample(3, 0)

@@ -42,6 +42,18 @@ def test_a_later_start_sees_what_an_uninterrupted_run_sees():
     assert_same(late, make().batch(1, 1))
 
 
+def test_parts_are_those_of_the_same_batches():
+    for number in range(2):
+        one = pipeline.batches(make(), first_step=2, workers=2, part=(number, 2)).take(2)
+        for step, batch in enumerate(one, start=2):
+            expected = make()
+            expected.start_epoch(step // 3)
+            assert_same(batch, expected.batch_part(step % 3, number, 2))
+        held_out = list(pipeline.one_epoch(make(), part=(number, 2)))
+        assert len(held_out) == 3
+        assert_same(held_out[1], make().batch_part(1, number, 2))
+
+
 def test_shapes_may_differ_from_batch_to_batch():
     image, (regression, classification) = pipeline.batches(make()).element_spec
     assert image.shape.as_list() == [None, None, None, 3]
@@ -106,6 +118,76 @@ def test_a_dataset_that_is_left_alone_makes_no_more_batches():
     number = len(made)
     time.sleep(0.2)
     assert len(made) == number <= 1 + 1 + 2 + 2
+
+
+class Crowds(Blocks):
+    """Images with two boxes, none or one: also a group of batches without any."""
+
+    widths = (64,) * 8
+
+    def __init__(self, **options):
+        super().__init__(**{"shuffle_groups": False, "group_method": "none", **options})
+
+    def load_image(self, image_index):
+        return super().load_image(image_index) // (image_index + 1)
+
+    def load_annotations(self, image_index):
+        count = (2, 0, 1, 1, 0, 0, 2, 0)[image_index]
+        boxes = np.array([[8.0, 10, 44, 40], [20, 4, 60, 60]])[:count]
+        return {"labels": np.arange(count), "bboxes": boxes}
+
+
+def test_weights_make_the_normaliser_of_one_batch():
+    states = [Crowds().batch(0, step)[1][0][..., -1] for step in range(8)]
+    # Four groups of two batches, of which the third is without a box.
+    counts = np.reshape([np.sum(state == 1) for state in states], (4, 2)).tolist()
+    assert counts[0][0] > counts[1][0] > 0 == counts[0][1] == sum(counts[2])
+    found = pipeline.batches(Crowds(batch_size=1), share_normaliser=2, steps=8)
+    for step, (images, targets, weights) in enumerate(found):
+        group = counts[step // 2]
+        own = max(1, group[step % 2])
+        np.testing.assert_allclose(weights, [2 * own / max(1, sum(group))], rtol=1e-6)
+        assert_same((images, targets), Crowds().batch(0, step))
+
+
+def test_groups_go_over_the_end_of_an_epoch_and_go_on_inside():
+    def make(first, steps):
+        generator = Crowds(batch_size=2, group_method="random")
+        return list(pipeline.batches(generator, share_normaliser=3, first_step=first, steps=steps))
+
+    whole = make(0, 12)  # an epoch has 4
+    assert len({float(weights[0]) for _, _, weights in whole}) > 3
+    for first in (3, 4, 5, 8):
+        assert_same(make(first, 12 - first), whole[first:])
+
+
+@pytest.mark.parametrize("normaliser", losses.NORMALISERS)
+def test_eight_batches_of_one_accumulated_equal_one_of_eight(normaliser):
+    # With unequal numbers of positive anchors, and images without any.
+    trained = []
+    for batch_size, accumulate in ((8, 1), (1, 8)):
+        keras.utils.set_random_seed(1)
+        model = tiny_retinanet()
+        compiling.compile_model(
+            model,
+            optimizer=compiling.make_optimizer("sgd", 1e-3, clipnorm=0.1, accumulate=accumulate),
+            classification_loss=losses.focal(normaliser=normaliser),
+            loss_normaliser=normaliser,
+        )
+        dataset = pipeline.batches(
+            Crowds(batch_size=batch_size),
+            share_normaliser=accumulate if normaliser == "batch" else 1,
+        )
+        history = model.fit(
+            dataset, steps_per_epoch=accumulate, epochs=3, shuffle=False, verbose=0
+        ).history
+        trained.append((model.get_weights(), history))
+    (whole, history), (accumulated, same_history) = trained
+    for found, expected in zip(accumulated, whole, strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+    for name, values in history.items():
+        assert same_history[name] == pytest.approx(values, rel=1e-4), name
+    assert history["loss"][2] < history["loss"][0]
 
 
 def test_one_epoch_ends():
@@ -340,3 +422,48 @@ def test_calls_fail_once_they_are_stopped():
         with pytest.raises(RuntimeError, match="the program ends"), calls.one():
             pass
     stopping.result(timeout=5)
+
+
+class Told(Blocks):
+    """Keeps which images the batch of each step has."""
+
+    def __init__(self, **options):
+        self.made = {}
+        super().__init__(**options)
+        self.made.clear()
+
+    def __getitem__(self, index):
+        paths = [self.image_path(image) for image in self.groups[index]]
+        self.made[self.epoch * len(self) + index] = paths
+        return super().__getitem__(index)
+
+
+@pytest.mark.parametrize("group_method", ["ratio", "random", "none"])
+@pytest.mark.parametrize("first_step", [0, 4])
+def test_the_images_of_a_step_can_be_told_afterwards(group_method, first_step):
+    generator = Told(batch_size=2, group_method=group_method, seed=3)
+    for _ in pipeline.batches(generator, first_step=first_step, workers=2, queue_size=3, steps=9):
+        pass
+    steps = range(first_step, first_step + 9)
+    assert set(steps) <= set(generator.made)
+    assert [pipeline.step_images(generator, step) for step in steps] == [
+        generator.made[step] for step in steps
+    ]
+
+
+def test_images_that_were_replaced_are_told_as_they_were_read():
+    generator = Blocks(broken=[1, 2], batch_size=5, group_method="none", shuffle_groups=False)
+    with pytest.warns(UserWarning, match="skipped"):
+        generator[0]
+    assert pipeline.step_images(generator, 0) == ["block0", "block3", "block3", "block3", "block4"]
+
+
+def test_images_that_are_not_known_are_not_told():
+    class Nameless(Blocks):
+        def image_path(self, image_index):
+            raise NotImplementedError
+
+    assert pipeline.step_images(Nameless(), 0) == []
+    changed = make()
+    changed.groups = changed.groups[::-1]
+    assert pipeline.step_images(changed, 0) == []

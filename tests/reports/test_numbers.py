@@ -35,6 +35,35 @@ def test_lines_without_ground_truth(generator):
     assert "mAP" not in text
 
 
+def test_of_many_classes_the_best_and_the_worst():
+    names = {label: f"c{label}" for label in range(25)}
+    precisions = {label: (label / 100, 2) for label in range(25)}
+    lines = numbers.format_classes(precisions, names).splitlines()
+    assert [line.split()[4] for line in lines[:10]] == [f"c{i}" for i in range(24, 14, -1)]
+    assert lines[10] == "... 5 classes between these"
+    assert [line.split()[4] for line in lines[11:]] == [f"c{i}" for i in range(9, -1, -1)]
+    few = {label: (ap, 0 if label > 12 else 2) for label, (ap, _) in precisions.items()}
+    lines = numbers.format_classes(few, names, "ap.csv").splitlines()
+    assert [line.split()[4] for line in lines[:10]] == [f"c{i}" for i in range(12, 2, -1)]
+    assert lines[10] == "... 12 classes without boxes (all are in ap.csv)"
+    assert [line.split()[4] for line in lines[11:]] == ["c2", "c1", "c0"]
+    none = dict.fromkeys(names, (0.0, 0))
+    assert numbers.format_classes(none, names) == "... 25 classes without boxes"
+    some = {label: precisions[label] for label in range(20)}
+    assert len(numbers.format_classes(some, names).splitlines()) == 20
+
+
+def test_a_shortened_report_fits_a_screen():
+    names = [f"c{label}" for label in range(500)]
+    data = MemoryGenerator([picture(8, 8)], [truth()], names)
+    precisions = {label: (label / 1000, 1) for label in range(500)}
+    text = numbers.format_numbers(data, precisions, SUMMARY, 0.1, shortened=True, all_in="x.csv")
+    assert len(text.splitlines()) <= 40
+    assert "480 classes between these (all are in x.csv)" in text
+    full = numbers.format_numbers(data, precisions, SUMMARY, 0.1)
+    assert len(full.splitlines()) == 500 + 3 + 12
+
+
 def test_json(generator, tmp_path):
     path = tmp_path / "new" / "numbers.json"
     numbers.write_json(path, generator, {0: (0.75, 3), 2: (0.25, 1)}, SUMMARY, 0.5)

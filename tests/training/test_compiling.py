@@ -37,17 +37,18 @@ def test_the_step_is_traced_once():
 @pytest.mark.parametrize(
     "settings",
     [
-        {"learning_rate": 0.05},
-        {"optimizer": "adamw", "learning_rate": 0.05, "weight_decay": 0.01},
-        {"optimizer": "sgd", "learning_rate": 0.05, "weight_decay": 1e-4, "clipnorm": 0},
-        {"optimizer": "sgd", "learning_rate": 0.2, "momentum": 0, "clipnorm": 1},
+        {"name": "adam", "learning_rate": 0.05},
+        {"name": "adamw", "learning_rate": 0.05, "weight_decay": 0.01},
+        {"name": "sgd", "learning_rate": 0.05, "weight_decay": 1e-4, "clipnorm": 0},
+        {"name": "sgd", "learning_rate": 0.2, "momentum": 0, "clipnorm": 1},
+        {"name": "adam", "learning_rate": 0.1, "accumulate": 2, "ema": 0.5},
     ],
     ids=str,
 )
 def test_both_losses_are_minimised(settings):
     keras.utils.set_random_seed(0)
     network = model()
-    compiling.compile_model(network, **settings)
+    compiling.compile_model(network, optimizer=compiling.make_optimizer(**settings))
     x = np.ones((1, 3, 4), "float32")
     history = network.fit(x, targets(), epochs=30, verbose=0).history
     for name in ("regression_loss", "classification_loss"):
@@ -153,6 +154,11 @@ def test_optimizers_get_their_settings():
     assert adamw.epsilon == compiling.EPSILON
     adam = make("adam", 0.1)
     assert (type(adam), adam.clipnorm, adam.weight_decay) == (Adam, 0.001, None)
+    assert (adam.use_ema, adam.gradient_accumulation_steps) == (False, None)
+    for name in ("adam", "adamw", "sgd"):
+        found = make(name, 0.1, accumulate=4, ema=0.75)
+        assert (found.use_ema, found.ema_momentum) == (True, 0.75)
+        assert (found.gradient_accumulation_steps, found.ema_overwrite_frequency) == (4, None)
     with pytest.raises(ValueError, match=r"^optimizer: expected adam without .* with 0.25"):
         make("adam", 0.1, **settings)
     with pytest.raises(ValueError, match="got rmsprop"):
@@ -174,11 +180,27 @@ def test_optimizer_state_goes_over_to_a_new_run():
         np.testing.assert_array_equal(old, new)
 
 
-def test_without_state_the_steps_are_counted_on():
+@pytest.mark.parametrize("scaled", [False, True])
+def test_without_state_the_batches_are_counted_on(scaled):
     network = model()
-    compiling.compile_model(network)
+    optimizer = compiling.make_optimizer("adam", 0.1, accumulate=4, ema=0.5)
+    if scaled:
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    compiling.compile_model(network, optimizer=optimizer)
     assert not compiling.restore_optimizer(network, None, 42)
-    assert int(network.optimizer.iterations) == 42
+    assert int(network.optimizer.iterations) == 10  # updates
+
+
+def test_state_goes_over_with_averages_and_without_the_scale_of_the_loss():
+    network = model()
+    scaled = keras.optimizers.LossScaleOptimizer(compiling.make_optimizer("adam", 0.1, ema=0.5))
+    compiling.compile_model(network, optimizer=scaled)
+    network.fit(np.ones((1, 3, 4), "float32"), targets(), epochs=2, verbose=0)
+    again = compiling.make_optimizer("adam", 0.1, ema=0.5)
+    compiling.compile_model(network, optimizer=again)
+    assert compiling.restore_optimizer(network, scaled, 7)
+    for old, new in zip(scaled.inner_optimizer.variables[2:], again.variables[2:], strict=True):
+        np.testing.assert_array_equal(old, new)
 
 
 @pytest.mark.parametrize(
@@ -188,10 +210,10 @@ def test_without_state_the_steps_are_counted_on():
 def test_state_goes_over_to_an_optimizer_of_the_same_kind(before, after, fits):
     # Both Adam and SGD have a variable called momentum for each tensor of weights.
     network = model()
-    compiling.compile_model(network, 0.1, optimizer=before)
+    compiling.compile_model(network, optimizer=compiling.make_optimizer(before, 0.1))
     network.fit(np.ones((1, 3, 4), "float32"), targets(), verbose=0)
     earlier = network.optimizer
-    compiling.compile_model(network, 0.1, optimizer=after)
+    compiling.compile_model(network, optimizer=compiling.make_optimizer(after, 0.1))
     assert compiling.restore_optimizer(network, earlier, 1) == fits
     momentum = np.array(network.optimizer.variables[2])
     assert np.any(momentum) == fits

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from keras_retinanet import losses, models
 from keras_retinanet.preprocessing.data import CSVData
 from keras_retinanet.training import continuing, run
-from keras_retinanet.training.plan import SettingWarning, TrainingPlan
+from keras_retinanet.training.plan import SettingError, SettingWarning, TrainingPlan
 from keras_retinanet.training.record import RunRecord
 from tests import tiny
 from tests.fakes import tiny_retinanet
@@ -154,6 +155,16 @@ def test_an_optimizer_and_its_schedule_go_on(plan, tmp_path, suffix, settings, r
     pairs = zip(model.optimizer.variables, loaded.optimizer.variables, strict=True)
     for old, new in list(pairs)[2:]:
         np.testing.assert_array_equal(old, new)
+
+
+def test_what_cannot_be_accumulated_is_refused(plan):
+    plan = replace(plan, epochs=2, steps=3)
+    with pytest.raises(SettingError, match="^accumulate: expected at most the 6 steps .*, got 7"):
+        continuing.compile_model(replace(plan, accumulate=7), tiny_retinanet(), 1)
+    model = tiny_retinanet()
+    model._distribute_strategy = SimpleNamespace(num_replicas_in_sync=2)
+    with pytest.raises(SettingError, match="^accumulate: Keras cannot .*, got 2 on 2: use a"):
+        continuing.compile_model(replace(plan, accumulate=2), model, 1)
 
 
 def test_another_optimizer_begins_with_the_weights_alone(plan):

@@ -165,9 +165,10 @@ def test_what_is_held_out_is_measured_again_from_its_list(plan, tmp_path, capsys
     )
     assert "The trained model on 2 held-out images:" in "".join(lines)
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        *("tiny_csv_01.keras", "tiny_csv_02.keras", "history.csv", "curves.png", "detections.png"),
+        *("tiny_csv_01.keras", "tiny_csv_02.keras", "history.csv", "class_ap.csv"),
+        *("curves.png", "detections.png"),
         *("train-images.txt", "val-images.txt", "classes.csv"),
-        *("state.zip", "state-previous.zip"),
+        *("best.keras", "state.zip", "state-previous.zip"),
     }
     capsys.readouterr()
     arguments = ["csv", plan.data.annotations, "-", "out/tiny_csv_02.keras"]

@@ -11,7 +11,7 @@ from keras_retinanet.geometry.anchors import AnchorLayout, AnchorParameters
 from keras_retinanet.geometry.coders import CentreCoder
 from keras_retinanet.models.freeze import backbone_is_frozen
 from keras_retinanet.preprocessing.data import CSVData, ShapesData
-from keras_retinanet.training import data_sets, detector_start, run
+from keras_retinanet.training import data_sets, detector_start, run, start_model
 from keras_retinanet.training.plan import SettingWarning, TrainingPlan
 from tests import tiny
 
@@ -146,3 +146,48 @@ def test_weights_of_a_known_backbone_are_no_whole_detector(plan, tmp_path):
 @pytest.mark.parametrize("name", ["coco", "detectron2_resnet50", "x/y.pth", "y.safetensors"])
 def test_names_and_checkpoints_are_whole_detectors(plan, name):
     assert replace(plan, weights=name).starts_from_detector()
+
+
+@pytest.mark.parametrize("on_device", [False, True])
+def test_classes_of_a_snapshot_of_ones_own_are_paired_by_name(plan, tmp_path, on_device):
+    def last(model):
+        head = model.get_layer("classification_submodel")
+        return np.array(head.get_layer("pyramid_classification").bias).reshape(9, -1)
+
+    source = models.backbone("tiny").retinanet(num_classes=3, feature_size=8)
+    models.set_info(source, replace(source.info, class_names=("cat", "Square", None)))
+    layer = source.get_layer("classification_submodel").get_layer("pyramid_classification")
+    layer.bias.assign(np.arange(27))
+    models.save_model(source, tmp_path / "own.keras")
+    own = {"weights": str(tmp_path / "own.keras"), "backbone": "tiny", "feature_size": 8}
+    plan = replace(plan, **own, image_min_side=64, image_max_side=96, normalise_on_device=on_device)
+    training, _ = data_sets.open_data(plan, None, lambda text: None)
+    lines = []
+    model = start_model.build_model(plan, training, lines.append)
+    # The last layer fits, as it is read with the classes of the snapshot.
+    assert "own.keras: 44 of 44 tensors matched" in lines[-2]
+    expected = "Starting with other classes; the last classification layer is kept for square"
+    assert lines[-1] == expected
+    np.testing.assert_array_equal(last(model)[:, 0], np.arange(1, 27, 3))  # the row of "Square"
+    np.testing.assert_array_equal(model.get_layer("P3").kernel, source.get_layer("P3").kernel)
+    # As many classes, with no name in common: nothing of the last layer is kept by its number.
+    models.set_info(source, replace(source.info, num_classes=3, class_names=("cat", "dog", None)))
+    models.save_model(source, tmp_path / "own.keras")
+    model = start_model.build_model(plan, training, lines.append)
+    assert lines[-1].endswith("the last classification layer is new for square")
+    np.testing.assert_allclose(last(model), -np.log(99), rtol=1e-5)
+
+
+def test_the_same_classes_and_unknown_ones_are_read_by_number(plan, tmp_path):
+    source = models.backbone("tiny").retinanet(num_classes=1, feature_size=8)
+    own = {"weights": str(tmp_path / "own.keras"), "backbone": "tiny", "feature_size": 8}
+    plan = replace(plan, **own, image_min_side=64, image_max_side=96)
+    training, _ = data_sets.open_data(plan, None, lambda text: None)
+    for names in (("square",), None, (None,)):
+        models.set_info(source, replace(source.info, class_names=names))
+        models.save_model(source, plan.weights)
+        lines = []
+        model = start_model.build_model(plan, training, lines.append)
+        assert len(lines) == 2
+        for one, other in zip(model.weights, source.weights, strict=True):
+            np.testing.assert_array_equal(one, other)

@@ -128,41 +128,52 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path, check):
         assert str(folder) == error.value.filename
 
 
-def test_a_disk_without_room_is_named(tmp_path, monkeypatch):
-    check_room(tmp_path, 1000)
-    monkeypatch.setattr(shutil, "disk_usage", lambda folder: USAGE(0, 0, 5_000_000))
-    check_room(tmp_path, 5_000_000)
-    with pytest.raises(OSError, match="takes about 7 MB, free are 5 MB") as error:
-        check_room(tmp_path, 7_000_000)
+MB = 1_000_000
+
+
+def test_what_a_run_takes_is_said_and_a_disk_without_room_named(tmp_path, monkeypatch):
+    # 4 snapshots, 3 states, and 10 MB for all else: 400 + 900 + 10.
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: USAGE(0, 0, 1310 * MB))
+    assert check_room(tmp_path, 4, 100 * MB, 300 * MB) == (
+        f"{tmp_path} will take up to 1,310 MB: 4 snapshots of 100 MB, two states of 300 MB and one "
+        "more while it is written; free are 1,310 MB"
+    )
+    message = r"the run takes up to 1,410 MB \(5 snapshots .*\), free are 1,310 MB: --keep says how"
+    with pytest.raises(OSError, match=message) as error:
+        check_room(tmp_path, 5, 100 * MB, 300 * MB)
     assert error.value.filename == str(tmp_path)
+
+
+def test_files_that_the_run_replaces_leave_their_room(tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: USAGE(0, 0, 10 * MB))
+    (tmp_path / "net_01.keras").write_bytes(bytes(2 * MB))
+    os.link(tmp_path / "net_01.keras", tmp_path / "best.keras")  # takes no room
+    check_room(tmp_path, 2, MB, 0, ["net_01.keras", "best.keras", "net_02.keras"])
+    with pytest.raises(OSError, match="takes up to 13 MB .* free are 12 MB"):
+        check_room(tmp_path, 3, MB, 0, ["net_01.keras", "best.keras", "net_02.keras"])
 
 
 def test_a_limit_of_the_process_is_named(tmp_path):
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
     try:
-        check_room(tmp_path, 10_000)
+        check_room(tmp_path, 1, 9_000, 10_000)
         with pytest.raises(OSError, match="20,000 bytes, .* at most 10,000 bytes .ulimit -f"):
-            check_room(tmp_path, 20_000)
+            check_room(tmp_path, 1, 9_000, 20_000)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
-@pytest.mark.parametrize("state", ["none", "to be made", "made"])
-def test_the_size_of_a_snapshot_is_known_before(tmp_path, state, suffix):
+def test_the_size_of_a_snapshot_is_known_before(tmp_path, suffix):
     model = keras.Sequential([keras.Input((300,)), keras.layers.Dense(500)])
-    if state != "none":
-        model.compile("adam", "mse")
-    expected = output_folder.state_size(model)
-    if state == "made":
-        model.optimizer.build(model.trainable_variables)
-        assert expected == pytest.approx(output_folder.state_size(model), rel=1e-3)
-    elif state == "none":
-        with replacing(tmp_path / f"net{suffix}") as path:
-            model.save(path)
-        size = (tmp_path / f"net{suffix}").stat().st_size
-        assert expected < size < expected + 100_000
+    expected = output_folder.snapshot_size(model)
+    with replacing(tmp_path / f"net{suffix}") as path:
+        model.save(path)
+    assert expected < (tmp_path / f"net{suffix}").stat().st_size < expected + 100_000
+    model.compile("adam", "mse")
+    model.optimizer.build(model.trainable_variables)
+    assert output_folder.state_size(model) == pytest.approx(3 * expected, rel=1e-3)
 
 
 @pytest.mark.slow
@@ -173,7 +184,7 @@ def test_a_training_run_keeps_its_folder_and_ends_cleanly(tmp_path):
     run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         for line in run.stdout:
-            if "saved" in line:
+            if line.startswith("Epoch 1/"):
                 break
         second = subprocess.run(command, capture_output=True, text=True, timeout=300)
         assert second.returncode == 2

@@ -72,6 +72,16 @@ def test_the_rate_is_proportional_to_the_batch_and_the_steps_to_its_reciprocal(b
     assert second * batch_size == pytest.approx(80_000 * 16, rel=1e-3)
 
 
+def test_accumulated_batches_count_as_one_for_the_rate_and_the_warm_up():
+    found = plan(recipe="paper", batch_size=2, accumulate=8)
+    assert (found.lr, found.epochs * found.steps) == (0.01, 720_000)
+    # A step stays a batch: the 60,000 and 80,000 updates of the paper.
+    assert schedules.drop_steps(found, 720_000) == (480_000, 640_000)
+    assert schedules.warmup_length(found, 720_000) == 500 * 8
+    assert plan(optimizer="sgd", batch_size=2, accumulate=8).lr == 0.01
+    assert plan(batch_size=2, accumulate=8).lr == 1e-4
+
+
 def test_epochs_or_steps_divide_the_run_and_both_replace_it():
     length = ("epochs", "steps")
     assert values(plan(recipe="paper", batch_size=16, steps=1000), *length) == (90, 1000)
@@ -154,7 +164,7 @@ def test_what_does_not_go_together_is_named(snapshot):
     with pytest.raises(SettingError, match="^recipe: long changes the scale of images"):
         plan(recipe="long", no_resize=True)
     assert plan(recipe="paper", no_resize=True).no_resize
-    for name in ("batch_size", "epochs", "steps"):
+    for name in ("batch_size", "accumulate", "epochs", "steps"):
         for value in (0, "x"):
             with pytest.raises(SettingError, match=f"^{name}: expected a number above 0, got"):
                 plan(recipe="paper", **{name: value})

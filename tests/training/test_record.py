@@ -1,5 +1,6 @@
 import json
 import os
+import zipfile
 from dataclasses import replace
 
 import keras
@@ -8,7 +9,13 @@ import pytest
 from keras_retinanet import models
 from keras_retinanet.models.info import ModelInfo
 from keras_retinanet.training import record as record_module
-from keras_retinanet.training.record import PREVIOUS_STATE, STATE, RunRecord, is_whole_detector
+from keras_retinanet.training.record import (
+    PREVIOUS_STATE,
+    STATE,
+    RunRecord,
+    class_names_of,
+    is_whole_detector,
+)
 from tests.training.states import write_record
 
 RECORD = RunRecord(3, {"lr": 0.5, "steps": None}, {"EarlyStopping": {"wait": 2}})
@@ -69,7 +76,8 @@ def test_a_record_of_an_earlier_version_has_no_more_than_it_had():
 
 def test_the_record_of_a_state_is_read_without_the_rest(tmp_path):
     assert RunRecord.of_state(tmp_path) is None
-    record = replace(RECORD, step=2, learning_rate=0.25, variables=(["a", [1], "float32"],))
+    record = replace(RECORD, step=2, learning_rate=0.25, snapshots={"a_01.keras": 3})
+    record = replace(record, variables=(["a", [1], "float32"],))
     write_record(tmp_path, record)
     assert RunRecord.of_state(tmp_path) == record
     (tmp_path / STATE).rename(tmp_path / PREVIOUS_STATE)
@@ -90,3 +98,22 @@ def test_what_is_too_large_is_not_read(tmp_path, monkeypatch):
 def test_checkpoints_are_whole_detectors_in_any_case():
     assert is_whole_detector("a/B.PTH")
     assert not is_whole_detector("a/b.h5")
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["cat", None], ("cat", None)),
+        ([None, None], None),
+        ([], None),
+        ("cat", None),
+        (["cat", 3], None),
+        (None, None),
+    ],
+)
+def test_class_names_are_read_where_they_are_well_formed(tmp_path, names, expected):
+    path = tmp_path / "a.keras"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("config.json", json.dumps({"config": {"details": {"class_names": names}}}))
+    assert class_names_of(path) == expected
+    assert class_names_of(tmp_path / "none.keras") is None

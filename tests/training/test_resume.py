@@ -1,5 +1,6 @@
 """Runs that are killed and go on, as processes of their own; and what keeps them from going on."""
 
+import csv
 import os
 import shutil
 import signal
@@ -8,16 +9,20 @@ import sys
 import zipfile
 from dataclasses import replace
 
+import keras
 import numpy as np
 import pytest
 
 from keras_retinanet import models
+from keras_retinanet.callbacks.divergence import StopOnDivergence
 from keras_retinanet.config import Config
 from keras_retinanet.geometry.anchors import AnchorParameters
 from keras_retinanet.preprocessing.data import CSVData
-from keras_retinanet.training import run
+from keras_retinanet.system.interrupts import interrupts
+from keras_retinanet.training import resume, run
 from keras_retinanet.training.plan import SettingError, TrainingPlan
 from keras_retinanet.training.record import PREVIOUS_STATE, STATE, VARIABLES, RunRecord
+from keras_retinanet.training.state import find_state
 from tests import tiny
 from tests.training.states import write_record
 
@@ -51,6 +56,7 @@ def start(folder, out, *more, after=0, number=signal.SIGKILL):
             *("--image-min-side", "64", "--image-max-side", "96", "--batch-size", "2"),
             *("--epochs", "3", "--steps", "3", "--random-transform", "--lr", "0.003"),
             *("--lr-schedule", "plateau", "--reduce-lr-patience", "0", "--early-stopping"),
+            *("--accumulate", "2", "--ema", "0.5"),
             *("--snapshot-path", str(out), *more),
         ],
         stdout=subprocess.PIPE,
@@ -67,11 +73,14 @@ def result(process):
 
 
 def final(folder):
-    """Return the variables of the last state, its record, and the rows of the history."""
+    """Return the variables of the last state, its record, and the history but for its times."""
     with zipfile.ZipFile(folder / STATE) as archive:
         variables = archive.read(VARIABLES)
-    record = replace(RunRecord.of_state(folder), settings={})
-    return variables, record, (folder / "history.csv").read_text()
+    record = replace(RunRecord.of_state(folder), settings={}, snapshots={})
+    with open(folder / "history.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    times = {"images_per_second", "data_wait"}
+    return variables, record, [{k: row[k] for k in row.keys() - times} for row in rows]
 
 
 def test_a_run_that_is_killed_goes_on_to_the_same_weights_bit_for_bit(tmp_path, monkeypatch):
@@ -90,6 +99,7 @@ def test_a_run_that_is_killed_goes_on_to_the_same_weights_bit_for_bit(tmp_path, 
         assert errors.endswith("\nterminated\n")
         code, output, _ = result(start(tmp_path, parts, *more))
         assert code == 0, output
+        # Between the two batches of an update.
         assert f"Going on from {parts / STATE} after 1 and 2 steps of 3 epochs" in output
         assert result(at_once)[0] == 0
     assert final(parts) == final(whole)
@@ -97,6 +107,11 @@ def test_a_run_that_is_killed_goes_on_to_the_same_weights_bit_for_bit(tmp_path, 
     one, other = (models.load_model(folder / "tiny_csv_03.keras") for folder in (whole, parts))
     for weights in zip(one.get_weights(), other.get_weights(), strict=True):
         np.testing.assert_array_equal(*weights)
+
+
+def is_same(model, other):
+    """Return whether two models have the same weights."""
+    return all(map(np.array_equal, model.get_weights(), other.get_weights()))
 
 
 def silent(text):
@@ -119,6 +134,9 @@ def half_done(tmp_path_factory):
         steps=2,
         lr_schedule="constant",
         early_stopping=True,
+        accumulate=2,
+        ema=0.5,
+        lr=0.01,
         snapshot_path=folder / "out",
     )
     with pytest.MonkeyPatch.context() as patch:
@@ -137,20 +155,64 @@ def plan(half_done, tmp_path, monkeypatch):
 
 def test_a_run_goes_on_with_counters_and_history_and_is_done_once(plan):
     lines = []
+    plan = replace(plan, keep=1)
+    best = RunRecord.of_state(plan.snapshot_path).counters["SaveSnapshots"]["best"]
     result = run.train(plan, log=lines.append)
     assert f"Going on from {plan.snapshot_path / STATE} after 1 of 2 epochs" in lines
+    assert any(f"{plan.snapshot_path} will take up to " in line for line in lines)
     assert len(result.history["loss"]) == 1
     record = RunRecord.of_state(plan.snapshot_path)
     assert (record.epoch, record.step, record.is_done) == (2, 0, True)
     assert record.counters["EarlyStopping"]["wait"] >= 1
-    assert int(result.model.optimizer.iterations) == 4
+    assert record.counters["SaveSnapshots"]["best"] == max(best, *result.history["mAP"])
+    assert set(record.snapshots) == {"best.keras", "tiny_csv_02.keras"}
+    assert set(record.snapshots) == {path.name for path in plan.snapshot_path.glob("*.keras")}
+    assert int(result.model.optimizer.iterations) == 2  # of two batches each
+    # The average is saved and returned; the weights train on.
+    assert is_same(models.load_model(plan.snapshot_path / "tiny_csv_02.keras"), result.model)
+    assert not is_same(find_state(plan.snapshot_path).load_model(), result.model)
     rows = (plan.snapshot_path / "history.csv").read_text().splitlines()
     assert [row.split(",")[0] for row in rows] == ["epoch", "1", "2"]
     # Once more: nothing is left but to tell how good it is.
     again = run.train(plan, log=lines.append)
     assert again.history == {}
+    assert is_same(again.model, result.model)
     assert again.coco == pytest.approx(result.coco, abs=1e-3)
     assert rows == (plan.snapshot_path / "history.csv").read_text().splitlines()
+
+
+def test_a_run_stops_in_time_and_goes_on(plan):
+    lines = []
+    before = RunRecord.read(plan.snapshot_path / "tiny_csv_01.keras")
+    result = run.train(replace(plan, max_time=1e-9), log=lines.append)
+    assert not result.is_done
+    assert (result.coco, result.history) == (None, {})
+    assert "Stopped after 1e-09 hours: the state after 1 epochs and 1 steps of 2 " in lines[-1]
+    assert RunRecord.of_state(plan.snapshot_path).step == 1
+    assert RunRecord.read(plan.snapshot_path / "tiny_csv_01.keras") == before
+    # The last step would be in vain without the evaluation after it.
+    assert run.train(replace(plan, max_time=1e-9), log=silent).is_done
+
+
+def test_a_state_of_ruined_weights_is_not_saved(plan, tmp_path):
+    class Ruin(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if batch == 1:
+                self.model.weights[0].assign(np.full((1, 1), np.nan))
+
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    folder = tmp_path / "new"
+    with interrupts() as signals:
+        callbacks = resume.with_state(
+            *(replace(plan, snapshot_path=folder, save_steps=1), model),
+            *([Ruin(), StopOnDivergence()], signals, 4),
+            **{"evaluates": False, "data": None, "state": None},
+        )
+        x = np.ones((4, 1))
+        with pytest.raises(ValueError, match="kernel is no longer finite at step 2 of epoch 1"):
+            model.fit(*(x, x), batch_size=1, callbacks=callbacks, verbose=0)
+    assert RunRecord.of_state(folder).step == 1
 
 
 def test_a_damaged_state_gives_way_to_the_one_before_it(plan):
@@ -164,8 +226,8 @@ def test_a_damaged_state_gives_way_to_the_one_before_it(plan):
 
 def test_a_run_without_a_state_says_so(plan, tmp_path):
     lines = []
-    new = replace(plan, snapshot_path=tmp_path / "new", epochs=1, steps=1, evaluation=False)
-    run.train(replace(new, early_stopping=False), log=lines.append)
+    new = replace(plan, snapshot_path=tmp_path / "new", epochs=1, steps=1, accumulate=1)
+    run.train(replace(new, evaluation=False, early_stopping=False), log=lines.append)
     assert lines[0] == f"No state in {tmp_path / 'new'}: a new run"
     assert (tmp_path / "new" / STATE).exists()
 
@@ -182,7 +244,7 @@ def test_a_new_run_beside_the_state_of_another_says_so(plan, tmp_path):
 
 
 def test_settings_that_contradict_the_state_are_refused(plan):
-    with pytest.raises(SettingError, match="^lr: the run to go on with has 0.0001, got 0.5"):
+    with pytest.raises(SettingError, match="^lr: the run to go on with has 0.01, got 0.5"):
         run.train(replace(plan, lr=0.5), log=silent)
 
 
@@ -206,5 +268,5 @@ def test_without_snapshots_there_is_no_state(plan, tmp_path):
     with pytest.raises(SettingError, match="^resume: needs the state of a run"):
         replace(plan, snapshots=False)
     new = replace(plan, resume=False, snapshots=False, snapshot_path=tmp_path / "new", epochs=1)
-    run.train(replace(new, evaluation=False, early_stopping=False, steps=1), log=silent)
+    run.train(replace(new, evaluation=False, early_stopping=False), log=silent)
     assert not (tmp_path / "new" / STATE).exists()

@@ -11,7 +11,6 @@ from keras_retinanet import models
 from keras_retinanet.augmentation.settings import AugmentationSettings
 from keras_retinanet.config import Config
 from keras_retinanet.geometry.anchors import AnchorParameters
-from keras_retinanet.geometry.coders import CornerCoder
 from keras_retinanet.metrics import COCO_KEYS
 from keras_retinanet.models.freeze import backbone_layers
 from keras_retinanet.preprocessing.data import CSVData
@@ -38,8 +37,9 @@ def test_a_run_gives_model_history_and_numbers_and_says_what_it_does(plan, tmp_p
     assert len(result.history["loss"]) == len(result.history["mAP"]) == 2
     assert tuple(result.coco) == COCO_KEYS
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        *("tiny_csv_01.keras", "tiny_csv_02.keras"),
-        *("history.csv", "curves.png", "detections.png", "state.zip", "state-previous.zip"),
+        *("tiny_csv_01.keras", "tiny_csv_02.keras", "best.keras"),
+        *("history.csv", "class_ap.csv", "curves.png", "detections.png"),
+        *("state.zip", "state-previous.zip"),
     }
     assert "Training tiny on 4 images of 1 classes: 2 epochs of 2 steps" in lines
     assert any(line.startswith("Anchor sizes ") for line in lines)
@@ -74,21 +74,6 @@ def test_augmentation_reaches_the_training_set_alone(plan):
     assert validation.sample(2, 0)[0].shape == (64, 64, 3)
 
 
-def test_images_stay_uint8_where_the_network_normalises(plan, tmp_path):
-    on_device = replace(plan, normalise_on_device=True)
-    result = run.train(replace(on_device, epochs=1), log=silent)
-    assert result.model.info.normalisation == "network"
-    snapshot = str(tmp_path / "out" / "tiny_csv_01.keras")
-    resumed = replace(plan, snapshot=snapshot, backbone=None)
-    for other in (on_device, resumed):
-        model = run.load_snapshot(other, silent)
-        training, _ = data_sets.open_data(other, model and model.info, silent)
-        assert training[0][0].dtype == np.uint8
-    normal = save_tiny(tmp_path / "normal.keras")
-    with pytest.raises(SettingError, match="^normalise_on_device: .*normal.keras takes normalised"):
-        run.load_snapshot(replace(on_device, snapshot=normal), silent)
-
-
 def test_buckets_and_caches_reach_the_generators(plan, tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "home"))
     plan = replace(plan, pad_to_buckets=True, cache="disk")
@@ -107,50 +92,6 @@ def test_buckets_and_caches_reach_the_generators(plan, tmp_path, monkeypatch):
 def test_more_images_a_batch_than_there_are_is_refused(plan):
     with pytest.raises(SettingError, match="^batch_size: expected at most 4.*got 5"):
         data_sets.open_data(replace(plan, batch_size=5), None, silent)
-
-
-def test_sides_are_those_of_the_plan_then_of_the_snapshot(plan, tmp_path):
-    snapshot = save_tiny(tmp_path / "a.keras")
-    for given, expected in ((None, 64), (32, 32)):
-        resumed = replace(plan, snapshot=snapshot, image_min_side=given, image_max_side=None)
-        model = run.load_snapshot(resumed, silent)
-        training, validation = data_sets.open_data(resumed, model.info, silent)
-        for generator in (training, validation):
-            assert (generator.image_min_side, generator.image_max_side) == (expected, 96)
-
-
-def test_a_coder_of_the_snapshot_reaches_the_targets(plan, tmp_path):
-    coder = CornerCoder(std=(0.1, 0.1, 0.1, 0.1))
-    usual, other = (
-        save_tiny(tmp_path / f"{name}.keras", **more)
-        for name, more in (("usual", {}), ("other", {"coder": coder}))
-    )
-    offsets = []
-    for snapshot in (usual, other):
-        resumed = replace(plan, snapshot=snapshot)
-        info = run.load_snapshot(resumed, silent).info
-        training, validation = data_sets.open_data(resumed, info, silent)
-        assert training.coder == validation.coder == info.coder
-        offsets.append(validation[0][1][0][..., :4])
-    np.testing.assert_allclose(offsets[1], 2 * offsets[0], atol=1e-6)
-    assert np.abs(offsets[0]).max() > 0
-
-
-ANCHORS = AnchorParameters([16, 32, 64, 128, 256], [8, 16, 32, 64, 128], [1], [1])
-
-
-@pytest.mark.parametrize(
-    ("config", "message"),
-    [
-        (Config(pyramid_levels=(3, 4, 5)), r"expected the pyramid levels of .*got \[3, 4, 5\]"),
-        (Config(anchor_params=ANCHORS), "expected 9 anchors per location, .*got 1"),
-    ],
-)
-def test_anchors_that_do_not_fit_the_snapshot_are_refused(plan, tmp_path, config, message):
-    resumed = replace(plan, snapshot=save_tiny(tmp_path / "a.keras"), config=config)
-    info = run.load_snapshot(resumed, silent).info
-    with pytest.raises(ValueError, match=message):
-        data_sets.choose_config(resumed, info)
 
 
 def test_anchors_of_the_plan_take_precedence_with_a_warning(plan, tmp_path):
@@ -209,26 +150,6 @@ def test_a_backbone_is_frozen_in_a_snapshot_too_and_stays_so(plan, tmp_path):
     assert counts[1] == f"backbone frozen: {trained:,} of {total:,} weights train"
 
 
-@pytest.mark.parametrize("name", ["resnet50", "vgg16"])
-def test_another_backbone_than_that_of_the_snapshot_is_named(plan, tmp_path, name):
-    snapshot = save_tiny(tmp_path / "s.keras")
-    with pytest.warns(UserWarning, match=f"the backbone of this model is tiny, not {name}"):
-        run.load_snapshot(replace(plan, snapshot=snapshot, backbone=name), silent)
-
-
-def test_images_keep_their_size_if_the_snapshot_says_so(plan, tmp_path):
-    snapshot = save_tiny(tmp_path / "s.keras", no_resize=True)
-    plan = replace(plan, snapshot=snapshot, backbone=None)
-    info = run.load_snapshot(plan, silent).info
-    # Sides are given, which resize.
-    assert [opened.no_resize for opened in data_sets.open_data(plan, info, silent)] == [
-        False,
-        False,
-    ]
-    plan = replace(plan, image_min_side=None, image_max_side=None)
-    assert [opened.no_resize for opened in data_sets.open_data(plan, info, silent)] == [True, True]
-
-
 def test_a_set_without_boxes_is_refused(plan, tmp_path):
     annotations = tmp_path / "none.csv"
     annotations.write_text("0.png,,,,,\n1.png,,,,,\n")
@@ -239,27 +160,7 @@ def test_a_set_without_boxes_is_refused(plan, tmp_path):
     assert training.size() == 2
 
 
-@pytest.mark.filterwarnings("default:clipped boxes that leave")
-@pytest.mark.filterwarnings("default:.*contains the following invalid boxes")
-def test_boxes_that_leave_their_image_are_counted(plan, tmp_path):
-    (tmp_path / "edge.csv").write_text("0.png,-1,20,50,60,square\n1.png,-9,20,50,60,square\n")
-    data = CSVData(str(tmp_path / "edge.csv"), plan.data.classes)
-    lines = []
-    with pytest.warns(UserWarning, match="^dropped 1 boxes of 1 images, without area or not"):
-        run.train(replace(plan, data=data, epochs=1, snapshots=False), log=lines.append)
-    assert "Clipped 1 boxes of 1 images, which left their image by up to a pixel" in lines
-
-
 def test_void_settings_are_named(plan):
     lost = replace(plan, data=CSVData(plan.data.annotations, plan.data.classes), epochs=1, steps=1)
     with pytest.warns(SettingWarning, match="^early_stopping: has no effect: there is no eval"):
         run.train(replace(lost, early_stopping=True), log=silent)
-
-
-def test_a_frozen_backbone_stays_as_it_is(plan):
-    training, _ = data_sets.open_data(plan, None, silent)
-    model = run.build_model(replace(plan, freeze_backbone=True, feature_size=8), training, silent)
-    frozen = {layer.name for layer in model.layers if not layer.trainable}
-    assert {"C3", "C4", "C5"} <= frozen
-    assert "P3" not in frozen
-    assert model.get_layer("P3").filters == 8

@@ -49,6 +49,12 @@ OTHER = {
 }
 
 
+def test_the_number_of_snapshots_is_that_of_the_state_unless_it_is_given(tmp_path):
+    go_on = begun(tmp_path, keep=0)
+    assert go_on().keep == 0  # else most of them would be removed
+    assert go_on(keep=2).keep == 2
+
+
 @pytest.mark.parametrize(("name", "value"), OTHER.items(), ids=OTHER)
 def test_settings_that_contradict_the_state_are_refused_by_name(tmp_path, name, value):
     go_on = begun(tmp_path)

@@ -107,6 +107,12 @@ def test_a_run_is_described():
         "Images: 16 per step, scale_range 0.8 1",
         "Heads: hidden layers start normal",
     ]
+    grouped = schedules.describe(replace(plan, head_norm="group"), 90_000)
+    assert grouped.endswith("\nHeads: group normalisation, hidden layers start normal")
+    more = schedules.describe(replace(plan, batch_size=2, accumulate=8, ema=0.999), 720_000)
+    assert more.splitlines()[0].endswith(", no clipping, an update of 16 images every 8 steps")
+    assert "warm-up over 4,000 steps, times 0.1 after 480,000 and 640,000 of 720,000" in more
+    assert "Weights: a moving average with a decay of 0.999 is evaluated and saved" in more
     plateau = schedules.describe(replace(plan, lr_schedule="plateau", snapshot="s"), 9)
     assert "Learning rate: 0.001, plateau\n" in plateau
     assert "Heads" not in plateau

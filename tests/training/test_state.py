@@ -87,6 +87,32 @@ def test_all_of_a_model_comes_back(tmp_path, network):
     assert_same(values(again.metrics_variables), values(network.metrics_variables))
 
 
+def test_averages_accumulated_gradients_and_the_scale_of_the_loss_come_back(tmp_path):
+    def compile_with(model):
+        optimizer = compiling.make_optimizer("adam", 0.25, accumulate=2, ema=0.5)
+        scaled = keras.optimizers.LossScaleOptimizer(optimizer)
+        compiling.compile_model(model, optimizer=scaled)
+
+    model = models.backbone("tiny").retinanet(num_classes=1, feature_size=8)
+    compile_with(model)
+    names = [name for name, _ in state.state_variables(model)]
+    for each in ("step_counter", "dynamic_scale", "iteration", "learning_rate"):
+        assert f"optimizer/{each}" in names
+    for each in ("momentum", "average", "gradient_accumulator"):
+        count = sum(name.endswith(f"_{each}") for name in names)
+        assert count == len(model.trainable_variables), each
+    rng = np.random.default_rng(1)
+    for variable in model.optimizer.variables:
+        variable.assign(rng.integers(1, 99, variable.shape))
+    StateWriter(tmp_path, continues=False).write(model, RunRecord(3))
+    found = find_state(tmp_path)
+    again = found.load_model()
+    compile_with(again)
+    assert names == [name for name, _ in state.state_variables(again)]
+    found.restore(again)
+    assert_same(values(again.optimizer.variables), values(model.optimizer.variables))
+
+
 def test_random_layers_go_on(tmp_path):
     inputs = keras.Input((50,))
     model = keras.Model(inputs, keras.layers.Dropout(0.5)(inputs))

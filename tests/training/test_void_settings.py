@@ -22,6 +22,15 @@ def test_settings_of_another_optimizer_or_schedule_are_void(settings, name):
     assert set(TrainingPlan(data=DATA, **settings).void_settings(True)) == {name}
 
 
+def test_batch_normalisation_trains_anyway_without_weights():
+    given = {"data": DATA, "freeze_bn": False}
+    assert TrainingPlan(**given).void_settings(True) == {}
+    assert TrainingPlan(**given, imagenet_weights=False, weights="w.h5").void_settings(True) == {}
+    void = TrainingPlan(**given, imagenet_weights=False).void_settings(True)
+    why = "has no effect: without weights to start from, batch normalisation trains anyway"
+    assert void == {"freeze_bn": why}
+
+
 def test_settings_of_the_optimizer_and_the_schedule_are_not_void():
     step = {"lr_schedule": "step", "lr_drops": [5, 9], "warmup_steps": 3}
     sgd = {"optimizer": "sgd", "momentum": 0.5, "weight_decay": 0.1, "optimizer_clipnorm": 0}

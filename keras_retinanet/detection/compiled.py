@@ -1,0 +1,54 @@
+"""Networks as graphs: on one device, or on all devices of a process at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_retinanet.system.processes import refuse_after_fork
+
+
+def compiled(model: keras.Model) -> Callable[[np.ndarray], Sequence[Any]]:
+    """Return a function that runs a batch, traced once for all sizes that the input allows."""
+    run = tf.function(lambda batch: model(batch, training=False), input_signature=[_spec(model)])
+    graph = run.get_concrete_function()
+
+    def run_graph(batch: np.ndarray) -> Sequence[Any]:
+        refuse_after_fork()
+        return graph(tf.convert_to_tensor(batch))
+
+    return run_graph
+
+
+def compiled_for_devices(
+    model: keras.Model, strategy: tf.distribute.Strategy
+) -> Callable[[Sequence[np.ndarray]], list[Sequence[Any]]]:
+    """Return a function of as many batches as this process has devices, which runs all at once.
+
+    Args:
+        model: the model, whose variables are those of the strategy.
+        strategy: a strategy with several devices.
+    """
+    count = len(strategy.extended.worker_devices)
+
+    @tf.function(input_signature=[[_spec(model)] * count])
+    def run(batches: Sequence[tf.Tensor]) -> Sequence[Any]:
+        on_devices = strategy.experimental_distribute_values_from_function(
+            lambda context: batches[context.replica_id_in_sync_group % count]
+        )
+        return strategy.run(lambda batch: model(batch, training=False), args=(on_devices,))
+
+    def run_graph(batches: Sequence[np.ndarray]) -> list[Sequence[Any]]:
+        refuse_after_fork()
+        outputs = run([tf.convert_to_tensor(batch) for batch in batches])
+        return list(zip(*map(strategy.experimental_local_results, outputs), strict=True))
+
+    return run_graph
+
+
+def _spec(model: keras.Model) -> tf.TensorSpec:
+    return tf.TensorSpec(model.inputs[0].shape, model.inputs[0].dtype)

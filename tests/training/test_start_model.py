@@ -1,0 +1,102 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from keras_retinanet import models
+from keras_retinanet.config import Config
+from keras_retinanet.geometry.anchors import AnchorParameters
+from keras_retinanet.geometry.coders import CornerCoder
+from keras_retinanet.training import data_sets, run, start_model
+from keras_retinanet.training.plan import SettingError
+
+
+def silent(text):
+    """Take what a run says, and say nothing."""
+
+
+def save_tiny(path, **info):
+    """Save an untrained snapshot with one class; return its path."""
+    model = models.backbone("tiny").retinanet(num_classes=1)
+    models.set_info(model, replace(model.info, image_min_side=64, image_max_side=96, **info))
+    models.save_model(model, path)
+    return str(path)
+
+
+def test_images_stay_uint8_where_the_network_normalises(plan, tmp_path):
+    on_device = replace(plan, normalise_on_device=True)
+    result = run.train(replace(on_device, epochs=1), log=silent)
+    assert result.model.info.normalisation == "network"
+    snapshot = str(tmp_path / "out" / "tiny_csv_01.keras")
+    resumed = replace(plan, snapshot=snapshot, backbone=None)
+    for other in (on_device, resumed):
+        model = start_model.load_snapshot(other, silent)
+        training, _ = data_sets.open_data(other, model and model.info, silent)
+        assert training[0][0].dtype == np.uint8
+    normal = save_tiny(tmp_path / "normal.keras")
+    with pytest.raises(SettingError, match="^normalise_on_device: .*normal.keras takes normalised"):
+        start_model.load_snapshot(replace(on_device, snapshot=normal), silent)
+
+
+def test_sides_are_those_of_the_plan_then_of_the_snapshot(plan, tmp_path):
+    snapshot = save_tiny(tmp_path / "a.keras")
+    for given, expected in ((None, 64), (32, 32)):
+        resumed = replace(plan, snapshot=snapshot, image_min_side=given, image_max_side=None)
+        model = start_model.load_snapshot(resumed, silent)
+        training, validation = data_sets.open_data(resumed, model.info, silent)
+        for generator in (training, validation):
+            assert (generator.image_min_side, generator.image_max_side) == (expected, 96)
+
+
+def test_a_coder_of_the_snapshot_reaches_the_targets(plan, tmp_path):
+    coder = CornerCoder(std=(0.1, 0.1, 0.1, 0.1))
+    usual, other = (
+        save_tiny(tmp_path / f"{name}.keras", **more)
+        for name, more in (("usual", {}), ("other", {"coder": coder}))
+    )
+    offsets = []
+    for snapshot in (usual, other):
+        resumed = replace(plan, snapshot=snapshot)
+        info = start_model.load_snapshot(resumed, silent).info
+        training, validation = data_sets.open_data(resumed, info, silent)
+        assert training.coder == validation.coder == info.coder
+        offsets.append(validation[0][1][0][..., :4])
+    np.testing.assert_allclose(offsets[1], 2 * offsets[0], atol=1e-6)
+    assert np.abs(offsets[0]).max() > 0
+
+
+ANCHORS = AnchorParameters([16, 32, 64, 128, 256], [8, 16, 32, 64, 128], [1], [1])
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (Config(pyramid_levels=(3, 4, 5)), r"expected the pyramid levels of .*got \[3, 4, 5\]"),
+        (Config(anchor_params=ANCHORS), "expected 9 anchors per location, .*got 1"),
+    ],
+)
+def test_anchors_that_do_not_fit_the_snapshot_are_refused(plan, tmp_path, config, message):
+    resumed = replace(plan, snapshot=save_tiny(tmp_path / "a.keras"), config=config)
+    info = start_model.load_snapshot(resumed, silent).info
+    with pytest.raises(ValueError, match=message):
+        data_sets.choose_config(resumed, info)
+
+
+@pytest.mark.parametrize("name", ["resnet50", "vgg16"])
+def test_another_backbone_than_that_of_the_snapshot_is_named(plan, tmp_path, name):
+    snapshot = save_tiny(tmp_path / "s.keras")
+    with pytest.warns(UserWarning, match=f"the backbone of this model is tiny, not {name}"):
+        start_model.load_snapshot(replace(plan, snapshot=snapshot, backbone=name), silent)
+
+
+def test_images_keep_their_size_if_the_snapshot_says_so(plan, tmp_path):
+    snapshot = save_tiny(tmp_path / "s.keras", no_resize=True)
+    plan = replace(plan, snapshot=snapshot, backbone=None)
+    info = start_model.load_snapshot(plan, silent).info
+    # Sides are given, which resize.
+    assert [opened.no_resize for opened in data_sets.open_data(plan, info, silent)] == [
+        False,
+        False,
+    ]
+    plan = replace(plan, image_min_side=None, image_max_side=None)
+    assert [opened.no_resize for opened in data_sets.open_data(plan, info, silent)] == [True, True]
