@@ -42,13 +42,7 @@ def torchvision_measures(options):
 
     model = networks.torchvision_model(detections_per_img=300).eval()
     picture = networks.image(HEIGHT, WIDTH)
-    last = model.head.classification_head.cls_logits
-    with torch.inference_mode():
-        last.weight *= 1e-3
-        images, _ = model.transform([networks.torch_image(picture)])
-        features = list(model.backbone(images.tensors).values())
-        scores = model.head.classification_head(features).double().sigmoid().numpy()
-        last.weight *= networks.factor(scores, float(last.bias[0]))
+    networks.find_some_torch(model, networks.torch_image(picture))
 
     def detect():
         with torch.inference_mode():

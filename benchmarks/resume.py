@@ -24,6 +24,11 @@ KINDS = {
     "deterministic, sgd, step": [
         *("--deterministic", "--optimizer", "sgd", "--lr-schedule", "step", "--lr", "0.003"),
     ],
+    # An epoch has 12 steps, so updates of 5 batches run over its end.
+    "deterministic, accumulate 5, EMA, plateau": [
+        *("--deterministic", "--accumulate", "5", "--batch-size", "2", "--ema", "0.9"),
+        *("--lr-schedule", "plateau", "--reduce-lr-patience", "0"),
+    ],
     "usual": [],
 }
 TRAIN = [sys.executable, "-c", "from keras_retinanet.bin.train import main; main()", "shapes"]
@@ -31,6 +36,7 @@ TRAIN = [sys.executable, "-c", "from keras_retinanet.bin.train import main; main
 
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kind", choices=KINDS, help="the only kind of run; default: all")
     parser.add_argument("--seed", type=int, default=0, help="of the moments of the kills")
     parser.add_argument("--kills", type=int, default=2, help="how often each run is killed")
     parser.add_argument("--epochs", type=int, default=EPOCHS)
@@ -81,15 +87,20 @@ def moment(folder) -> str:
     return f"{record.epoch} epochs {record.step} steps"
 
 
-def greatest_difference(one, other) -> float:
-    """Return the greatest difference of the weights of the models in two states."""
-    import numpy as np
-
+def weights(folder) -> list:
+    """Return the weights in the state and in the last snapshot of a run."""
+    from keras_retinanet import models
     from keras_retinanet.training.state import find_state
 
-    pairs = zip(
-        *(find_state(folder).load_model().get_weights() for folder in (one, other)), strict=True
-    )
+    last = models.load_model(max(folder.glob("*_*.keras")))
+    return find_state(folder).load_model().get_weights() + last.get_weights()
+
+
+def greatest_difference(one, other) -> float:
+    """Return the greatest difference of the weights of two runs."""
+    import numpy as np
+
+    pairs = zip(weights(one), weights(other), strict=True)
     return max(float(np.abs(first - second).max()) for first, second in pairs if first.size)
 
 
@@ -98,6 +109,8 @@ def main() -> None:
     moments = random.Random(given.seed)
     print("| run | killed at | greatest difference of a weight |\n|---|---|---|", flush=True)
     for name, kind in KINDS.items():
+        if given.kind not in (None, name):
+            continue
         with tempfile.TemporaryDirectory() as folder:
             whole, parts = Path(folder, "whole"), Path(folder, "parts")
             arguments = [*kind, "--epochs", str(given.epochs), "--steps", str(given.steps)]

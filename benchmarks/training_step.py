@@ -1,4 +1,8 @@
-"""Time and memory of a training step: ResNet-50, 80 classes, 416x512, one image, Adam."""
+"""Time and memory of a training step: ResNet-50, 80 classes, 416x512, one image, Adam.
+
+With `--mixed-precision bfloat16` in that, on processors that have it: the figures of two runs, one
+after the other, say what it gains.
+"""
 
 from functools import partial
 
@@ -11,7 +15,7 @@ TIME, MEMORY = "training step, ms", "peak memory, MB"
 
 def measures(options, old):
     model = networks.old_or_new(old)
-    step = (old_step if old else new_step)(model)
+    step = old_step(model) if old else new_step(model, options.mixed_precision)
     return {TIME: lambda: milliseconds(step), MEMORY: peak_memory}
 
 
@@ -33,12 +37,15 @@ def old_step(model):
     return lambda: model.train_on_batch(images, list(targets[:2]))
 
 
-def new_step(model):
+def new_step(model, mixed_precision):
     from keras_retinanet.geometry.anchors import anchors_for_shape
     from keras_retinanet.geometry.targets import anchor_targets_compact
     from keras_retinanet.images import preprocess_image
+    from keras_retinanet.models.precision import set_precision
     from keras_retinanet.training import compiling
 
+    if mixed_precision != "none":
+        set_precision(model, mixed_precision)
     compiling.compile_model(model, learning_rate=1e-5)
     images = preprocess_image(networks.image(HEIGHT, WIDTH))[None]
     anchors = anchors_for_shape((HEIGHT, WIDTH, 3))
@@ -63,16 +70,23 @@ def torchvision_measures(options):
 
     def step():
         optimizer.zero_grad()
-        sum(model([picture], targets).values()).backward()
+        with torch.autocast("cpu", torch.bfloat16, enabled=options.mixed_precision != "none"):
+            loss = sum(model([picture], targets).values())
+        loss.backward()
         optimizer.step()
 
     return {TIME: lambda: milliseconds(step), MEMORY: peak_memory}
 
 
 if __name__ == "__main__":
+    options = parser(__doc__)
+    options.add_argument("--mixed-precision", choices=("none", "bfloat16"), default="none")
     makers = {
         OLD: partial(measures, old=True),
         TORCHVISION: torchvision_measures,
         NEW: partial(measures, old=False),
     }
-    main(parser(__doc__).parse_args(), makers, one_thread=False)
+    options = options.parse_args()
+    if options.mixed_precision != "none":
+        del makers[OLD]  # has no such option
+    main(options, makers, one_thread=False)

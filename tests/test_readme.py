@@ -1,6 +1,6 @@
 """The programs in README.md run as they stand there; its commands and tables are right.
 
-So are those of docs/published-detectors.md.
+So are those of docs/published-detectors.md, and the commands of docs/coco.md.
 """
 
 import os
@@ -13,7 +13,7 @@ import cv2
 import pytest
 
 from keras_retinanet import models
-from keras_retinanet.bin import convert_model, debug, detect, evaluate, train
+from keras_retinanet.bin import convert_model, debug, detect, evaluate, train, train_options
 from keras_retinanet.preprocessing.data import CSVData, ShapesData
 from keras_retinanet.preprocessing.shapes import ShapesGenerator, export_set
 from keras_retinanet.training import run
@@ -24,6 +24,7 @@ from tests.fakes import detailed_finder, picture
 
 README = Path(__file__).parents[1] / "README.md"
 PUBLISHED = README.parent / "docs" / "published-detectors.md"
+COCO = README.parent / "docs" / "coco.md"
 COMMANDS = {
     "retinanet-train": train,
     "retinanet-debug": debug,
@@ -43,7 +44,7 @@ def program(words):
 
 def command_lines():
     """Return the lines that call a command; not `auto`, which looks at its folder."""
-    text = README.read_text() + PUBLISHED.read_text()
+    text = README.read_text() + PUBLISHED.read_text() + COCO.read_text()
     blocks = re.findall(r"```shell\n(.*?)```", text, re.DOTALL)
     lines = [line for block in blocks for line in re.split(r"\n| && ", block)]
     return [line for line in lines if line.startswith("retinanet-") and " auto " not in line]
@@ -102,6 +103,23 @@ def test_detect_from_python(tmp_path, monkeypatch, capsys):
 def test_commands_have_the_options_they_use(line):
     name, *arguments = shlex.split(line)
     COMMANDS[name].parse_args(arguments)
+
+
+def test_the_commands_for_coco_are_the_recipes_of_the_paper():
+    """16 images in 90,000 updates at a rate of 0.01, or 1.5 times as many."""
+    lines = re.findall(r"^retinanet-train (.*)$", COCO.read_text(), re.MULTILINE)
+    assert len({line for line in lines if "--multi-gpu 8" in line}) == 3
+    for line in lines:
+        options = train.parse_args(shlex.split(line))
+        plan = train_options.make_plan(options)
+        assert (plan.optimizer, plan.lr, plan.weight_decay) == ("sgd", 0.01, 1e-4)
+        assert plan.batch_size * plan.accumulate == 16
+        updates = plan.epochs * plan.steps / plan.accumulate
+        jitter = plan.augmentation.scale_range
+        assert (updates, jitter) == {
+            "paper": (90_000, (1, 1)),
+            "long": (135_000, (0.8, 1)),
+        }[options.recipe]
 
 
 def test_published_models_have_the_names_they_are_called_by():
