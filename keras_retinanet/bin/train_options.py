@@ -238,6 +238,12 @@ def _add_loss_options(group: argparse._ArgumentGroup) -> None:
         help="factors on the parts of the classification loss, as in cat=2,dog=0.5 (default: 1)",
     )
     group.add_argument(
+        "--box-loss",
+        choices=CHOICES["box_loss"],
+        help="the loss of the box offsets (default: that of the snapshot or detector, else "
+        "smooth-l1)",
+    )
+    group.add_argument(
         "--loss-normaliser",
         choices=CHOICES["loss_normaliser"],
         help="divide the losses by the positive anchors of the batch (default), or those of each "

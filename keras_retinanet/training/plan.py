@@ -101,6 +101,8 @@ class TrainingPlan:
         beta: for "focal-star": shift of the logits; None for 1.
         class_weights: name of a class -> factor on its part of the classification loss, of which
             the others have 1; None for 1 for all.
+        box_loss: the loss of the box offsets: "smooth-l1", "l1" or "giou"; None for that of the
+            snapshot or detector, or smooth L1.
         loss_normaliser: what both losses are divided by: the positive anchors of the "batch", or of
             each "image", which then all weigh the same.
         optimizer: "adam", "adamw" or "sgd".
@@ -192,6 +194,7 @@ class TrainingPlan:
     gamma: float | None = None
     beta: float | None = None
     class_weights: Mapping[str, float] | None = None
+    box_loss: str | None = None
     loss_normaliser: str = "batch"
     optimizer: str = "adam"
     momentum: float = 0.9
@@ -303,6 +306,8 @@ class TrainingPlan:
                 optional = getattr(type(self), name, 0) is None  # by default
                 check_number(name, getattr(self, name), optional=optional)
         for name, choices in CHOICES.items():
+            if getattr(self, name) is None and getattr(type(self), name) is None:
+                continue  # the usual one
             if getattr(self, name) not in choices:
                 raise SettingError(
                     name, f"expected one of {', '.join(choices)}, got {getattr(self, name)!r}"

@@ -130,7 +130,7 @@ def _train(plan: TrainingPlan, log: Log, began: float) -> TrainingResult:
         model = detector_start.adapt_detector(plan, start, training, log)
     if model is None:
         model = build_model(plan, training, log)
-    info = describe_model(info_of(model), training)
+    info = describe_model(info_of(model), training, plan.box_loss)
     models.set_info(model, info)
     if start is not None:
         use_model_shapes(model, info, training)

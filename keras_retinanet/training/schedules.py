@@ -9,6 +9,7 @@ import keras
 
 from keras_retinanet.augmentation.settings import AugmentationSettings
 from keras_retinanet.optimizers import StepDecay
+from keras_retinanet.training.loss_settings import SOME_LOSSES_HAVE
 from keras_retinanet.training.plan import TrainingPlan
 
 # The rate warms up over this many updates of the weights, or a tenth of a shorter run, so that the
@@ -132,6 +133,7 @@ def describe(plan: TrainingPlan, total_steps: int) -> str:
         "Optimizer": optimizer,
         "Learning rate": rate,
         "Images": [f"{plan.batch_size} per step", *_changes(plan.augmentation_settings())],
+        "Losses": _losses(plan),
     }
     if plan.accumulate > 1:
         images = plan.batch_size * plan.accumulate
@@ -148,6 +150,20 @@ def describe(plan: TrainingPlan, total_steps: int) -> str:
     if heads and plan.snapshot is None:
         lines["Heads"] = heads
     return "\n".join(f"{name}: {', '.join(values)}" for name, values in lines.items())
+
+
+def _losses(plan: TrainingPlan) -> list[str]:
+    """Return the losses with what is given of their settings, as texts such as "gamma 3"."""
+    texts = [plan.loss]
+    for name in SOME_LOSSES_HAVE:
+        value = getattr(plan, name)
+        if value is not None:
+            texts.append(f"{name} {value:g}")
+    if plan.class_weights is not None:
+        texts += [f"{name} weighs {weight:g}" for name, weight in plan.class_weights.items()]
+    if plan.box_loss is not None:
+        texts.append(f"{plan.box_loss} for boxes")
+    return [*texts, f"divided by the positive anchors of each {plan.loss_normaliser}"]
 
 
 def _changes(augmentation: AugmentationSettings) -> list[str]:

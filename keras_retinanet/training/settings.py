@@ -52,6 +52,7 @@ RANGES: dict[str, tuple[Callable[[float], bool], tuple[str, ...]]] = {
 }
 CHOICES: dict[str, tuple[str, ...]] = {
     "loss": ("focal", "focal-star", "balanced-ce", "ce"),
+    "box_loss": ("smooth-l1", "l1", "giou"),
     "loss_normaliser": ("batch", "image"),
     "optimizer": ("adam", "adamw", "sgd"),
     "lr_schedule": ("cosine", "step", "constant", "plateau"),

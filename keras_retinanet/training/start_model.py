@@ -98,8 +98,16 @@ def build_model(plan: TrainingPlan, generator: Generator, log: Log) -> models.Re
     return detector_start.match_classes(model, report, generator, log) if names else model
 
 
-def describe_model(info: models.ModelInfo, generator: Generator) -> models.ModelInfo:
-    """Return what the snapshots of a model should know, now that it has met its data."""
+def describe_model(
+    info: models.ModelInfo, generator: Generator, box_loss: str | None = None
+) -> models.ModelInfo:
+    """Return what the snapshots of a model should know, now that it has met its data.
+
+    Args:
+        info: what the model knows.
+        generator: the training set.
+        box_loss: setting of the plan; None to keep that of the model.
+    """
     return replace(
         info,
         num_classes=generator.num_classes(),
@@ -110,6 +118,7 @@ def describe_model(info: models.ModelInfo, generator: Generator) -> models.Model
         image_max_side=generator.image_max_side,
         no_resize=generator.no_resize,
         match_every_box=generator.match_every_box,
+        box_loss=info.box_loss if box_loss is None else box_loss.replace("-", "_"),
     )
 
 

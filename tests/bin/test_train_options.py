@@ -189,6 +189,7 @@ OPTION_TABLE = {
     "--gamma 3": (OBEYED, OBEYED, KEPT),
     "--beta 3 --loss focal-star": (OBEYED, OBEYED, KEPT),
     "--class-weights cat=2,dog=0.5": (OBEYED, OBEYED, KEPT),
+    "--box-loss giou": (OBEYED, OBEYED, OBEYED),
     "--loss-normaliser image": (OBEYED, OBEYED, KEPT),
     "--accumulate 4": (OBEYED, OBEYED, KEPT),
     "--ema 0.875": (OBEYED, OBEYED, KEPT),

@@ -62,6 +62,7 @@ def test_a_snapshot_knows_backbone_and_sides_itself():
             "expected one of cosine, step, constant, plateau",
         ),
         ({"loss": "huber"}, "loss", "expected one of focal, focal-star, balanced-ce, ce, got 'hu"),
+        ({"box_loss": "huber"}, "box_loss", "expected one of smooth-l1, l1, giou, got 'huber'"),
         ({"loss_normaliser": "none"}, "loss_normaliser", "expected one of batch, image"),
         ({"alpha": 1}, "alpha", "expected a number between 0 and 1, got 1"),
         ({"gamma": -1}, "gamma", "expected a number of at least 0, got -1"),

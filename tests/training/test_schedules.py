@@ -89,6 +89,7 @@ def test_a_run_is_described():
         "Optimizer: adam, gradients clipped to a norm of 0.001",
         "Learning rate: 0.001, cosine, warm-up over 10 steps",
         "Images: 1 per step, flip_x_chance 0.5",
+        "Losses: focal, divided by the positive anchors of each batch",
     ]
     plan = replace(
         PLAN,
@@ -99,12 +100,19 @@ def test_a_run_is_described():
         batch_size=16,
         augmentation=AugmentationSettings(scale_range=(0.8, 1)),
         hidden_initializer="normal",
+        loss="balanced-ce",
+        alpha=0.75,
+        class_weights={"cat": 2},
+        box_loss="giou",
+        loss_normaliser="image",
     )
     assert schedules.describe(plan, 90_000).splitlines() == [
         "Optimizer: sgd, momentum 0.9, weight decay 0.0001, no clipping",
         "Learning rate: 0.001, step, warm-up over 500 steps, times 0.1 after 60,000 and 80,000 "
         "of 90,000 steps",
         "Images: 16 per step, scale_range 0.8 1",
+        "Losses: balanced-ce, alpha 0.75, cat weighs 2, giou for boxes, divided by the positive "
+        "anchors of each image",
         "Heads: hidden layers start normal",
     ]
     grouped = schedules.describe(replace(plan, head_norm="group"), 90_000)

@@ -38,6 +38,14 @@ def test_images_stay_uint8_where_the_network_normalises(plan, tmp_path):
         start_model.load_snapshot(replace(on_device, snapshot=normal), silent)
 
 
+def test_the_box_loss_is_that_of_the_plan_then_of_the_snapshot(plan, tmp_path):
+    training, _ = data_sets.open_data(plan, None, silent)
+    info = models.load_model(save_tiny(tmp_path / "a.keras", box_loss="l1")).info
+    expected = {None: "l1", "giou": "giou", "smooth-l1": "smooth_l1"}
+    for given, box_loss in expected.items():
+        assert start_model.describe_model(info, training, given).box_loss == box_loss
+
+
 def test_sides_are_those_of_the_plan_then_of_the_snapshot(plan, tmp_path):
     snapshot = save_tiny(tmp_path / "a.keras")
     for given, expected in ((None, 64), (32, 32)):
