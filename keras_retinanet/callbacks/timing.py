@@ -59,10 +59,12 @@ class LogSpeed(keras.callbacks.Callback):
 
         def measured(iterator: Any) -> Any:
             if not compiled:
-                # One trace for batches of all shapes, as there is for an iterator. Given a list,
-                # Keras trains on its first batch.
+                # Given a list, Keras trains on its first batch. One trace for batches of all
+                # shapes, as there is for an iterator.
+                step = lambda batch: train([batch])  # noqa: E731
                 signature = [iterator.element_spec]
-                compiled.append(tf.function(lambda batch: train([batch]), signature))
+                is_eager = self.model.run_eagerly
+                compiled.append(step if is_eager else tf.function(step, signature))
             batch = fetch(iterator)
             self._waited = time.perf_counter() - self._step_began
             images = strategy.experimental_local_results(batch[0])

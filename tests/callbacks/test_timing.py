@@ -107,6 +107,22 @@ def test_the_network_is_traced_once_for_batches_of_all_sizes():
     assert len([size for size in traces if size is None]) == len(traces) <= 2
 
 
+def test_an_eager_model_stays_eager():
+    eager = []
+
+    class Noting(keras.layers.Layer):
+        def call(self, inputs):
+            eager.append(tf.executing_eagerly())
+            return inputs
+
+    model = compiled(Noting())
+    model.run_eagerly = True
+    eager.clear()
+    history = fit(model, batches(sizes=(3, 5)), steps=4, epochs=1)
+    assert eager == [True] * 4
+    assert history["images_per_second"][0] > 0
+
+
 def test_an_error_in_fit_leaves_a_model_that_can_train_again():
     class Fail(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
