@@ -1,5 +1,7 @@
 """A backbone of four small convolutions, so that tests of whole commands take seconds."""
 
+from dataclasses import replace
+
 import cv2
 import keras
 import numpy as np
@@ -11,6 +13,16 @@ NAME = "tiny"
 ENTRY = Entry("tests.tiny", parameters=0, normalisation="tf_rgb")
 
 SIZES = [(64, 80), (72, 64), (64, 64), (80, 64)]
+
+
+def save_model(path, **info):
+    """Save an untrained snapshot with one class; return its path."""
+    from keras_retinanet import models  # processes that import this file may not yet use TensorFlow
+
+    model = models.backbone("tiny").retinanet(num_classes=1)
+    models.set_info(model, replace(model.info, image_min_side=64, image_max_side=96, **info))
+    models.save_model(model, path)
+    return str(path)
 
 
 def write_squares(folder, sizes=SIZES):

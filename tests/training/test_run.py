@@ -16,18 +16,11 @@ from keras_retinanet.models.freeze import backbone_layers
 from keras_retinanet.preprocessing.data import CSVData
 from keras_retinanet.training import data_sets, run
 from keras_retinanet.training.plan import SettingError, SettingWarning
+from tests import tiny
 
 
 def silent(text):
     """Take what a run says, and say nothing."""
-
-
-def save_tiny(path, **info):
-    """Save an untrained snapshot with one class; return its path."""
-    model = models.backbone("tiny").retinanet(num_classes=1)
-    models.set_info(model, replace(model.info, image_min_side=64, image_max_side=96, **info))
-    models.save_model(model, path)
-    return str(path)
 
 
 def test_a_run_gives_model_history_and_numbers_and_says_what_it_does(plan, tmp_path):
@@ -99,7 +92,7 @@ def test_anchors_of_the_plan_take_precedence_with_a_warning(plan, tmp_path):
     half = AnchorParameters(
         [size / 2 for size in default.sizes], default.strides, default.ratios, default.scales
     )
-    snapshot = save_tiny(tmp_path / "a.keras")
+    snapshot = tiny.save_model(tmp_path / "a.keras")
     resumed = replace(plan, snapshot=snapshot, config=Config(anchor_params=half))
     with pytest.warns(UserWarning, match="the given anchors are not those of .*a.keras"):
         assert (
@@ -112,7 +105,7 @@ def test_anchors_of_the_plan_take_precedence_with_a_warning(plan, tmp_path):
 
 
 def test_class_names_are_compared(plan, tmp_path):
-    snapshot = save_tiny(tmp_path / "a.keras", class_names=("circle",))
+    snapshot = tiny.save_model(tmp_path / "a.keras", class_names=("circle",))
     resumed = replace(plan, snapshot=snapshot)
     with pytest.warns(UserWarning, match=r"classes are \['circle'\], the data set's \['square'\]"):
         data_sets.open_data(resumed, models.load_model(snapshot).info, silent)

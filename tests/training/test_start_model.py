@@ -9,18 +9,11 @@ from keras_retinanet.geometry.anchors import AnchorParameters
 from keras_retinanet.geometry.coders import CornerCoder
 from keras_retinanet.training import data_sets, run, start_model
 from keras_retinanet.training.plan import SettingError
+from tests import tiny
 
 
 def silent(text):
     """Take what a run says, and say nothing."""
-
-
-def save_tiny(path, **info):
-    """Save an untrained snapshot with one class; return its path."""
-    model = models.backbone("tiny").retinanet(num_classes=1)
-    models.set_info(model, replace(model.info, image_min_side=64, image_max_side=96, **info))
-    models.save_model(model, path)
-    return str(path)
 
 
 def test_images_stay_uint8_where_the_network_normalises(plan, tmp_path):
@@ -33,21 +26,21 @@ def test_images_stay_uint8_where_the_network_normalises(plan, tmp_path):
         model = start_model.load_snapshot(other, silent)
         training, _ = data_sets.open_data(other, model and model.info, silent)
         assert training[0][0].dtype == np.uint8
-    normal = save_tiny(tmp_path / "normal.keras")
+    normal = tiny.save_model(tmp_path / "normal.keras")
     with pytest.raises(SettingError, match="^normalise_on_device: .*normal.keras takes normalised"):
         start_model.load_snapshot(replace(on_device, snapshot=normal), silent)
 
 
 def test_the_box_loss_is_that_of_the_plan_then_of_the_snapshot(plan, tmp_path):
     training, _ = data_sets.open_data(plan, None, silent)
-    info = models.load_model(save_tiny(tmp_path / "a.keras", box_loss="l1")).info
+    info = models.load_model(tiny.save_model(tmp_path / "a.keras", box_loss="l1")).info
     expected = {None: "l1", "giou": "giou", "smooth-l1": "smooth_l1"}
     for given, box_loss in expected.items():
         assert start_model.describe_model(info, training, given).box_loss == box_loss
 
 
 def test_sides_are_those_of_the_plan_then_of_the_snapshot(plan, tmp_path):
-    snapshot = save_tiny(tmp_path / "a.keras")
+    snapshot = tiny.save_model(tmp_path / "a.keras")
     for given, expected in ((None, 64), (32, 32)):
         resumed = replace(plan, snapshot=snapshot, image_min_side=given, image_max_side=None)
         model = start_model.load_snapshot(resumed, silent)
@@ -59,7 +52,7 @@ def test_sides_are_those_of_the_plan_then_of_the_snapshot(plan, tmp_path):
 def test_a_coder_of_the_snapshot_reaches_the_targets(plan, tmp_path):
     coder = CornerCoder(std=(0.1, 0.1, 0.1, 0.1))
     usual, other = (
-        save_tiny(tmp_path / f"{name}.keras", **more)
+        tiny.save_model(tmp_path / f"{name}.keras", **more)
         for name, more in (("usual", {}), ("other", {"coder": coder}))
     )
     offsets = []
@@ -84,7 +77,7 @@ ANCHORS = AnchorParameters([16, 32, 64, 128, 256], [8, 16, 32, 64, 128], [1], [1
     ],
 )
 def test_anchors_that_do_not_fit_the_snapshot_are_refused(plan, tmp_path, config, message):
-    resumed = replace(plan, snapshot=save_tiny(tmp_path / "a.keras"), config=config)
+    resumed = replace(plan, snapshot=tiny.save_model(tmp_path / "a.keras"), config=config)
     info = start_model.load_snapshot(resumed, silent).info
     with pytest.raises(ValueError, match=message):
         data_sets.choose_config(resumed, info)
@@ -92,13 +85,13 @@ def test_anchors_that_do_not_fit_the_snapshot_are_refused(plan, tmp_path, config
 
 @pytest.mark.parametrize("name", ["resnet50", "vgg16"])
 def test_another_backbone_than_that_of_the_snapshot_is_named(plan, tmp_path, name):
-    snapshot = save_tiny(tmp_path / "s.keras")
+    snapshot = tiny.save_model(tmp_path / "s.keras")
     with pytest.warns(UserWarning, match=f"the backbone of this model is tiny, not {name}"):
         start_model.load_snapshot(replace(plan, snapshot=snapshot, backbone=name), silent)
 
 
 def test_images_keep_their_size_if_the_snapshot_says_so(plan, tmp_path):
-    snapshot = save_tiny(tmp_path / "s.keras", no_resize=True)
+    snapshot = tiny.save_model(tmp_path / "s.keras", no_resize=True)
     plan = replace(plan, snapshot=snapshot, backbone=None)
     info = start_model.load_snapshot(plan, silent).info
     # Sides are given, which resize.
