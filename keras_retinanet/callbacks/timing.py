@@ -10,6 +10,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_retinanet.optimizers import current_rate
+
 
 class LogSpeed(keras.callbacks.Callback):
     """A callback that adds the learning rate, the speed and the wait for data to an epoch's logs.
@@ -89,8 +91,7 @@ class LogSpeed(keras.callbacks.Callback):
         self._is_first, self._steps = False, []
         images, waited, seconds = np.sum(steps, axis=0).tolist()
         if logs is not None:
-            rate = keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)
-            logs["learning_rate"] = float(rate)
+            logs["learning_rate"] = current_rate(self.model.optimizer)
             logs["images_per_second"] = images / seconds
             logs["data_wait"] = waited / seconds
 
