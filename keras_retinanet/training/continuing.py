@@ -76,21 +76,13 @@ def compile_model(
         state: the state from which the run goes on; None for none.
 
     Raises:
-        SettingError: if the run has no step of the optimizer, or gradients would be accumulated on
-            several devices.
+        SettingError: if the run has no step of the optimizer.
     """
     steps = plan.steps or data_length
     if plan.accumulate > steps * plan.epochs:
         raise SettingError(
             "accumulate",
             f"expected at most the {steps * plan.epochs} steps of the run, got {plan.accumulate}",
-        )
-    replicas = model.distribute_strategy.num_replicas_in_sync
-    if plan.accumulate > 1 and replicas > 1:
-        raise SettingError(
-            "accumulate",
-            f"Keras cannot accumulate on several devices, got {plan.accumulate} on {replicas}: use "
-            "a larger batch, which they share",
         )
     if plan.mixed_precision != "none":
         set_precision(model, plan.mixed_precision)

@@ -97,6 +97,12 @@ def check_plan(plan: TrainingPlan) -> None:
         )
     if plan.jit_compile and devices > 1:
         raise SettingError("jit_compile", f"XLA cannot train on several devices, got {devices}")
+    if plan.accumulate > 1 and devices > 1:
+        raise SettingError(
+            "accumulate",
+            f"Keras cannot accumulate on several devices, got {plan.accumulate} on {devices}: use "
+            "a larger batch, which they share",
+        )
 
 
 def distributed(

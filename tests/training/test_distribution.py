@@ -252,13 +252,19 @@ def test_workers_that_differ_are_an_error(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("setting", "value"),
-    [("batch_size", 1), ("jit_compile", True)],
+    ("setting", "value", "problem"),
+    [
+        ("batch_size", 1, ".* 2"),
+        ("jit_compile", True, ".* 2"),
+        ("accumulate", 2, "Keras cannot .*, got 2 on 2: use a"),
+    ],
 )
-def test_a_plan_that_several_devices_cannot_do_is_refused(plan, monkeypatch, setting, value):
+def test_a_plan_that_several_devices_cannot_do_is_refused(
+    plan, monkeypatch, setting, value, problem
+):
     plan = replace(plan, **{"batch_size": 2, setting: value})
     distribution.check_plan(plan)
     two = SimpleNamespace(num_replicas_in_sync=2)
     monkeypatch.setattr(tf.distribute, "get_strategy", lambda: two)
-    with pytest.raises(SettingError, match=f"^{setting}: .* 2"):
+    with pytest.raises(SettingError, match=f"^{setting}: {problem}"):
         distribution.check_plan(plan)
