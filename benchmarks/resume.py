@@ -31,7 +31,8 @@ KINDS = {
     ],
     "usual": [],
 }
-TRAIN = [sys.executable, "-c", "from keras_retinanet.bin.train import main; main()", "shapes"]
+MAIN = "from keras_retinanet.bin.train import main; main()"
+TRAIN = [sys.executable, "-c", MAIN, "--mixed-precision", "none", "shapes"]
 
 
 def options() -> argparse.Namespace:

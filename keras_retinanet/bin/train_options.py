@@ -385,7 +385,7 @@ def _add_machine_options(group: argparse._ArgumentGroup) -> None:
         "--mixed-precision",
         choices=CHOICES["mixed_precision"],
         help="compute in bfloat16 or float16, with weights, outputs and losses in float32; auto "
-        "takes bfloat16 where the processor or GPU has it fast (default: none)",
+        "takes bfloat16 where the processor or GPU has it fast (default: auto)",
     )
     group.add_argument(
         "--deterministic",

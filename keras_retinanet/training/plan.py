@@ -208,7 +208,7 @@ class TrainingPlan:
     optimizer_clipnorm: float = 0.001
     accumulate: int = 1
     ema: float | None = None
-    mixed_precision: str = "none"
+    mixed_precision: str = "auto"
     early_stopping: bool = False
     compute_val_loss: bool = False
     val_share: float | None = None

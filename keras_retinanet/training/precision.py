@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import tensorflow as tf
 
+from keras_retinanet.system.workers import maximum_over_workers
 from keras_retinanet.training.plan import TrainingPlan
 from keras_retinanet.training.record import RunRecord
 from keras_retinanet.training.settings import SettingWarning
@@ -44,6 +45,10 @@ def resolve(plan: TrainingPlan, state: RunRecord | None, log: Log) -> TrainingPl
         chosen, why = "none", "what is measured may not come out the same again (deterministic)"
     else:
         chosen, why = choose(gpu_capabilities(), bfloat16_speedup)
+        # All workers ask, so that all compute in the same precision.
+        is_slow = maximum_over_workers([chosen == "none"])[0]
+        if is_slow and chosen != "none":
+            chosen, why = "none", "another worker is not faster in bfloat16"
     log(f"Mixed precision: {chosen}, as {why}")
     return replace(plan, mixed_precision=chosen)
 

@@ -158,6 +158,7 @@ def start(folder, out, cluster=None):
             *(sys.executable, "-W", "error::UserWarning", "-c", RUN),
             *("csv", str(folder / "ann.csv"), str(folder / "cls.csv")),
             *("--val-annotations", str(folder / "ann.csv"), "--backbone", "tiny", "--no-weights"),
+            *("--mixed-precision", "none"),
             *("--image-min-side", "64", "--image-max-side", "96", "--batch-size", "3"),
             *("--epochs", "2", "--steps", "2", "--random-transform", "--lr", "0.003"),
             *("--snapshot-path", str(out)),

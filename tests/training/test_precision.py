@@ -13,6 +13,7 @@ from keras_retinanet.models.precision import set_precision
 from keras_retinanet.preprocessing.data import ShapesData
 from keras_retinanet.training import compiling, precision
 from keras_retinanet.training.plan import TrainingPlan
+from keras_retinanet.training.precision import choose
 from keras_retinanet.training.record import RunRecord
 from keras_retinanet.training.run import train
 from keras_retinanet.training.settings import SettingWarning
@@ -35,7 +36,7 @@ PLAN = TrainingPlan(data=ShapesData(), mixed_precision="auto")
     ],
 )
 def test_bfloat16_is_chosen_where_it_is_fast(capabilities, speedup, expected):
-    chosen, why = precision.choose(capabilities, lambda: speedup)
+    chosen, why = choose(capabilities, lambda: speedup)
     assert chosen == expected
     assert ("compute capability" if capabilities else f"{speedup:.2g} times as fast") in why
 
@@ -44,7 +45,7 @@ def test_a_gpu_is_not_measured():
     def speedup():
         raise AssertionError
 
-    assert precision.choose([(8, 0)], speedup)[0] == "bfloat16"
+    assert choose([(8, 0)], speedup)[0] == "bfloat16"
 
 
 def test_the_capabilities_are_those_of_the_gpus_in_use(monkeypatch):
@@ -92,6 +93,20 @@ def test_float16_is_for_gpus(monkeypatch):
         assert resolved(monkeypatch, mixed_precision="float16") == ("float16",)
     monkeypatch.setattr(precision, "gpu_capabilities", lambda: [(7, 5)])
     assert resolved(monkeypatch, mixed_precision="float16") == ("float16",)
+
+
+def test_workers_compute_in_half_precision_if_it_is_fast_on_all(monkeypatch):
+    asked = []
+
+    def maximum_over_workers(values):
+        asked.append(list(values))
+        return [1.0]  # another worker is slow
+
+    monkeypatch.setattr(precision, "maximum_over_workers", maximum_over_workers)
+    line = "Mixed precision: none, as another worker is not faster in bfloat16"
+    assert resolved(monkeypatch, "bfloat16") == ("none", line)
+    assert resolved(monkeypatch, "none") == ("none", "Mixed precision: none, as of this test")
+    assert asked == [[False], [True]]
 
 
 def test_a_run_that_goes_on_keeps_its_precision(monkeypatch):

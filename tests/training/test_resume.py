@@ -53,6 +53,7 @@ def start(folder, out, *more, after=0, number=signal.SIGKILL):
             *(sys.executable, "-W", "error::UserWarning", "-c", RUN, str(after), str(int(number))),
             *("csv", str(folder / "ann.csv"), str(folder / "cls.csv")),
             *("--val-annotations", str(folder / "ann.csv"), "--backbone", "tiny", "--no-weights"),
+            *("--mixed-precision", "none"),
             *("--image-min-side", "64", "--image-max-side", "96", "--batch-size", "2"),
             *("--epochs", "3", "--steps", "3", "--random-transform", "--lr", "0.003"),
             *("--lr-schedule", "plateau", "--reduce-lr-patience", "0", "--early-stopping"),
