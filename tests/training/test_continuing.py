@@ -29,6 +29,7 @@ def plan(tmp_path, monkeypatch):
         backbone="tiny",
         imagenet_weights=False,
         evaluation=False,
+        mixed_precision="none",
         image_min_side=64,
         image_max_side=96,
         snapshot_path=str(tmp_path / "out"),

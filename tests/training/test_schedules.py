@@ -8,7 +8,7 @@ from keras_retinanet.preprocessing.data import CSVData
 from keras_retinanet.training import schedules
 from keras_retinanet.training.plan import TrainingPlan
 
-PLAN = TrainingPlan(data=CSVData("a", "b"), lr=1e-3)
+PLAN = TrainingPlan(data=CSVData("a", "b"), lr=1e-3, mixed_precision="none")
 
 
 def rate(schedule, step):
