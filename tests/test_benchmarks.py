@@ -1,5 +1,6 @@
 """The parts of benchmarks that compute something: what gpu.py measures first, and memory."""
 
+import csv
 import importlib
 import re
 from pathlib import Path
@@ -95,3 +96,55 @@ def test_memory_in_the_documentation_is_the_estimate(benchmark):
     (row,) = re.findall(r"^\| `resnet50` \| bfloat16 \| (.*) \|$", text, re.MULTILINE)
     found = memory.estimate("resnet50", 800, 1344, "bfloat16")
     assert row == memory.figures(found, [1, 2, 4, 8, 16])
+
+
+def test_drawn_sets_are_the_same_again(benchmark, tmp_path, monkeypatch):
+    drawn_sets = benchmark("drawn_sets")
+    monkeypatch.setattr(drawn_sets, "PICTURES", {"tiny": (3, 2), "classes": (3, 2)})
+    for name in drawn_sets.NAMES:
+        for folder in ("a", "b"):
+            drawn_sets.draw(name, tmp_path / folder / name)
+        for file in ("train.csv", "val.csv", "classes.csv"):
+            texts = [(tmp_path / folder / name / file).read_bytes() for folder in ("a", "b")]
+            assert texts[0] == texts[1]
+        rows = list(csv.reader((tmp_path / "a" / name / "train.csv").read_text().splitlines()))
+        assert {row[0] for row in rows} == {f"images/train00{i}.png" for i in range(3)}
+        sides = drawn_sets.EXTENT[name]
+        for path, *box, label in rows:
+            assert (tmp_path / "a" / name / path).exists()
+            assert label in drawn_sets.KINDS[name]
+            x1, y1, x2, y2 = map(int, box)
+            assert 0 <= x1 < x2 <= drawn_sets.WIDTH
+            assert 0 <= y1 < y2 <= drawn_sets.HEIGHT
+            # Turned by 8 degrees, and stretched by a class and by 1.15.
+            assert max(x2 - x1, y2 - y1) < 2 * sides[1]
+
+
+def test_a_run_on_small_sets_is_read_and_not_done_again(benchmark, tmp_path, monkeypatch, capsys):
+    small_sets = benchmark("small_sets")
+    report = "".join(
+        f" Average Precision  (AP) @[ IoU={iou} | area={area:>6} | maxDets=100 ] = {value}\n"
+        for iou, area, value in (
+            *(("0.50:0.95", "all", 0.1), ("0.50     ", "all", 0.3), ("0.75     ", "all", 0.2)),
+            *(("0.50:0.95", "small", 0.7), ("0.50:0.95", "all", 0.25)),
+        )
+    )
+    done = []
+
+    def run_on(cores, command, run):
+        done.append(command)
+        run.mkdir()
+        (run / "log.txt").write_text(report)
+        (run / "best.keras").touch()
+
+    monkeypatch.setattr(small_sets, "run_on", run_on)
+    given = ["x", "--data", "photos", "--weights", "w.h5", "--output", str(tmp_path / "out")]
+    given += ["--sets", "bccd", "raccoon", "--seeds", "3", "4", "--name", "l1", "--", "--box-loss"]
+    for _ in range(2):
+        monkeypatch.setattr("sys.argv", [*given, "l1"])
+        small_sets.main()
+    assert len(done) == 4  # of eight
+    assert all(command.count("l1") == 1 for command in done)
+    assert not list(tmp_path.glob("out/*/*.keras"))
+    cell = "**25.0** 30.0 20.0 (25.0 to 25.0; 2)"
+    assert f"| 12 | 240x320 | l1 | {cell} | {cell} |  |  |  |  |" in capsys.readouterr().out
