@@ -52,12 +52,12 @@ def test_equals_keras_for_even_and_odd_sizes(name, native, size):
         ("mobilenet128_0.25", (32, 64, 128, 256)),
         ("vgg16", (128, 256, 512, 512)),
         ("densenet121", (256, 512, 1024, 1024)),
-        ("mobilenet_v2", (144, 192, 576, 1280)),
-        ("mobilenet_v3_small", (72, 96, 288, 576)),
+        ("mobilenet_v2", (24, 32, 96, 1280)),
+        ("mobilenet_v3_small", (16, 24, 48, 576)),
         ("EfficientNetB0", (144, 240, 672, 1280)),
-        ("efficientnet_v2_b0", (32, 192, 672, 1280)),
+        ("efficientnet_v2_b0", (32, 48, 112, 1280)),
         ("convnext_tiny", (96, 192, 384, 768)),
-        ("resnet50v2", (64, 128, 256, 2048)),
+        ("resnet50v2", (256, 512, 1024, 2048)),
     ],
 )
 def test_strides_round_up_for_unknown_sizes(name, channels):
