@@ -36,6 +36,19 @@ def test_pyramid_has_the_old_names_and_sizes():
         create_pyramid_features(features, [3, 4, 5, 7])
 
 
+def test_levels_weigh_the_same_however_many_channels_they_have():
+    keras.utils.set_random_seed(0)
+    features = {f"C{p}": keras.Input((None, None, 16 * 4 ** (p - 3))) for p in (3, 4, 5)}
+    pyramid = create_pyramid_features(features, [3, 4, 5, 6, 7], feature_size=256)
+    model = keras.Model(list(features.values()), pyramid)
+    rng = np.random.default_rng(0)
+    for level, tensor in features.items():
+        values = rng.normal(size=(1, 8, 8, tensor.shape[-1])).astype("float32")
+        found = np.asarray(model.get_layer(f"{level}_reduced")(values))
+        assert found.std() == pytest.approx(1, rel=0.1)
+    assert np.asarray(model.get_layer("P6")(values)).std() == pytest.approx(0.9, rel=0.2)  # zeros
+
+
 def test_outputs_fit_the_anchors_for_any_size(tiny, images):
     for height, width in [(64, 90), (33, 47)]:
         regression, classification = tiny(images[:, :height, :width])
