@@ -240,8 +240,8 @@ def _add_loss_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--box-loss",
         choices=CHOICES["box_loss"],
-        help="the loss of the box offsets (default: that of the snapshot or detector, else "
-        "smooth-l1)",
+        help="the loss of the boxes, of their overlap (giou) or of their offsets (default: that "
+        "of the snapshot or detector, else giou)",
     )
     group.add_argument(
         "--loss-normaliser",

@@ -102,7 +102,7 @@ class TrainingPlan:
         class_weights: name of a class -> factor on its part of the classification loss, of which
             the others have 1; None for 1 for all.
         box_loss: the loss of the box offsets: "smooth-l1", "l1" or "giou"; None for that of the
-            snapshot or detector, or smooth L1.
+            snapshot or detector, or "giou".
         loss_normaliser: what both losses are divided by: the positive anchors of the "batch", or of
             each "image", which then all weigh the same.
         optimizer: "adam", "adamw" or "sgd".

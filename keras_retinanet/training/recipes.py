@@ -103,6 +103,7 @@ def recipe_settings(
         "epochs": epochs,
         "steps": steps,
         "hidden_initializer": "normal",
+        "box_loss": "smooth-l1",
     }
 
 

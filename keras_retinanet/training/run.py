@@ -139,7 +139,8 @@ def _train(plan: TrainingPlan, log: Log, began: float) -> TrainingResult:
     if plan.snapshot is not None and state is None:
         continuing.log_start(plan, earlier, log)
     log(continuing.describe_trained_weights(model))
-    log(schedules.describe(plan, total_steps))
+    chosen = replace(plan, box_loss=info.box_loss.replace("_", "-"))
+    log(schedules.describe(chosen, total_steps))
     continuing.compile_model(plan, model, len(training), earlier, state)
     if this_worker().count > 1:
         distribution.check_agreement(

@@ -23,6 +23,10 @@ from keras_retinanet.training.settings import SettingError
 
 Log = Callable[[str], None]
 
+# The box loss of a new model, which weighs about as much as the classification loss. Smooth L1 is
+# many times as large, so that the pyramid learns classes late: see benchmarks/small_sets.py.
+NEW_BOX_LOSS = "giou"
+
 
 def load_snapshot(plan: TrainingPlan, log: Log) -> models.RetinaNet | None:
     """Return the training model to continue with; None to build a new one.
@@ -89,6 +93,7 @@ def build_model(plan: TrainingPlan, generator: Generator, log: Log) -> models.Re
         hidden_initializer=plan.hidden_initializer,
         normalise_on_device=plan.normalise_on_device,
     )
+    models.set_info(model, replace(info_of(model), box_loss=NEW_BOX_LOSS))
     if weights is None:
         return model
     if names:

@@ -8,7 +8,7 @@ from keras_retinanet.config import Config
 from keras_retinanet.geometry.anchors import AnchorParameters
 from keras_retinanet.geometry.coders import CornerCoder
 from keras_retinanet.training import data_sets, run, start_model
-from keras_retinanet.training.plan import SettingError
+from keras_retinanet.training.plan import SettingError, TrainingPlan
 from tests import tiny
 
 
@@ -37,6 +37,14 @@ def test_the_box_loss_is_that_of_the_plan_then_of_the_snapshot(plan, tmp_path):
     expected = {None: "l1", "giou": "giou", "smooth-l1": "smooth_l1"}
     for given, box_loss in expected.items():
         assert start_model.describe_model(info, training, given).box_loss == box_loss
+
+
+def test_a_new_model_has_giou_but_for_the_recipes_of_the_paper(plan):
+    training, _ = data_sets.open_data(plan, None, silent)
+    info = start_model.build_model(plan, training, silent).info
+    assert start_model.describe_model(info, training, plan.box_loss).box_loss == "giou"
+    recipe = TrainingPlan.for_data(plan.data, recipe="paper")
+    assert start_model.describe_model(info, training, recipe.box_loss).box_loss == "smooth_l1"
 
 
 def test_sides_are_those_of_the_plan_then_of_the_snapshot(plan, tmp_path):
