@@ -137,7 +137,7 @@ def half_done(tmp_path_factory):
         early_stopping=True,
         accumulate=2,
         ema=0.5,
-        lr=0.01,
+        lr=1e-5,  # so that mAP stalls
         snapshot_path=folder / "out",
     )
     with pytest.MonkeyPatch.context() as patch:
@@ -245,7 +245,7 @@ def test_a_new_run_beside_the_state_of_another_says_so(plan, tmp_path):
 
 
 def test_settings_that_contradict_the_state_are_refused(plan):
-    with pytest.raises(SettingError, match="^lr: the run to go on with has 0.01, got 0.5"):
+    with pytest.raises(SettingError, match="^lr: the run to go on with has 1e-05, got 0.5"):
         run.train(replace(plan, lr=0.5), log=silent)
 
 
