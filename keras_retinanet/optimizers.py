@@ -7,6 +7,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_retinanet.system.workers import sharing_devices
+
 
 class _Joining(keras.optimizers.Optimizer):
     """Gradients of several devices, added up before anything else is done with them.
@@ -20,8 +22,8 @@ class _Joining(keras.optimizers.Optimizer):
         trainable_variables: Sequence[keras.Variable] | None = None,
     ) -> None:
         """Update the weights by their gradients, to which each device gives its part."""
-        context = tf.distribute.get_replica_context()
-        if context is not None and context.num_replicas_in_sync > 1:
+        context = sharing_devices()
+        if context is not None:
             found = [gradient for gradient in grads if gradient is not None]
             sums = iter(context.all_reduce(tf.distribute.ReduceOp.SUM, found))
             grads = [None if gradient is None else next(sums) for gradient in grads]
@@ -200,8 +202,8 @@ class LossScaleOptimizer(keras.optimizers.LossScaleOptimizer):
         trainable_variables: Sequence[keras.Variable] | None = None,
     ) -> None:
         """Update the weights by their gradients, if those of all devices are finite."""
-        context = tf.distribute.get_replica_context()
-        if context is not None and context.num_replicas_in_sync > 1:
+        context = sharing_devices()
+        if context is not None:
             own = tf.where(self.check_finite(grads), 0.0, np.nan)
             joint = context.all_reduce(tf.distribute.ReduceOp.SUM, own)  # 0, or NaN for all
             grads = [None if grad is None else grad + tf.cast(joint, grad.dtype) for grad in grads]

@@ -10,6 +10,7 @@ import tensorflow as tf
 from keras import ops
 
 from keras_retinanet.system.messages import shorten
+from keras_retinanet.system.workers import sharing_devices
 
 # From `y_true` and `y_pred` to a scalar.
 Loss = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
@@ -59,7 +60,5 @@ def joint(loss: tf.Tensor) -> tf.Tensor:
 
 def _over_devices(value: tf.Tensor, operation: tf.distribute.ReduceOp) -> tf.Tensor:
     """Return the sum or mean of a value over the devices that have parts of the batch."""
-    context = tf.distribute.get_replica_context()
-    if context is None or context.num_replicas_in_sync == 1:
-        return value
-    return context.all_reduce(operation, value)
+    context = sharing_devices()
+    return value if context is None else context.all_reduce(operation, value)

@@ -1,7 +1,7 @@
-"""The processes that train one model together, and what all of them have to know.
+"""The processes and devices that train one model together, and what all of them have to know.
 
-They are the workers of a `tf.distribute.MultiWorkerMirroredStrategy`. Outside its scope, and with
-any other strategy, there is one.
+The processes are the workers of a `tf.distribute.MultiWorkerMirroredStrategy`. Outside its scope,
+and with any other strategy, there is one.
 """
 
 from __future__ import annotations
@@ -58,6 +58,14 @@ def this_worker() -> Worker:
     import tensorflow as tf
 
     return Worker.of_cluster(getattr(tf.distribute.get_strategy(), "cluster_resolver", None))
+
+
+def sharing_devices() -> Any | None:
+    """Return the `tf.distribute.ReplicaContext` in which several devices share a batch, or None."""
+    import tensorflow as tf
+
+    context = tf.distribute.get_replica_context()
+    return None if context is None or context.num_replicas_in_sync == 1 else context
 
 
 def sum_over_workers(values: np.ndarray) -> np.ndarray:
