@@ -34,9 +34,8 @@ STRIDES = (4, 8, 16, 32)
 # before that stride prepare it: on MobileNetV2, whose pyramid then hardly saw C3 and C4, AP50 was
 # 0.54 with them and 0.80 without, after 8 epochs of 160 pictures with 16 classes.
 _ENDS_OF_BLOCKS = {
-    "mobilenet_v": re.compile("_(add|project_bn)$", re.IGNORECASE),
-    "efficientnet_v2": re.compile("_(add|project_bn)$"),
-    "resnet": re.compile("_preact_relu$"),
+    ("mobilenet_v", "efficientnet_v2"): re.compile("_(add|project_bn)$", re.IGNORECASE),
+    ("resnet",): re.compile("_preact_relu$"),
 }
 _SIZE = 64  # of the images for which a network is built to find the stride of each layer
 
@@ -98,7 +97,7 @@ def _stages(model: keras.Model, name: str) -> list[str]:
     """Return the names of the layers whose outputs are C2 to C5."""
     layer_classes = {"vgg": keras.layers.MaxPooling2D, "densenet": keras.layers.Concatenate}
     layer_class = layer_classes.get(name.rstrip("0123456789"), keras.layers.Layer)
-    ends = [each for family, each in _ENDS_OF_BLOCKS.items() if name.startswith(family)]
+    ends = [each for families, each in _ENDS_OF_BLOCKS.items() if name.startswith(families)]
     last = {}
     for layer in model.layers:
         # Padding belongs to the layer after it; ConvNeXt's last normalisation to the classifier.
