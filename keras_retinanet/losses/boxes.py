@@ -14,6 +14,9 @@ UNIT_ANCHOR = np.array([0, 0, 1, 1], "float32")
 # Areas are at least this before something is divided by them. On the unit anchor, that is far below
 # the area of any box that an anchor is matched to.
 MINIMUM_AREA = 1e-12
+# The weight of GIoU in training, beside the classification loss: of 1, 2 and 4 the one with which
+# boxes were tightest and classes learnt soonest (benchmarks/small_sets.py).
+GIOU_WEIGHT = 2.0
 
 
 class BoxDecoder(Protocol):
@@ -79,8 +82,8 @@ def l1(*, normaliser: str = "batch") -> Loss:
     return _l1
 
 
-def giou(coder: BoxDecoder, *, normaliser: str = "batch") -> Loss:
-    """Return the GIoU loss of the boxes of positive anchors: `1 - GIoU`, from 0 to 2.
+def giou(coder: BoxDecoder, *, weight: float = 1.0, normaliser: str = "batch") -> Loss:
+    """Return the GIoU loss of the boxes of positive anchors: `1 - GIoU`, from 0 to 2, weighed.
 
     `GIoU = I / U - (C - U) / C` with the areas of intersection I and union U of two boxes, and of
     the smallest box around both, C (Rezatofighi et al. 2019, https://arxiv.org/abs/1902.09630).
@@ -96,6 +99,7 @@ def giou(coder: BoxDecoder, *, normaliser: str = "batch") -> Loss:
 
     Args:
         coder: of the offsets, such as a `CentreCoder` or `CornerCoder`.
+        weight: factor on the loss.
         normaliser: "batch" or "image", see `common.divisor`.
 
     Returns:
@@ -116,7 +120,7 @@ def giou(coder: BoxDecoder, *, normaliser: str = "batch") -> Loss:
         union = _area(true[..., :2], true[..., 2:]) + _area(found[..., :2], found[..., 2:]) - shared
         union, around = ops.maximum(union, MINIMUM_AREA), ops.maximum(around, MINIMUM_AREA)
         values = ops.where(state == 1, 2 - shared / union - union / around, 0.0)
-        return joint(ops.sum(values / divisor(state, normaliser)))
+        return joint(weight * ops.sum(values / divisor(state, normaliser)))
 
     return _giou
 
@@ -142,7 +146,7 @@ def _of_positives(y_true: tf.Tensor, y_pred: tf.Tensor) -> tuple[tf.Tensor, tf.T
 BOX_LOSSES: dict[str, Callable[[BoxDecoder, str], Loss]] = {
     "smooth_l1": lambda coder, normaliser: smooth_l1(normaliser=normaliser),
     "l1": lambda coder, normaliser: l1(normaliser=normaliser),
-    "giou": lambda coder, normaliser: giou(coder, normaliser=normaliser),
+    "giou": lambda coder, normaliser: giou(coder, weight=GIOU_WEIGHT, normaliser=normaliser),
 }
 
 

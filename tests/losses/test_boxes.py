@@ -239,11 +239,13 @@ def test_box_losses_by_name():
     expected = {
         "smooth_l1": losses.smooth_l1(),
         "l1": losses.l1(),
-        "giou": losses.giou(CODERS[1]),
+        "giou": losses.giou(CODERS[1], weight=2),
     }
     values = {name: float(losses.box_loss(name, CODERS[1])(*pair)) for name in expected}
     assert values == {name: float(loss(*pair)) for name, loss in expected.items()}
-    assert values["giou"] != float(losses.giou(CODERS[0])(*pair))
+    plain = float(losses.giou(CODERS[1])(*pair))
+    assert values["giou"] == pytest.approx(2 * plain)
+    assert plain != float(losses.giou(CODERS[0])(*pair))
     with pytest.raises(ValueError, match="one of smooth_l1, l1, giou, got ciou"):
         losses.box_loss("ciou", CODERS[0])
 
