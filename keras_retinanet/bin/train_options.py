@@ -114,7 +114,7 @@ def _add_run_options(group: argparse._ArgumentGroup) -> None:
         "--match-every-box",
         action=argparse.BooleanOptionalAction,
         help="match a box that no anchor overlaps enough to its best one (default: as the snapshot "
-        "or detector was trained, else no)",
+        "or detector was trained, else yes)",
     )
     group.add_argument(
         "--initial-epoch",
@@ -142,8 +142,8 @@ def _add_run_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--lr",
         type=float,
-        help="learning rate (default: 1e-4; shapes: 1.5e-3; sgd: 0.01 for 16 images per step of "
-        "the optimizer, in proportion)",
+        help="learning rate (default: 1e-4 times the square root of the images per step of the "
+        "optimizer; shapes: 1.5e-3; sgd: 0.01 for 16 images, in proportion)",
     )
     group.add_argument(
         "--lr-schedule",

@@ -109,7 +109,8 @@ class TrainingPlan:
         momentum: for "sgd".
         weight_decay: how much kernels decay: for "adamw" apart from their gradient, for "sgd" as a
             penalty that passes through the momentum. Biases and normalisation layers do not.
-        lr: maximum learning rate.
+        lr: maximum learning rate. With `for_data` it follows from the optimizer and the images in
+            its step.
         lr_schedule: "cosine" (warm up, then fall to 1 %), "step" (warm up, then fall to a tenth at
             each of `lr_drops`), "constant", or "plateau" (reduce the rate when the loss stalls).
         warmup_steps: the step of the run at which the rate has risen to `lr`; None for 500 times
@@ -138,7 +139,7 @@ class TrainingPlan:
         strict: whether an unreadable image stops the run.
         allow_empty: whether to train on a data set without any box.
         match_every_box: whether a box that no anchor overlaps enough is matched to its best one;
-            None for what the snapshot or detector was trained with, or no.
+            None for what the snapshot or detector was trained with, or yes.
         seed: what all random numbers follow from.
         image_min_side: pixels of the shorter side after resizing; None for what the snapshot was
             trained with, or 800.

@@ -21,6 +21,9 @@ from keras_retinanet.training.settings import SettingError, check_number
 # (arXiv 1706.02677). For the rate, batches whose gradients are accumulated count as one.
 PAPER_RATE = 0.01
 PAPER_BATCH = 16
+# The rate of Adam and AdamW for one image in a batch. It grows with the square root of the number
+# of images, as the mean of n gradients varies 1 / sqrt(n) times as much as one (arXiv 2205.10287).
+ADAM_RATE = 1e-4
 # Settings that suit one optimizer and not another.
 OF_OPTIMIZER = ("lr", "momentum", "weight_decay", "optimizer_clipnorm")
 # How torchvision trained the second version of its RetinaNet, with a rate of 1e-4:
@@ -108,7 +111,7 @@ def recipe_settings(
 
 
 def optimizer_settings(name: str, batch_size: int) -> dict[str, Any]:
-    """Return the settings of a plan that suit an optimizer better than the defaults, Adam's.
+    """Return the settings of a plan that suit an optimizer better than those of the plan's class.
 
     Args:
         name: name of the optimizer.
@@ -118,7 +121,8 @@ def optimizer_settings(name: str, batch_size: int) -> dict[str, Any]:
         # The norm to which gradients are clipped would be that of the step, too: 0.001 hardly
         # moves a tensor of weights. Adam divides a step by the size of the gradients.
         return {"lr": PAPER_RATE * batch_size / PAPER_BATCH, "optimizer_clipnorm": 0}
-    return {"weight_decay": ADAMW_WEIGHT_DECAY} if name == "adamw" else {}
+    decay = {"weight_decay": ADAMW_WEIGHT_DECAY} if name == "adamw" else {}
+    return {"lr": ADAM_RATE * math.sqrt(batch_size), **decay}
 
 
 def combine(
@@ -148,7 +152,10 @@ def combine(
     of_recipe = {} if recipe is None else _checked_recipe(recipe, chosen, settings)
     optimizer = {**chosen, **of_recipe, **settings}["optimizer"]
     images = chosen["batch_size"] * chosen["accumulate"]
-    combined = {**defaults, **optimizer_settings(optimizer, images)}
+    of_optimizer = optimizer_settings(optimizer, images)
+    if optimizer != "sgd" and "lr" in defaults:  # what suits the data is a rate of Adam
+        del of_optimizer["lr"]
+    combined = {**defaults, **of_optimizer}
     for layer in (kept, of_recipe):
         is_other = layer.get("optimizer", defaults["optimizer"]) != optimizer
         combined |= {k: v for k, v in layer.items() if not (is_other and k in OF_OPTIMIZER)}

@@ -79,7 +79,7 @@ def test_accumulated_batches_count_as_one_for_the_rate_and_the_warm_up():
     assert schedules.drop_steps(found, 720_000) == (480_000, 640_000)
     assert schedules.warmup_length(found, 720_000) == 500 * 8
     assert plan(optimizer="sgd", batch_size=2, accumulate=8).lr == 0.01
-    assert plan(batch_size=2, accumulate=8).lr == 1e-4
+    assert plan(batch_size=2, accumulate=8).lr == 4e-4
 
 
 def test_epochs_or_steps_divide_the_run_and_both_replace_it():
@@ -108,14 +108,14 @@ def test_another_optimizer_than_the_recipes_has_its_own_settings():
     names = ("lr", "weight_decay", "optimizer_clipnorm")
     assert values(plan(recipe="paper", optimizer="adam"), *names) == (1e-4, 0, 0.001)
     found = plan(recipe="paper", optimizer="adamw", batch_size=16)
-    assert values(found, *names) == (1e-4, 0.05, 0.001)
+    assert values(found, *names) == (4e-4, 0.05, 0.001)
     assert values(found, "lr_schedule", "epochs", "steps") == ("step", 12, 7500)
 
 
 def test_defaults_suit_the_optimizer():
     names = ("lr", "weight_decay", "optimizer_clipnorm")
     assert values(plan(), *names) == (1e-4, 0, 0.001)
-    assert values(plan(optimizer="adamw"), *names) == (1e-4, 0.05, 0.001)
+    assert values(plan(optimizer="adamw", batch_size=4), *names) == (2e-4, 0.05, 0.001)
     assert values(plan(optimizer="sgd", batch_size=4), *names) == (0.0025, 0, 0)
     shapes = TrainingPlan.for_data(ShapesData(), optimizer="adamw")
     assert values(shapes, *names) == (SHAPES_SETTINGS["lr"], 0.05, 0.001)
