@@ -46,7 +46,7 @@ def _add_picture_options(group: argparse._ArgumentGroup) -> None:
     add(
         "--show-annotations",
         action="store_true",
-        help="draw the boxes: green if an anchor matches, else red (training does not see it)",
+        help="draw the boxes: green if an anchor matches, else red (trained with its best one)",
     )
     add("--random-transform", action="store_true", help="change images at random as in training")
     add("--image-min-side", type=int, help="pixels of the shorter side (default: 800; shapes: 128)")

@@ -110,8 +110,8 @@ def draw_sample(
         generator: the data set, for the names of its classes.
         sample: the sample.
         anchors: whether to draw the anchors that are matched to a box, in cyan.
-        annotations: whether to draw the boxes: green if an anchor is matched to the box, red if
-            none is, so that training does not see it.
+        annotations: whether to draw the boxes: green if an anchor is matched to the box, else red:
+            training has its best anchor at most.
         name: path whose last part is written into the lower left corner; None for no text.
 
     Returns:

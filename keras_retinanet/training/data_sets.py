@@ -108,7 +108,7 @@ def matches_every_box(plan: TrainingPlan, info: models.ModelInfo | None) -> bool
     """Return whether each box is matched to an anchor, where the plan is silent as before."""
     if plan.match_every_box is not None:
         return plan.match_every_box
-    return info is not None and info.match_every_box
+    return info is None or info.match_every_box
 
 
 def open_generators(

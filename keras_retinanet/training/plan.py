@@ -54,6 +54,8 @@ DEFAULT_MIN_SIDE, DEFAULT_MAX_SIDE = 800, 1333
 
 # Settings that follow from the model in a snapshot.
 KNOWN_BY_SNAPSHOT = frozenset({"backbone", "feature_size", "image_min_side", "image_max_side"})
+# Settings of a recipe that a model to start from has of its own.
+OF_ANY_MODEL = frozenset({"hidden_initializer", "head_norm", "box_loss", "match_every_box"})
 # Settings that a run keeps when it is continued from a snapshot, unless they are given.
 KEPT_BY_RUN = (
     *("loss", "alpha", "gamma", "beta", "class_weights", "loss_normaliser"),
@@ -282,12 +284,12 @@ class TrainingPlan:
             fixed = [setting.name for setting in fields(cls) if is_fixed(setting.name)]
             kept = _known(state, fixed)
         elif settings.get("snapshot"):
-            of_model = KNOWN_BY_SNAPSHOT | {"hidden_initializer", "head_norm"}
+            of_model = KNOWN_BY_SNAPSHOT | OF_ANY_MODEL
             record = RunRecord.read(settings["snapshot"])
             if record is not None and settings.get("initial_epoch") != 0:
                 kept = without_other_loss(_kept(record), settings.get("loss"))
         elif settings.get("weights") and is_whole_detector(settings["weights"]):
-            of_model = frozenset({"backbone", "feature_size", "hidden_initializer", "head_norm"})
+            of_model = OF_ANY_MODEL | {"backbone", "feature_size"}
         combined = combine(defaults, kept, recipe, settings)
         for name in of_model - set(settings):
             combined.pop(name, None)

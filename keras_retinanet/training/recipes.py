@@ -107,6 +107,7 @@ def recipe_settings(
         "steps": steps,
         "hidden_initializer": "normal",
         "box_loss": "smooth-l1",
+        "match_every_box": False,
     }
 
 

@@ -130,7 +130,9 @@ def test_a_recipe_for_shapes_goes_by_their_batch():
 @pytest.mark.parametrize("start", [{"snapshot": "s.keras"}, {"weights": "coco"}])
 def test_a_model_that_has_heads_is_not_started_anew(start):
     found = plan(recipe="paper", **start)
-    assert found.hidden_initializer == "he_normal"
+    names = ("hidden_initializer", "box_loss", "match_every_box")
+    assert values(found, *names) == ("he_normal", None, None)
+    assert values(plan(recipe="paper"), *names) == ("normal", "smooth-l1", False)
     assert found.void_settings(True) == {}
     found = plan(recipe="paper", hidden_initializer="normal", **start)
     assert set(found.void_settings(True)) == {"hidden_initializer"}

@@ -47,6 +47,15 @@ def test_a_new_model_has_giou_but_for_the_recipes_of_the_paper(plan):
     assert start_model.describe_model(info, training, recipe.box_loss).box_loss == "smooth_l1"
 
 
+def test_new_models_match_every_box_and_snapshots_as_they_were_trained(plan, tmp_path):
+    training, _ = data_sets.open_data(plan, None, silent)
+    assert training.match_every_box
+    for was in (True, False):
+        info = models.ModelInfo("resnet50", 1, match_every_box=was)
+        assert data_sets.matches_every_box(plan, info) == was
+        assert not data_sets.matches_every_box(replace(plan, match_every_box=False), info)
+
+
 def test_sides_are_those_of_the_plan_then_of_the_snapshot(plan, tmp_path):
     snapshot = tiny.save_model(tmp_path / "a.keras")
     for given, expected in ((None, 64), (32, 32)):
