@@ -105,7 +105,7 @@ def open_data(
 
 
 def matches_every_box(plan: TrainingPlan, info: models.ModelInfo | None) -> bool:
-    """Return whether each box is matched to an anchor, where the plan is silent as before."""
+    """Return whether each box is matched to an anchor: by the plan, else as before, else yes."""
     if plan.match_every_box is not None:
         return plan.match_every_box
     return info is None or info.match_every_box

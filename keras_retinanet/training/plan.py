@@ -21,7 +21,7 @@ from keras_retinanet.training.loss_settings import (
     check_loss,
     without_other_loss,
 )
-from keras_retinanet.training.recipes import combine
+from keras_retinanet.training.recipes import ADAM_RATE, combine
 from keras_retinanet.training.record import RunRecord, is_whole_detector
 from keras_retinanet.training.same_settings import check_same, is_fixed, plain
 from keras_retinanet.training.settings import (
@@ -202,7 +202,7 @@ class TrainingPlan:
     optimizer: str = "adam"
     momentum: float = 0.9
     weight_decay: float = 0.0
-    lr: float = 1e-4
+    lr: float = ADAM_RATE
     lr_schedule: str = "cosine"
     warmup_steps: int | None = None
     lr_drops: tuple[int, ...] | None = None

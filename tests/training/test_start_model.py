@@ -47,7 +47,7 @@ def test_a_new_model_has_giou_but_for_the_recipes_of_the_paper(plan):
     assert start_model.describe_model(info, training, recipe.box_loss).box_loss == "smooth_l1"
 
 
-def test_new_models_match_every_box_and_snapshots_as_they_were_trained(plan, tmp_path):
+def test_new_models_match_every_box_and_snapshots_as_they_were_trained(plan):
     training, _ = data_sets.open_data(plan, None, silent)
     assert training.match_every_box
     for was in (True, False):
