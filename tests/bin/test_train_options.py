@@ -17,6 +17,12 @@ from keras_retinanet.training.record import RunRecord
 from tests.training.states import write_record as write_state
 
 
+@pytest.fixture(autouse=True)
+def empty_folder(tmp_path_factory, monkeypatch):
+    """Look for the state of a run, by default in ./snapshots, where nobody has trained."""
+    monkeypatch.chdir(tmp_path_factory.mktemp("here"))
+
+
 def plan(*arguments):
     return train_options.make_plan(train_options.parse_args(list(arguments)))
 
