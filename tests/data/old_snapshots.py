@@ -38,6 +38,11 @@ def read_layout(case):
         return json.load(file)
 
 
+def read_expected(case):
+    """Return what 1.0.0 computed with a snapshot, name -> array."""
+    return np.load(HERE / f"{case}.expected.npz")
+
+
 def images():
     """Return the normalised images that the expected numbers are for."""
     return np.random.default_rng(5).uniform(-120, 130, (2, 75, 98, 3)).astype("float32")

@@ -28,15 +28,11 @@ def layers_of(case):
     return {layer["config"]["name"]: layer for layer in config["config"]["layers"]}
 
 
-def expected(case):
-    return np.load(old_snapshots.HERE / f"{case}.expected.npz")
-
-
 @pytest.mark.parametrize("name", old_snapshots.FAMILIES)
 def test_training_snapshot_computes_what_the_old_package_did(name, old_file):
     model = models.load_model(old_file(name), backbone_name=name)
     regression, classification = model.predict_on_batch(old_snapshots.images())
-    numbers, step = expected(name), old_snapshots.FEW
+    numbers, step = old_snapshots.read_expected(name), old_snapshots.FEW
     for found, wanted in [
         (regression[:, ::step], numbers["regression"]),
         (classification[:, ::step], numbers["classification"]),
@@ -58,7 +54,7 @@ def test_an_old_network_that_rounds_down_gets_anchors_for_what_it_computes(old_f
 def test_converted_resnet101_with_own_levels_detects_what_the_old_package_did(old_file):
     model = models.load_model(old_file("resnet101"), backbone_name="resnet101")
     boxes, scores, labels = model.predict_on_batch(old_snapshots.images())
-    numbers = expected("resnet101")
+    numbers = old_snapshots.read_expected("resnet101")
     assert (numbers["labels"] >= 0).sum() > 10
     np.testing.assert_array_equal(labels, numbers["labels"])
     np.testing.assert_allclose(scores, numbers["scores"], atol=1e-5)

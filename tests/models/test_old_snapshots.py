@@ -23,17 +23,13 @@ SETTINGS = FilterSettings(nms_threshold=0.3, score_threshold=0.55, max_detection
 SHARED = Path(__file__).parents[3] / "shared" / "legacy"
 
 
-def expected(case):
-    return np.load(old_snapshots.HERE / f"{case}.expected.npz")
-
-
 def layout_config(case):
     return json.loads(old_snapshots.read_layout(case)["attrs"]["model_config"])
 
 
 def test_training_snapshot_computes_what_the_old_package_did(old_training):
     regression, classification = old_training.predict_on_batch(old_snapshots.images())
-    numbers = expected("old_training")
+    numbers = old_snapshots.read_expected("old_training")
     np.testing.assert_allclose(regression[:, ::5], numbers["regression"], atol=1e-4)
     np.testing.assert_allclose(classification[:, ::5], numbers["classification"], atol=1e-4)
     assert numbers["regression"].std() > 0.1
@@ -49,7 +45,7 @@ def test_converted_model_detects_what_the_old_package_did(old_file):
     model = models.load_model(old_file("old_converted"))
     assert type(model) is models.RetinaNetBBox
     boxes, scores, labels = model.predict_on_batch(old_snapshots.images())
-    numbers = expected("old_converted")
+    numbers = old_snapshots.read_expected("old_converted")
     np.testing.assert_array_equal(labels, numbers["labels"])
     np.testing.assert_allclose(scores, numbers["scores"], atol=1e-5)
     np.testing.assert_allclose(boxes, numbers["boxes"], atol=0.01)
