@@ -62,6 +62,8 @@ SETTING_SPECS = {
     "random_crop": SettingSpec("probability of a crop to a random window", 0, 1, 1),
     "crop_min_share": SettingSpec("minimum share of both sides that a crop keeps", 0.05, 1, 1),
     "scale_range": SettingSpec("factor on both image sides, sampled for each batch", 0.1, 10),
+    "mosaic": SettingSpec("probability of a mosaic of the image and three others", 0, 1, 1),
+    "copy_paste": SettingSpec("probability of objects pasted in from another image", 0, 1, 1),
 }
 
 
@@ -87,6 +89,8 @@ class AugmentationSettings:
     random_crop: float = 0.0
     crop_min_share: float = 0.5
     scale_range: Range = (1.0, 1.0)
+    mosaic: float = 0.0
+    copy_paste: float = 0.0
 
     def __post_init__(self) -> None:
         """Check every value.
@@ -107,10 +111,12 @@ class AugmentationSettings:
     def generator_arguments(self) -> dict[str, Any]:
         """Return the arguments of a `Generator` that change its images this way."""
         from keras_retinanet.augmentation.crops import RandomCrop
+        from keras_retinanet.augmentation.mixing import RandomMix
         from keras_retinanet.augmentation.transforms import random_transform_generator
 
         x, y = self.scaling_x, self.scaling_y
         right, down = self.translation_x, self.translation_y
+        mix = RandomMix(self.mosaic, self.copy_paste)
         return {
             "transform_generator": random_transform_generator(
                 min_rotation=self.rotation[0],
@@ -128,6 +134,7 @@ class AugmentationSettings:
             "random_crop": (
                 RandomCrop(self.random_crop, self.crop_min_share) if self.random_crop else None
             ),
+            "random_mix": None if mix == RandomMix() else mix,
             "scale_range": None if self.scale_range == (1, 1) else self.scale_range,
         }
 

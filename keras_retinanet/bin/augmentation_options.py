@@ -1,7 +1,7 @@
 """The options that say how images are changed at random, for every command that does so."""
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from keras_retinanet.augmentation.settings import (
@@ -13,8 +13,19 @@ from keras_retinanet.augmentation.settings import (
 from keras_retinanet.bin.common import flag
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add `--random-transform` and a flag for each setting."""
+def add_options(
+    parser: argparse.ArgumentParser,
+    *,
+    but: Collection[str] = (),
+    usual: str = "flip them left to right",
+) -> None:
+    """Add `--random-transform` and a flag for each setting.
+
+    Args:
+        parser: where to add them.
+        but: settings that the command does not have.
+        usual: what happens to images without these options.
+    """
     group = parser.add_argument_group(
         "augmentation",
         "All but --random-transform may also be set in the section [augmentation] of --config, as "
@@ -23,10 +34,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--random-transform",
         action="store_true",
-        help="rotate, shift, shear, scale, flip and recolour images (default: flip them left to "
-        "right)",
+        help=f"rotate, shift, shear, scale, flip and recolour images (default: {usual})",
     )
     for name, spec in SETTING_SPECS.items():
+        if name in but:
+            continue
         ends = {"nargs": 2, "metavar": ("MIN", "MAX")} if spec.count == 2 else {"metavar": "X"}
         group.add_argument(flag(name), type=float, help=spec.help, **ends)
 
@@ -39,7 +51,7 @@ def given(options: argparse.Namespace) -> dict:
     """
     values = {}
     for name, spec in SETTING_SPECS.items():
-        numbers = getattr(options, name)
+        numbers = getattr(options, name, None)
         if numbers is not None:
             try:
                 values[name] = spec.read(numbers if spec.count == 2 else [numbers])
@@ -48,7 +60,11 @@ def given(options: argparse.Namespace) -> dict:
     return values
 
 
-def settings(options: argparse.Namespace, in_file: Mapping | None = None) -> AugmentationSettings:
+def settings(
+    options: argparse.Namespace,
+    in_file: Mapping | None = None,
+    usual: AugmentationSettings = FLIP_ONLY,
+) -> AugmentationSettings:
     """Return the settings of a command's options and config file.
 
     A flag takes precedence over the file, the file over `--random-transform` (or its absence).
@@ -56,6 +72,7 @@ def settings(options: argparse.Namespace, in_file: Mapping | None = None) -> Aug
     Args:
         options: parsed options.
         in_file: the settings in the section [augmentation], as `Config.augmentation`.
+        usual: the settings without `--random-transform`.
 
     Raises:
         ValueError: naming the flag or the setting in the file, if a value is wrong or does not go
@@ -63,13 +80,13 @@ def settings(options: argparse.Namespace, in_file: Mapping | None = None) -> Aug
     """
     flags = given(options)
     chosen = {**(in_file or {}), **flags}
-    found = replace(RANDOM_TRANSFORM if options.random_transform else FLIP_ONLY, **chosen)
+    found = replace(RANDOM_TRANSFORM if options.random_transform else usual, **chosen)
     problems = {
         "crop_min_share": (
             "random_crop" not in chosen,
             "expected random_crop, the chance of a crop, too",
         ),
-        "scale_range": (options.no_resize, "has no effect with --no-resize"),
+        "scale_range": (getattr(options, "no_resize", False), "has no effect with --no-resize"),
     }
     for name, (is_wrong, message) in problems.items():
         if name in chosen and is_wrong:

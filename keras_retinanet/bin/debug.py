@@ -7,11 +7,10 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from keras_retinanet.annotations.image_lists import ImageListError
-from keras_retinanet.bin import common, datasets
+from keras_retinanet.bin import augmentation_options, common, datasets
 from keras_retinanet.system import devices
 from keras_retinanet.training.plan import DEFAULT_MAX_SIDE, DEFAULT_MIN_SIDE, SHAPES_SETTINGS
 
@@ -28,6 +27,8 @@ rightkeys = (83, 65363, 2555904, ord("m"))
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that are allowed before and after the data set's name."""
     _add_picture_options(parser.add_argument_group("what to show"))
+    # A range of scales is for batches, and a picture is none.
+    augmentation_options.add_options(parser, but={"scale_range"}, usual="only what other flags say")
     _add_output_options(parser.add_argument_group("where to show it"))
     group = parser.add_argument_group("check instead of showing")
     group.add_argument(
@@ -48,7 +49,6 @@ def _add_picture_options(group: argparse._ArgumentGroup) -> None:
         action="store_true",
         help="draw the boxes: green if an anchor matches, else red (trained with its best one)",
     )
-    add("--random-transform", action="store_true", help="change images at random as in training")
     add("--image-min-side", type=int, help="pixels of the shorter side (default: 800; shapes: 128)")
     add(
         "--image-max-side",
@@ -95,6 +95,7 @@ def parse_args(args: Sequence[str] | None) -> argparse.Namespace:
         if getattr(options, name) is None:
             setattr(options, name, defaults[name])
     common.check_range(options, "at least 1", ("image_min_side", "image_max_side", "max_pixels"))
+    augmentation_options.given(options)  # checks them
     if options.json and not options.check:
         raise ValueError("--json is for --check: add it")
     if options.json and os.path.isdir(options.json):
@@ -155,7 +156,8 @@ def run(
 
     levels = None if pyramid_levels is None else tuple(pyramid_levels)
     generator.config = Config(anchor_params, levels)
-    view = View(args.anchors, args.show_annotations, args.display_name, args.random_transform)
+    is_random = args.random_transform or bool(augmentation_options.given(args))
+    view = View(args.anchors, args.show_annotations, args.display_name, is_random)
     if args.no_gui:
         _write(generator, args, view)
     else:
@@ -182,16 +184,16 @@ def make_output_path(output_dir: str, image_path: str, flatten: bool = False) ->
 
 
 def data_arguments(options: argparse.Namespace) -> dict[str, Any]:
-    """Return the arguments for the data set, whatever its format."""
-    from keras_retinanet.augmentation.settings import RANDOM_TRANSFORM
+    """Return the arguments for the data set, whatever its format.
+
+    Images are changed as the flags say, and the config with `--random-transform`; else not at all.
+    """
+    from keras_retinanet.augmentation.settings import AugmentationSettings
     from keras_retinanet.config import Config, load_config
 
     config = load_config(options.config) if options.config else Config()
-    changes = (
-        replace(RANDOM_TRANSFORM, **(config.augmentation or {}))
-        if options.random_transform
-        else None
-    )
+    in_file = config.augmentation if options.random_transform else None
+    changes = augmentation_options.settings(options, in_file, AugmentationSettings())
     return {
         "image_min_side": options.image_min_side,
         "image_max_side": options.image_max_side,
@@ -200,7 +202,7 @@ def data_arguments(options: argparse.Namespace) -> dict[str, Any]:
         "config": config,
         "group_method": "none",
         "shuffle_groups": False,
-        **(changes.generator_arguments() if changes else {}),
+        **changes.generator_arguments(),
     }
 
 

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from keras_retinanet.augmentation import crops
+from keras_retinanet.augmentation.mixing import RandomMix, Sample
 from keras_retinanet.augmentation.transforms import TransformParameters, adjust_transform_for_image
 from keras_retinanet.batches import padding
 from keras_retinanet.batches.grouping import Groups
@@ -84,6 +85,7 @@ class Generator(keras.utils.PyDataset):
         *,
         coder: BoxCoder = DEFAULT_CODER,
         random_crop: crops.RandomCrop | None = None,
+        random_mix: RandomMix | None = None,
         scale_range: tuple[float, float] | None = None,
         seed: int = 0,
         strict: bool = False,
@@ -119,6 +121,7 @@ class Generator(keras.utils.PyDataset):
             config: anchors and pyramid levels: a `Config`, or what `read_config_file` returns.
             coder: how boxes are coded in the targets, if one of our two functions computes them.
             random_crop: None for no crops.
+            random_mix: mosaics and other mixtures with images of the same set; None for none.
             scale_range: minimum and maximum factor on both sides of the resized images, sampled
                 for each batch, since images of several scales in one batch would be mostly
                 padding; None for 1.
@@ -162,6 +165,7 @@ class Generator(keras.utils.PyDataset):
         self.config = Config.of(config)
         self.coder = coder
         self.random_crop = random_crop
+        self.random_mix = random_mix
         self.scale_range = scale_range
         self.seed = seed
         self.strict = strict
@@ -333,6 +337,7 @@ class Generator(keras.utils.PyDataset):
         scale = self.sample_scale(group[0], epoch) if scale is None else scale
         group, images, annotations = self._reader.read_group(self, group, self.strict)
         images, annotations = self.filter_annotations(images, annotations, group)
+        images, annotations = self.mix_group(images, annotations, group, epoch)
         with use_contexts(make_contexts(self.seed, epoch, group, scale)):
             images, annotations = self.random_visual_effect_group(images, annotations)
             images, annotations = self.random_transform_group(images, annotations)
@@ -349,10 +354,37 @@ class Generator(keras.utils.PyDataset):
 
         They are not resized or normalised.
         """
+        images, annotations = self.mix_group(image_group, annotations_group, group, epoch)
         with use_contexts(make_contexts(self.seed, epoch, group)):
             return self.random_transform_group(
-                *self.random_visual_effect_group(image_group, annotations_group)
+                *self.random_visual_effect_group(images, annotations)
             )
+
+    def mix_group(
+        self,
+        image_group: Images,
+        annotations_group: AnnotationsGroup,
+        group: Sequence[int],
+        epoch: int,
+    ) -> Samples:
+        """Return images and annotations mixed with others of the data set, if `random_mix` says so.
+
+        The others are read and filtered as those of a batch are.
+        """
+        if self.random_mix is None:
+            return image_group, annotations_group
+
+        def load(indices: Sequence[int]) -> list[Sample]:
+            found, images, annotations = self._reader.read_group(self, indices, self.strict)
+            return list(zip(*self.filter_annotations(images, annotations, found), strict=True))
+
+        mixed = []
+        samples = zip(image_group, annotations_group, strict=True)
+        for index, sample in zip(group, samples, strict=True):
+            # The 2 keeps these random numbers independent of the others of the sample.
+            rng = np.random.default_rng([self.seed, epoch, index, 2])
+            mixed.append(self.random_mix.apply(sample, index, self.size(), load, rng))
+        return [image for image, _ in mixed], [annotations for _, annotations in mixed]
 
     def sample_scale(self, image_index: int, epoch: int) -> float:
         """Return the factor on the image sides in the batch whose first image this is."""

@@ -63,7 +63,8 @@ def load_sample(generator: Generator, image_index: int, epoch: int | None = None
     annotations = {
         "bboxes": boxes,
         "labels": np.asarray(annotations["labels"], int),
-        "valid": valid,
+        # Those of other images, which have no such flags, get False.
+        "dropped": ~valid,
         "clipped": clipped,
     }
     if epoch is not None:
@@ -72,7 +73,7 @@ def load_sample(generator: Generator, image_index: int, epoch: int | None = None
         )
     height, width = image.shape[:2]
     image, scale = generator.resize_image(image)
-    boxes, valid = annotations["bboxes"] * scale, annotations["valid"]
+    boxes, valid = annotations["bboxes"] * scale, ~annotations["dropped"]
     padded = generator.padded_shape([image])
     anchors, index = generator.generate_anchors(padded), generator.anchor_index(padded)
     positive, assigned = positive_anchors(

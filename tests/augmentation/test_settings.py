@@ -5,6 +5,7 @@ import pytest
 
 from keras_retinanet.augmentation.colours import random_visual_effect_generator
 from keras_retinanet.augmentation.crops import RandomCrop
+from keras_retinanet.augmentation.mixing import RandomMix
 from keras_retinanet.augmentation.settings import (
     FLIP_ONLY,
     RANDOM_TRANSFORM,
@@ -84,6 +85,8 @@ def test_each_setting_reaches_its_place():
     ).generator_arguments()
     assert arguments["random_crop"] == RandomCrop(0.3, 0.6)
     assert arguments["scale_range"] == (0.5, 2)
+    mixed = AugmentationSettings(mosaic=0.1, copy_paste=0.3).generator_arguments()
+    assert mixed["random_mix"] == RandomMix(mosaic=0.1, copy_paste=0.3)
 
 
 @pytest.mark.parametrize(
@@ -95,6 +98,7 @@ def test_each_setting_reaches_its_place():
         ({"scaling_y": (0, 1)}, r"scaling_y: expected .* in 0\.1\.\.10, got 0 1"),
         ({"hue": (0.2, 0.1)}, "hue: expected .* got 0.2 0.1"),
         ({"saturation": (1, float("nan"))}, "saturation: expected .* got 1 nan"),
+        ({"mosaic": -0.1}, r"mosaic: expected a number in 0\.\.1, got -0.1"),
         ({"crop_min_share": (0.1, 0.2)}, "crop_min_share: expected a number in .* got 0.1 0.2"),
     ],
 )

@@ -1,8 +1,14 @@
 import argparse
+from dataclasses import replace
 
 import pytest
 
-from keras_retinanet.augmentation.settings import FLIP_ONLY, RANDOM_TRANSFORM, SETTING_SPECS
+from keras_retinanet.augmentation.settings import (
+    FLIP_ONLY,
+    RANDOM_TRANSFORM,
+    SETTING_SPECS,
+    AugmentationSettings,
+)
 from keras_retinanet.bin import augmentation_options
 
 
@@ -43,6 +49,17 @@ def test_a_flag_wins_over_the_file_and_the_file_over_random_transform():
     assert alone.shear == (0, 0)
 
 
+def test_a_command_may_leave_a_setting_out_and_have_another_default():
+    parser = argparse.ArgumentParser()
+    augmentation_options.add_options(parser, but={"scale_range"}, usual="keep them")
+    assert "--scale-range" not in parser.format_help()
+    assert "(default: keep them)" in " ".join(parser.format_help().split())
+    neutral = AugmentationSettings()
+    assert augmentation_options.settings(parser.parse_args([]), None, neutral) == neutral
+    found = augmentation_options.settings(parser.parse_args(["--mosaic", "0.5"]), None, neutral)
+    assert found == replace(neutral, mosaic=0.5)
+
+
 @pytest.mark.parametrize(
     ("arguments", "in_file", "message"),
     [
@@ -54,6 +71,7 @@ def test_a_flag_wins_over_the_file_and_the_file_over_random_transform():
         ),
         ([], {"crop_min_share": 0.5}, r"^a.ini: \[augmentation\] crop_min_share: expected r"),
         (["--scale-range", "1", "2", "--no-resize"], {}, "^--scale-range: has no effect with"),
+        (["--copy-paste", "2"], {}, r"^--copy-paste: expected a number in 0\.\.1, got 2"),
     ],
 )
 def test_what_is_wrong_is_named(arguments, in_file, message):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from keras_retinanet.augmentation.settings import SETTING_SPECS
 from keras_retinanet.bin import debug
 from keras_retinanet.reports import window
 from tests import data_sets
@@ -97,6 +98,23 @@ def test_random_transform_is_that_of_the_first_epoch(folder):
     assert (first != read(folder / "photos" / "0.png")).any()
 
 
+@pytest.mark.parametrize("flag", ["--mosaic", "--copy-paste"])
+def test_mixed_images_are_shown_with_the_boxes_of_all(folder, flag):
+    shared = [*ARGUMENTS, "--no-gui", "--no-resize", "--flatten-output", "--show-annotations"]
+    debug.main([*shared, "--output-dir", "plain"])
+    debug.main([*shared, flag, "1", "--output-dir", "mixed"])
+    drawn = 0
+    for i in range(3):
+        plain, mixed = (read(folder / name / f"{i}_debug.png") for name in ("plain", "mixed"))
+        assert mixed.shape == plain.shape
+        drawn += (mixed != plain).any() and (has(mixed, GREEN) or has(mixed, RED))
+    assert drawn >= 2
+    debug.main([*shared, flag, "0", "--output-dir", "never"])
+    for i in range(3):
+        plain, never = (read(folder / name / f"{i}_debug.png") for name in ("plain", "never"))
+        np.testing.assert_array_equal(plain, never)
+
+
 def test_old_flags_stand_before_or_after_the_data_set():
     flags = "--no-resize --anchors --display-name --show-annotations --random-transform"
     flags += " --image-min-side 400 --image-max-side 500 --config c.ini --no-gui --output-dir x"
@@ -110,6 +128,7 @@ def test_old_flags_stand_before_or_after_the_data_set():
         **{"no_gui": True, "output_dir": "x", "flatten_output": True, "group_method": "none"},
         **{"dataset_type": "csv", "annotations": "boxes.csv", "classes": "classes.csv"},
         **{"check": False, "json": None, "max_pixels": 2**28, "image_list": None, "base_dir": None},
+        **dict.fromkeys(SETTING_SPECS.keys() - {"scale_range"}),
     }
 
 
@@ -297,6 +316,7 @@ def test_check_of_annotations_that_cannot_be_understood(folder, capsys):
         (["--json", "x.json"], "--json is for --check"),
         (["--check", "--json", "."], "--json .: expected a file, got a folder"),
         (["--image-min-side", "0"], "--image-min-side: expected at least 1, got 0"),
+        (["--mosaic", "2"], "--mosaic: expected a number in 0..1, got 2"),
         (["--max-pixels", "0"], "--max-pixels: expected at least 1, got 0"),
         (["--no-gui", "--config", "nowhere.ini"], "nowhere.ini"),
     ],

@@ -332,6 +332,8 @@ def test_a_continued_run_keeps_its_augmentation(tmp_path):
     snapshot = ("--snapshot", str(tmp_path / "run.keras"))
     kept = plan("csv", "a", "b", *snapshot).augmentation
     assert (kept.hue, kept.flip_x_chance) == ((0.1, 0.2), 0)
+    write_record(tmp_path / "run.keras", augmentation={"mosaic": 0.3, "hue": [0.1, 0.2]})
+    assert plan("csv", "a", "b", *snapshot).augmentation.mosaic == 0.3
     for more in (["--flip-x-chance", "0.5"], ["--random-transform"]):
         assert plan("csv", "a", "b", *snapshot, *more).augmentation.flip_x_chance == 0.5
     write_record(tmp_path / "run.keras", augmentation={"hue": "red"})
@@ -460,6 +462,7 @@ def test_a_run_from_weights_or_a_snapshot_goes_on(tmp_path):
 @pytest.mark.parametrize(
     "other",
     ["--lr 0.25", "--seed 3", "--batch-size 2", "--backbone vgg16", "--hue 0 0.2", "--steps 7"]
+    + ["--mosaic 0.5 --hue 0 0.1"]
     + ["--weights w.h5", "--imagenet-weights", "--freeze-backbone", "--image-min-side 900"]
     + ["--epochs 60", "--loss ce", "--deterministic", "--match-every-box", "--optimizer sgd"],
 )

@@ -1,4 +1,5 @@
 import inspect
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -6,6 +7,7 @@ import pytest
 
 from keras_retinanet.augmentation.colours import random_visual_effect_generator
 from keras_retinanet.augmentation.crops import RandomCrop
+from keras_retinanet.augmentation.mixing import RandomMix
 from keras_retinanet.augmentation.settings import RANDOM_TRANSFORM
 from keras_retinanet.augmentation.transforms import random_transform_generator
 from keras_retinanet.config import Config
@@ -18,6 +20,11 @@ from keras_retinanet.preprocessing.generator import Generator
 EVERYTHING = replace(
     RANDOM_TRANSFORM, random_crop=0.7, crop_min_share=0.5, scale_range=(0.5, 1.5)
 ).generator_arguments()
+
+
+EVERYTHING_BUT_SCALE = {
+    name: value for name, value in EVERYTHING.items() if name not in ("scale_range", "random_mix")
+}
 
 
 class Blocks(Generator):
@@ -356,6 +363,78 @@ def test_training_samples_are_the_augmented_ones():
     others, _ = generator.augment_group([image], [annotations], [3], epoch=1)
     assert not np.array_equal(changed, others[0])
     assert generator.dropped_boxes(3) == 0
+
+
+MIX = RandomMix(mosaic=0.7, copy_paste=0.7)
+
+
+def test_mixed_samples_depend_on_seed_epoch_and_image_alone():
+    def samples(generator, indices, epoch=1, threads=1):
+        with ThreadPoolExecutor(threads) as pool:
+            return dict(
+                zip(indices, pool.map(lambda i: generator.sample(i, epoch), indices), strict=True)
+            )
+
+    def same(one, other):
+        return np.array_equal(one[0], other[0]) and np.array_equal(
+            one[1]["bboxes"], other[1]["bboxes"]
+        )
+
+    images = range(5)
+    found = samples(Blocks(random_mix=MIX, **EVERYTHING_BUT_SCALE), images)
+    again = Blocks(random_mix=MIX, **EVERYTHING_BUT_SCALE)
+    again.sample(3, 0)
+    for others in (
+        samples(again, images[::-1], threads=4),
+        samples(Blocks(random_mix=MIX, cache="ram", **EVERYTHING_BUT_SCALE), images, threads=4),
+    ):
+        assert all(same(found[i], others[i]) for i in images)
+    alone = samples(Blocks(random_mix=MIX), images)
+    for changed in (
+        samples(Blocks(random_mix=MIX), images, epoch=2),
+        samples(Blocks(seed=1, random_mix=MIX), images),
+    ):
+        assert not all(same(alone[i], changed[i]) for i in images)
+
+
+def test_mixed_images_keep_their_size_and_flips():
+    plain, mixed = (
+        Blocks(random_mix=mix, transform_generator=random_transform_generator(flip_x_chance=0.5))
+        for mix in (None, RandomMix(copy_paste=1))
+    )
+    flips = [[plain.sample(0, epoch)[1]["bboxes"][0, 0] for epoch in range(9)]]
+    flips.append([mixed.sample(0, epoch)[1]["bboxes"][0, 0] for epoch in range(9)])
+    assert flips[0] == flips[1]
+    for index, width in enumerate(Blocks.widths):
+        assert Blocks(random_mix=MIX).sample(index, 0)[0].shape == (64, width, 3)
+
+
+def test_images_that_cannot_be_read_are_not_mixed_in():
+    generator = Blocks(random_mix=RandomMix(mosaic=1), broken=[0, 1, 2, 4], group_method="none")
+    with pytest.warns(UserWarning, match="skipped an image that cannot be read: block"):
+        image, annotations = generator.sample(3, 0)
+    assert image.shape == (64, 128, 3)
+    assert annotations["labels"].tolist() == [1] * 4
+    with pytest.raises(ValueError, match="cut off"):
+        Blocks(random_mix=RandomMix(mosaic=1), broken=[0, 1, 2, 4], strict=True).sample(3, 0)
+
+
+def test_a_single_image_and_images_without_boxes_are_mixed():
+    class One(Blocks):
+        """A set of one image."""
+
+        widths = (64,)
+
+    class Empty(Blocks):
+        """No image has a box."""
+
+        def load_annotations(self, image_index):
+            return {"labels": np.zeros(0), "bboxes": np.zeros((0, 4))}
+
+    for kind in (One, Empty):
+        generator = kind(random_mix=RandomMix(1, 1), batch_size=2)
+        images, (regression, _) = generator[0]
+        assert len(images) == len(regression) == 2
 
 
 def test_anchors_come_from_the_config():

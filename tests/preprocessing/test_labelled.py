@@ -4,8 +4,11 @@ import pytest
 
 from keras_retinanet.annotations.box_table import BoxTable
 from keras_retinanet.annotations.image_lists import ImageListError
+from keras_retinanet.augmentation.mixing import RandomMix
 from keras_retinanet.preprocessing import labelled
 from keras_retinanet.preprocessing.labelled import LabelledGenerator
+from keras_retinanet.preprocessing.shapes import ShapesGenerator
+from tests import data_sets
 
 CLASSES = {"cat": 0, "dog": 2}
 ROWS = [[(1, 2, 11, 22, 0), (3, 4, 5, 6, 2)], []]
@@ -164,3 +167,26 @@ def test_images_that_are_not_on_the_list_may_be_missing(tmp_path):
         LabelledGenerator(*arguments, source="list.txt", image_list=[paths[1]])
     with pytest.raises(ImageListError, match="no image of the data set is other.png"):
         LabelledGenerator(*arguments, source="list.txt", image_list=["other.png"])
+
+
+@pytest.mark.parametrize("form", data_sets.FORMS)
+def test_images_of_every_format_are_mixed(tmp_path, form):
+    generator = data_sets.read(
+        data_sets.write(tmp_path, form),
+        form,
+        random_mix=RandomMix(1, 1),
+        image_min_side=40,
+        image_max_side=80,
+    )
+    for epoch in range(2):
+        image, annotations = generator.sample(0, epoch)
+        assert image.shape == (40, 80, 3)
+        assert len(annotations["labels"]) == len(annotations["bboxes"])
+
+
+def test_drawn_shapes_are_mixed():
+    generator = ShapesGenerator(size=5, random_mix=RandomMix(1, 1))
+    for index in range(5):
+        image, annotations = generator.sample(index, 0)
+        assert image.shape[2] == 3
+        assert (annotations["bboxes"] <= np.tile(image.shape[1::-1], 2)).all()

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from keras_retinanet.augmentation.colours import random_visual_effect_generator
+from keras_retinanet.augmentation.mixing import RandomMix
 from keras_retinanet.augmentation.transforms import random_transform_generator
 from keras_retinanet.config import Config
 from keras_retinanet.geometry.anchors import AnchorParameters
@@ -39,6 +40,21 @@ def test_a_box_that_leaves_by_up_to_a_pixel_is_clipped():
     assert sample.bboxes.tolist() == [[0, 4, 20, 20], [48, 4, 66, 20]]
     assert sample.valid.tolist() == [True, False]
     assert sample.clipped.tolist() == [True, False]
+
+
+def test_boxes_from_other_images_are_valid():
+    images = [picture(48, 64, (4, 4, 20, 20))] * 2
+    wrong = truth((48, 4, 66, 20, 1), (-1, 4, 20, 20, 0))
+    data = MemoryGenerator(
+        images,
+        [wrong, truth((4, 4, 20, 20, 0))],
+        config=ONE_ANCHOR,
+        random_mix=RandomMix(copy_paste=1),
+    )
+    sample = samples.load_sample(data, 0, epoch=0)
+    assert sample.bboxes[:2].tolist() == [[48, 4, 66, 20], [0, 4, 20, 20]]
+    assert sample.valid.tolist() == [False, True, True]
+    assert sample.clipped.tolist() == [False, True, False]
 
 
 def test_an_anchor_is_matched_to_one_of_two_equal_boxes():
