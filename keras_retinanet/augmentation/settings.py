@@ -150,7 +150,7 @@ class AugmentationSettings:
         return random_visual_effect_generator(contrast, self.brightness, self.hue, saturation)
 
 
-# Without --random-transform, and with it: the same as in keras-retinanet 1.0.0.
+# Without --random-transform, and with it, in keras-retinanet 1.0.0.
 FLIP_ONLY = AugmentationSettings(flip_x_chance=0.5)
 RANDOM_TRANSFORM = AugmentationSettings(
     flip_x_chance=0.5,
@@ -166,3 +166,6 @@ RANDOM_TRANSFORM = AugmentationSettings(
     hue=(-0.05, 0.05),
     saturation=(0.95, 1.05),
 )
+# What training does unless told otherwise: mosaics made boxes tighter on each of the small sets of
+# benchmarks/small_sets.py, after 12 and after 50 epochs.
+USUAL = AugmentationSettings(flip_x_chance=0.5, mosaic=0.5)

@@ -5,9 +5,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from keras_retinanet.augmentation.settings import (
-    FLIP_ONLY,
     RANDOM_TRANSFORM,
     SETTING_SPECS,
+    USUAL,
     AugmentationSettings,
 )
 from keras_retinanet.bin.common import flag
@@ -17,14 +17,14 @@ def add_options(
     parser: argparse.ArgumentParser,
     *,
     but: Collection[str] = (),
-    usual: str = "flip them left to right",
+    usual: AugmentationSettings = USUAL,
 ) -> None:
     """Add `--random-transform` and a flag for each setting.
 
     Args:
         parser: where to add them.
         but: settings that the command does not have.
-        usual: what happens to images without these options.
+        usual: the settings without these options.
     """
     group = parser.add_argument_group(
         "augmentation",
@@ -34,13 +34,16 @@ def add_options(
     group.add_argument(
         "--random-transform",
         action="store_true",
-        help=f"rotate, shift, shear, scale, flip and recolour images (default: {usual})",
+        help="rotate, shift, shear, scale, flip and recolour images",
     )
     for name, spec in SETTING_SPECS.items():
         if name in but:
             continue
         ends = {"nargs": 2, "metavar": ("MIN", "MAX")} if spec.count == 2 else {"metavar": "X"}
-        group.add_argument(flag(name), type=float, help=spec.help, **ends)
+        value = getattr(usual, name)
+        is_changed = value != getattr(AugmentationSettings, name)
+        default = f" (default: {value:g})" if is_changed else ""
+        group.add_argument(flag(name), type=float, help=spec.help + default, **ends)
 
 
 def given(options: argparse.Namespace) -> dict:
@@ -63,7 +66,7 @@ def given(options: argparse.Namespace) -> dict:
 def settings(
     options: argparse.Namespace,
     in_file: Mapping | None = None,
-    usual: AugmentationSettings = FLIP_ONLY,
+    usual: AugmentationSettings = USUAL,
 ) -> AugmentationSettings:
     """Return the settings of a command's options and config file.
 
@@ -72,7 +75,7 @@ def settings(
     Args:
         options: parsed options.
         in_file: the settings in the section [augmentation], as `Config.augmentation`.
-        usual: the settings without `--random-transform`.
+        usual: the settings without `--random-transform`, which keeps their mosaics.
 
     Raises:
         ValueError: naming the flag or the setting in the file, if a value is wrong or does not go
@@ -80,7 +83,8 @@ def settings(
     """
     flags = given(options)
     chosen = {**(in_file or {}), **flags}
-    found = replace(RANDOM_TRANSFORM if options.random_transform else usual, **chosen)
+    more = replace(RANDOM_TRANSFORM, mosaic=usual.mosaic)
+    found = replace(more if options.random_transform else usual, **chosen)
     problems = {
         "crop_min_share": (
             "random_crop" not in chosen,

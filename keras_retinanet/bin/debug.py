@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from keras_retinanet.annotations.image_lists import ImageListError
+from keras_retinanet.augmentation.settings import AugmentationSettings
 from keras_retinanet.bin import augmentation_options, common, datasets
 from keras_retinanet.system import devices
 from keras_retinanet.training.plan import DEFAULT_MAX_SIDE, DEFAULT_MIN_SIDE, SHAPES_SETTINGS
@@ -28,7 +29,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that are allowed before and after the data set's name."""
     _add_picture_options(parser.add_argument_group("what to show"))
     # A range of scales is for batches, and a picture is none.
-    augmentation_options.add_options(parser, but={"scale_range"}, usual="only what other flags say")
+    augmentation_options.add_options(parser, but={"scale_range"}, usual=AugmentationSettings())
     _add_output_options(parser.add_argument_group("where to show it"))
     group = parser.add_argument_group("check instead of showing")
     group.add_argument(
@@ -188,7 +189,6 @@ def data_arguments(options: argparse.Namespace) -> dict[str, Any]:
 
     Images are changed as the flags say, and the config with `--random-transform`; else not at all.
     """
-    from keras_retinanet.augmentation.settings import AugmentationSettings
     from keras_retinanet.config import Config, load_config
 
     config = load_config(options.config) if options.config else Config()

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from keras_retinanet.augmentation.settings import SETTING_SPECS
+from keras_retinanet.augmentation.settings import FLIP_ONLY, SETTING_SPECS, USUAL
 from keras_retinanet.bin import augmentation_options, common, datasets
 from keras_retinanet.bin.list_backbones import print_backbones
 from keras_retinanet.config import Config, load_config
@@ -500,7 +500,9 @@ def make_plan(options: argparse.Namespace) -> TrainingPlan:
         settings["recipe"] = recipe
         if not options.no_resize:  # with which the plan refuses a recipe that changes the scale
             in_file = {**RECIPES[recipe].augmentation, **in_file}
-    settings["augmentation"] = augmentation_options.settings(options, in_file)
+    # The paper, whose recipes they are, only flips images.
+    usual = USUAL if recipe is None else FLIP_ONLY
+    settings["augmentation"] = augmentation_options.settings(options, in_file, usual)
     resumes = options.resume and RunRecord.of_state(options.snapshot_path) is not None
     if options.snapshot or resumes:
         # What was filled in, not given, is for the snapshot to say.

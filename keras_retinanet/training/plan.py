@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
-from keras_retinanet.augmentation.settings import FLIP_ONLY, AugmentationSettings
+from keras_retinanet.augmentation.settings import USUAL, AugmentationSettings
 from keras_retinanet.config import Config
 from keras_retinanet.preprocessing.data import ShapesData, TrainingData
 from keras_retinanet.system.limits import MAX_PIXELS
@@ -152,8 +152,8 @@ class TrainingPlan:
         normalise_on_device: whether images stay uint8 and a new model normalises them.
         pad_to_buckets: whether batches are padded to one of a few shapes.
         cache: where decoded images are kept: "none", "ram" or "disk".
-        augmentation: how images are changed at random; None for horizontal flips and what `config`
-            says in its section [augmentation].
+        augmentation: how images are changed at random; None for horizontal flips, mosaics and what
+            `config` says in its section [augmentation].
         snapshot_path: folder of all output.
         snapshot_format: "keras" or "h5".
         snapshots: whether to save a snapshot, and the state of the run, after each epoch.
@@ -361,7 +361,7 @@ class TrainingPlan:
         """
         if self.augmentation is not None:
             return self.augmentation
-        return replace(FLIP_ONLY, **self.config.augmentation)
+        return replace(USUAL, **self.config.augmentation)
 
     def starts_from_detector(self) -> bool:
         """Return whether the model is a published detector, or came from one, with new classes."""

@@ -7,6 +7,7 @@ from keras_retinanet.augmentation.settings import (
     FLIP_ONLY,
     RANDOM_TRANSFORM,
     SETTING_SPECS,
+    USUAL,
     AugmentationSettings,
 )
 from keras_retinanet.bin import augmentation_options
@@ -25,8 +26,18 @@ def settings(*arguments, in_file=None):
 
 
 def test_without_options_and_with_the_old_one():
-    assert settings() == FLIP_ONLY
-    assert settings("--random-transform") == RANDOM_TRANSFORM
+    assert settings() == USUAL
+    assert settings("--random-transform") == replace(RANDOM_TRANSFORM, mosaic=USUAL.mosaic)
+    assert settings("--random-transform", "--mosaic", "0") == RANDOM_TRANSFORM
+    assert settings("--mosaic", "0") == FLIP_ONLY
+
+
+def test_help_says_what_is_done_without_options():
+    parser = argparse.ArgumentParser()
+    augmentation_options.add_options(parser)
+    text = " ".join(parser.format_help().split())
+    assert "a flip from left to right (default: 0.5) --flip-y-chance" in text
+    assert text.count("(default:") == len({"flip_x_chance", "mosaic"})
 
 
 def test_every_setting_has_a_flag():
@@ -51,10 +62,10 @@ def test_a_flag_wins_over_the_file_and_the_file_over_random_transform():
 
 def test_a_command_may_leave_a_setting_out_and_have_another_default():
     parser = argparse.ArgumentParser()
-    augmentation_options.add_options(parser, but={"scale_range"}, usual="keep them")
-    assert "--scale-range" not in parser.format_help()
-    assert "(default: keep them)" in " ".join(parser.format_help().split())
     neutral = AugmentationSettings()
+    augmentation_options.add_options(parser, but={"scale_range"}, usual=neutral)
+    assert "--scale-range" not in parser.format_help()
+    assert "(default:" not in parser.format_help()
     assert augmentation_options.settings(parser.parse_args([]), None, neutral) == neutral
     found = augmentation_options.settings(parser.parse_args(["--mosaic", "0.5"]), None, neutral)
     assert found == replace(neutral, mosaic=0.5)

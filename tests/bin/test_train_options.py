@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from keras_retinanet.augmentation.settings import FLIP_ONLY
+from keras_retinanet.augmentation.settings import USUAL
 from keras_retinanet.bin import common, train_options
 from keras_retinanet.preprocessing.data import CocoData, CSVData, ShapesData
 from keras_retinanet.system.machine import cores
@@ -112,9 +112,9 @@ def test_a_recipe_goes_on_from_a_snapshot(tmp_path):
 
 def test_without_options_the_plan_is_that_of_the_data():
     photos = {"backbone": "resnet50", "image_min_side": 800, "image_max_side": 1333}
-    expected = TrainingPlan.for_data(CocoData("folder"), augmentation=FLIP_ONLY, **photos)
+    expected = TrainingPlan.for_data(CocoData("folder"), augmentation=USUAL, **photos)
     assert plan("coco", "folder") == expected
-    assert plan("shapes") == TrainingPlan.for_data(ShapesData(), augmentation=FLIP_ONLY)
+    assert plan("shapes") == TrainingPlan.for_data(ShapesData(), augmentation=USUAL)
     data = CSVData("a.csv", "b.csv", "c.csv")
     assert plan("csv", "a.csv", "b.csv", "--val-annotations", "c.csv").data == data
 
@@ -276,7 +276,7 @@ def test_every_option_is_in_the_table():
         for flag, action in all_options().items()
         if flag not in told and common.flag(action.dest) not in told
     ]
-    augmentation = set(vars(FLIP_ONLY))
+    augmentation = set(vars(USUAL))
     assert set(left) - augmentation == set(ELSEWHERE)
 
 
@@ -462,7 +462,7 @@ def test_a_run_from_weights_or_a_snapshot_goes_on(tmp_path):
 @pytest.mark.parametrize(
     "other",
     ["--lr 0.25", "--seed 3", "--batch-size 2", "--backbone vgg16", "--hue 0 0.2", "--steps 7"]
-    + ["--mosaic 0.5 --hue 0 0.1"]
+    + ["--mosaic 0 --hue 0 0.1"]
     + ["--weights w.h5", "--imagenet-weights", "--freeze-backbone", "--image-min-side 900"]
     + ["--epochs 60", "--loss ce", "--deterministic", "--match-every-box", "--optimizer sgd"],
 )

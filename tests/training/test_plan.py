@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from keras_retinanet.augmentation.settings import FLIP_ONLY, RANDOM_TRANSFORM
+from keras_retinanet.augmentation.settings import RANDOM_TRANSFORM, USUAL
 from keras_retinanet.config import Config
 from keras_retinanet.preprocessing.data import CSVData, ShapesData
 from keras_retinanet.training.plan import SHAPES_SETTINGS, SettingError, TrainingPlan
@@ -81,10 +81,10 @@ def test_a_wrong_value_is_named(settings, name, problem):
 
 
 def test_augmentation_is_that_of_the_plan_or_of_its_config():
-    assert TrainingPlan(data=DATA).augmentation_settings() == FLIP_ONLY
+    assert TrainingPlan(data=DATA).augmentation_settings() == USUAL
     config = Config(augmentation={"hue": (0.1, 0.2)})
     found = TrainingPlan(data=DATA, config=config).augmentation_settings()
-    assert found == dataclasses.replace(FLIP_ONLY, hue=(0.1, 0.2))
+    assert found == dataclasses.replace(USUAL, hue=(0.1, 0.2))
     plan = TrainingPlan(data=DATA, config=config, augmentation=RANDOM_TRANSFORM)
     assert plan.augmentation_settings() == RANDOM_TRANSFORM
 

@@ -88,7 +88,7 @@ def test_a_run_is_described():
     assert schedules.describe(PLAN, 100).splitlines() == [
         "Optimizer: adam, gradients clipped to a norm of 0.001",
         "Learning rate: 0.001, cosine, warm-up over 10 steps",
-        "Images: 1 per step, flip_x_chance 0.5",
+        "Images: 1 per step, flip_x_chance 0.5, mosaic 0.5",
         "Losses: focal, divided by the positive anchors of each batch",
     ]
     plan = replace(
