@@ -166,6 +166,6 @@ RANDOM_TRANSFORM = AugmentationSettings(
     hue=(-0.05, 0.05),
     saturation=(0.95, 1.05),
 )
-# What training does unless told otherwise: mosaics made boxes tighter on each of the small sets of
-# benchmarks/small_sets.py, after 12 and after 50 epochs.
+# What training does unless told otherwise: with mosaics the small sets of benchmarks/small_sets.py
+# gained or stayed after 12 epochs, and did not overfit in 50 (docs/small-data.md).
 USUAL = AugmentationSettings(flip_x_chance=0.5, mosaic=0.5)
