@@ -161,7 +161,8 @@ def start(folder, out, cluster=None):
             *("--mixed-precision", "none"),
             *("--image-min-side", "64", "--image-max-side", "96", "--batch-size", "3"),
             *("--epochs", "2", "--steps", "2", "--random-transform", "--lr", "0.003"),
-            *("--snapshot-path", str(out)),
+            # With mosaics more gradients are almost 0, and rounding decides where Adam moves them.
+            *("--mosaic", "0", "--snapshot-path", str(out)),
         ],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -196,12 +197,9 @@ def test_two_workers_train_as_one_process_does(tmp_path, monkeypatch):
     assert "mAP" in of_chief and not of_other
     one, two = tmp_path / "one", tmp_path / "two"
     assert {path.name for path in one.iterdir()} == {path.name for path in two.iterdir()}
-    weights_of = [
-        np.concatenate([np.ravel(values) for values in model.get_weights()])
-        for model in (models.load_model(folder / "tiny_csv_02.keras") for folder in (one, two))
-    ]
-    # Where a gradient is almost 0, rounding decides which way Adam moves the weight.
-    assert np.isclose(*weights_of, atol=1e-4).mean() > 0.999
+    models_of = [models.load_model(folder / "tiny_csv_02.keras") for folder in (one, two)]
+    for weights in zip(*(model.get_weights() for model in models_of), strict=True):
+        np.testing.assert_allclose(*weights, atol=1e-4)
     records = [RunRecord.of_state(folder) for folder in (one, two)]
     assert records[0].settings == records[1].settings
     rows = [
