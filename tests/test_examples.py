@@ -12,7 +12,7 @@ from keras_retinanet import models
 from keras_retinanet.config import Config
 from keras_retinanet.detection.photos import load_detector
 from keras_retinanet.images import read_image_bgr
-from keras_retinanet.models.info import ModelInfo
+from keras_retinanet.model_info import ModelInfo
 from keras_retinanet.preprocessing.shapes import ShapesGenerator, export_set
 from keras_retinanet.zoo.class_names import COCO
 from keras_retinanet.zoo.table import is_name

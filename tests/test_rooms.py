@@ -21,6 +21,7 @@ layers
 preprocessing
 batches
 config
+model_info
 zoo
 annotations
 augmentation

@@ -70,7 +70,7 @@ def main(args: Sequence[str] | None = None) -> None:
     devices.start_tensorflow()
     devices.setup_gpu("cpu")
     from keras_retinanet.config import load_config
-    from keras_retinanet.layers.filter_settings import given_settings
+    from keras_retinanet.geometry.filter_settings import given_settings
     from keras_retinanet.models.conversion import convert_file
 
     convert_file(

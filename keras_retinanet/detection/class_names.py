@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 
-from keras_retinanet.models import ModelInfo
+from keras_retinanet.model_info import ModelInfo
 from keras_retinanet.zoo.class_names import DATA_SETS, names_for
 
 

@@ -21,8 +21,8 @@ import numpy as np
 from keras_retinanet.detection.compiled import compiled, compiled_for_devices
 from keras_retinanet.detection.detections import Detections
 from keras_retinanet.geometry.boxes import clip
+from keras_retinanet.geometry.filter_settings import FilterSettings
 from keras_retinanet.images import resize_image, to_uint8
-from keras_retinanet.layers.filter_settings import FilterSettings
 from keras_retinanet.models import ModelInfo, convert_model, is_training_model
 from keras_retinanet.system.resizing import Scale
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from keras_retinanet.detection.detections import Detections
 from keras_retinanet.detection.detector import Detector, InferenceModel
-from keras_retinanet.models import ModelInfo
+from keras_retinanet.model_info import ModelInfo
 from keras_retinanet.preprocessing.generator import Generator
 from keras_retinanet.system.messages import shorten
 from keras_retinanet.zoo.class_names import canonical

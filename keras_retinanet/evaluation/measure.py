@@ -21,7 +21,7 @@ from keras_retinanet.evaluation.class_pairs import (
     warn_of_other_names,
 )
 from keras_retinanet.evaluation.sharing import of_all_workers, own_images
-from keras_retinanet.models import ModelInfo
+from keras_retinanet.model_info import ModelInfo
 from keras_retinanet.preprocessing.generator import Generator
 from keras_retinanet.system.prefetch import prefetch
 from keras_retinanet.system.types import StrPath

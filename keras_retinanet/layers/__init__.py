@@ -2,12 +2,12 @@
 
 from typing import NoReturn
 
+from keras_retinanet.geometry.filter_settings import FilterSettings
 from keras_retinanet.layers.filter_detections import (
     ClipDetections,
     FilterDetections,
     filter_detections,
 )
-from keras_retinanet.layers.filter_settings import FilterSettings
 from keras_retinanet.layers.geometry import (
     Anchors,
     ClipBoxes,

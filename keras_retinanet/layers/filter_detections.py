@@ -7,7 +7,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_retinanet.layers.filter_settings import FilterSettings
+from keras_retinanet.geometry.filter_settings import FilterSettings
+from keras_retinanet.layers.fixed_filter import filter_fixed
 from keras_retinanet.layers.geometry import image_sides
 
 Shape = tuple[int | None, ...]
@@ -187,6 +188,7 @@ class FilterDetections(keras.layers.Layer):
     pre_nms_top_k = _setting("pre_nms_top_k")
     clip = _setting("clip")
     drop_empty = _setting("drop_empty")
+    fixed_shapes = _setting("fixed_shapes")
 
     def __init__(
         self,
@@ -200,6 +202,7 @@ class FilterDetections(keras.layers.Layer):
         pre_nms_top_k: int | None = None,
         clip: str = "pixels",
         drop_empty: bool = False,
+        fixed_shapes: bool = False,
         **kwargs: Any,
     ) -> None:
         """Keep the settings; see `FilterSettings`. `**kwargs` are for `keras.layers.Layer`.
@@ -218,6 +221,7 @@ class FilterDetections(keras.layers.Layer):
             pre_nms_top_k=pre_nms_top_k,
             clip=clip,
             drop_empty=drop_empty,
+            fixed_shapes=fixed_shapes,
         )
 
     def call(
@@ -229,13 +233,16 @@ class FilterDetections(keras.layers.Layer):
             inputs: list of boxes `(B, N, 4)`, classification `(B, N, C)` and any number of
                 other tensors `(B, N, ...)`.
             levels: the tensors `(B, n, ...)` that were concatenated to `N` rows, one per pyramid
-                level; only their lengths count, and only for `pre_nms_top_k`. None means a single
-                level.
+                level; only their lengths count, and only for `pre_nms_top_k` and `fixed_shapes`.
+                None means a single level.
         """
+        boxes, classification, *other = (tf.convert_to_tensor(values) for values in inputs)
+        if self.settings.fixed_shapes:
+            sizes = [tf.shape(level)[1] for level in levels or [boxes]]
+            return filter_fixed(boxes, classification, other, self.settings, sizes)
         level_sizes = None
         if levels is not None:
             level_sizes = tf.stack([tf.shape(level)[1] for level in levels])
-        boxes, classification, *other = (tf.convert_to_tensor(values) for values in inputs)
         kept = (self.settings.max_detections,)
         signature = [
             tf.TensorSpec((*kept, 4), boxes.dtype),

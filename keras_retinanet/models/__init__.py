@@ -5,6 +5,7 @@ from typing import Any
 import keras
 
 from keras_retinanet.geometry.anchors import AnchorParameters
+from keras_retinanet.model_info import ModelInfo
 from keras_retinanet.models.backbones import BACKBONES, Backbone, backbone
 from keras_retinanet.models.classes import (
     RetinaNet,
@@ -14,7 +15,6 @@ from keras_retinanet.models.classes import (
     is_training_model,
     set_info,
 )
-from keras_retinanet.models.info import ModelInfo
 from keras_retinanet.models.retinanet import retinanet_bbox
 from keras_retinanet.models.snapshots import load_model, save_model
 from keras_retinanet.models.weights import WeightsReport, load_weights

@@ -12,10 +12,10 @@ from keras_retinanet import initializers, layers, losses
 from keras_retinanet.backbone_table import BACKBONES, Entry
 from keras_retinanet.geometry.coders import CentreCoder
 from keras_retinanet.images import preprocess_image
+from keras_retinanet.model_info import initial_info
 from keras_retinanet.models import device_normalisation
 from keras_retinanet.models.classes import RetinaNet, RetinaNetBBox, set_info
 from keras_retinanet.models.download import fetch
-from keras_retinanet.models.info import initial_info
 from keras_retinanet.models.retinanet import retinanet
 
 

@@ -11,8 +11,8 @@ import keras
 import tensorflow as tf
 
 from keras_retinanet.layers import FilterDetections, FilterSettings
+from keras_retinanet.model_info import ModelInfo
 from keras_retinanet.models.hdf5 import naming_model_file, open_hdf5
-from keras_retinanet.models.info import ModelInfo
 from keras_retinanet.system.processes import refuse_after_fork
 from keras_retinanet.system.types import StrPath
 

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 
 from keras_retinanet.config import Config
-from keras_retinanet.layers.filter_settings import FilterSettings
+from keras_retinanet.geometry.filter_settings import FilterSettings
 from keras_retinanet.models import convert_model
 from keras_retinanet.models.classes import RetinaNetBBox, check_training_model
 from keras_retinanet.models.folding import fold_batch_norm

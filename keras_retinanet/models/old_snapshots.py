@@ -13,7 +13,7 @@ import keras
 
 from keras_retinanet.geometry.anchors import AnchorParameters
 from keras_retinanet.geometry.coders import CornerCoder
-from keras_retinanet.layers.filter_settings import FilterSettings, given_settings
+from keras_retinanet.geometry.filter_settings import FilterSettings, given_settings
 from keras_retinanet.models.backbones import retinanet_on
 from keras_retinanet.models.building import limited_weights, stored_numbers
 from keras_retinanet.models.classes import set_info

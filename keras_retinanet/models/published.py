@@ -21,11 +21,11 @@ from keras_retinanet.geometry.anchors import AnchorLayout, AnchorParameters, gen
 from keras_retinanet.geometry.coders import CentreCoder
 from keras_retinanet.images import DETECTRON_MEAN
 from keras_retinanet.layers import FilterSettings, PadToMultiple
+from keras_retinanet.model_info import ModelInfo
 from keras_retinanet.models.backbones import image_input
 from keras_retinanet.models.building import limited_weights
 from keras_retinanet.models.classes import RetinaNet, set_info
 from keras_retinanet.models.heads import default_submodels
-from keras_retinanet.models.info import ModelInfo
 from keras_retinanet.models.published_resnet import ResNetDesign, published_resnet
 from keras_retinanet.models.retinanet import create_pyramid_features, retinanet
 from keras_retinanet.models.weights import leaf_layers

@@ -11,6 +11,7 @@ import keras
 from keras_retinanet import initializers, layers
 from keras_retinanet.geometry.anchors import DEFAULT_LAYOUT, DEFAULT_LEVELS, AnchorParameters
 from keras_retinanet.geometry.coders import CornerCoder
+from keras_retinanet.model_info import ModelInfo
 from keras_retinanet.models.classes import (
     RetinaNet,
     RetinaNetBBox,
@@ -24,7 +25,6 @@ from keras_retinanet.models.heads import (
     default_regression_model,
     default_submodels,
 )
-from keras_retinanet.models.info import ModelInfo
 
 # What `from keras_retinanet.models.retinanet import *` gives includes what it gave in 1.0.0.
 __all__ = [
@@ -194,6 +194,7 @@ def retinanet_bbox(
     pre_nms_top_k: int | None = None,
     clip: str = "pixels",
     drop_empty: bool = False,
+    fixed_shapes: bool = False,
     **kwargs: Any,
 ) -> RetinaNetBBox:
     """Return the inference model: a training model, then anchors, decoding, clipping, filtering.
@@ -212,6 +213,7 @@ def retinanet_bbox(
         pre_nms_top_k: see `FilterSettings`.
         clip: see `FilterSettings`.
         drop_empty: see `FilterSettings`.
+        fixed_shapes: see `FilterSettings`.
         **kwargs: for `retinanet`, if there is no model.
 
     Returns:
@@ -233,6 +235,7 @@ def retinanet_bbox(
         pre_nms_top_k=pre_nms_top_k,
         clip=clip,
         drop_empty=drop_empty,
+        fixed_shapes=fixed_shapes,
     )
     if model is None:
         count = (anchor_params or AnchorParameters.default).num_anchors()
@@ -253,7 +256,8 @@ def retinanet_bbox(
     keep = layers.FilterDetections(
         **settings.to_dict(), dtype="float32", name="filtered_detections"
     )
-    level_arguments = {"levels": anchors} if settings.pre_nms_top_k else {}
+    by_level = settings.pre_nms_top_k or settings.fixed_shapes
+    level_arguments = {"levels": anchors} if by_level else {}
     detections = keep([boxes, classification, *other], **level_arguments)
     if settings.clip == "last":
         clip_last = layers.ClipDetections(name="clipped_detections", dtype="float32")

@@ -8,6 +8,7 @@ import h5py
 import keras
 
 from keras_retinanet import optimizers  # noqa: F401 (registers the class that snapshots hold)
+from keras_retinanet.model_info import ModelInfo
 from keras_retinanet.models.backbones import backbone
 from keras_retinanet.models.building import limited_weights, stored_numbers
 from keras_retinanet.models.checksum import add_checksum
@@ -21,7 +22,6 @@ from keras_retinanet.models.hdf5 import (
     read_config,
 )
 from keras_retinanet.models.hdf5_image import hdf5_image
-from keras_retinanet.models.info import ModelInfo
 from keras_retinanet.models.old_snapshots import read_old_model
 from keras_retinanet.models.published import load_published
 from keras_retinanet.system.files import replacing

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from keras_retinanet import losses
-from keras_retinanet.models.info import ModelInfo
+from keras_retinanet.model_info import ModelInfo
 from keras_retinanet.optimizers import SGD, Adam, AdamW, LossScaleOptimizer
 from keras_retinanet.system.messages import shorten
 from keras_retinanet.training.loss_settings import LOSS_SETTINGS, weights_in_order

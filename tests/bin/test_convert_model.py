@@ -10,7 +10,7 @@ import pytest
 from keras_retinanet import models
 from keras_retinanet.bin.convert_model import main, parse_args
 from keras_retinanet.geometry.anchors import AnchorParameters
-from keras_retinanet.layers.filter_settings import FilterSettings, given_settings
+from keras_retinanet.geometry.filter_settings import FilterSettings, given_settings
 from keras_retinanet.system import devices
 from keras_retinanet.zoo import table
 from keras_retinanet.zoo.fetching import cache_path
@@ -160,7 +160,7 @@ def test_there_is_an_option_for_each_filter_setting():
     options = vars(parse_args(["in.keras", "out.keras"]))
     names = {field.name for field in fields(FilterSettings)}
     # The model's own: with others it would not compute what its library does.
-    assert names - {"clip", "drop_empty"} <= set(options)
+    assert names - {"clip", "drop_empty", "fixed_shapes"} <= set(options)
     assert given_settings(options) == {}
 
 

@@ -14,7 +14,7 @@ import pytest
 from keras_retinanet import models
 from keras_retinanet.bin import detect
 from keras_retinanet.images import read_image_bgr
-from keras_retinanet.models.info import ModelInfo
+from keras_retinanet.model_info import ModelInfo
 from keras_retinanet.system import devices
 from tests import bombs
 

@@ -12,7 +12,7 @@ import pytest
 
 from keras_retinanet import models
 from keras_retinanet.detection.detector import Detector, filter_for, resizing, with_sides
-from keras_retinanet.layers.filter_settings import FilterSettings
+from keras_retinanet.geometry.filter_settings import FilterSettings
 from tests.fakes import (
     FindRectangle,
     detailed_finder,

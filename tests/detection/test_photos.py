@@ -9,7 +9,7 @@ import pytest
 
 from keras_retinanet import models
 from keras_retinanet.detection import photos
-from keras_retinanet.layers.filter_settings import FilterSettings
+from keras_retinanet.geometry.filter_settings import FilterSettings
 from tests.fakes import detailed_finder, picture, tiny_retinanet
 
 BOXES = [(2, 2, 20, 20), (5, 5, 30, 25), (1, 8, 12, 30)]

@@ -29,9 +29,9 @@ from keras_retinanet.batches.image_cache import OnDisk
 from keras_retinanet.detection.sources import find_images
 from keras_retinanet.geometry.anchors import AnchorParameters
 from keras_retinanet.geometry.coders import coder_from_dict
-from keras_retinanet.layers.filter_settings import FilterSettings
+from keras_retinanet.geometry.filter_settings import FilterSettings
+from keras_retinanet.model_info import ModelInfo
 from keras_retinanet.models.conversion import convert_file
-from keras_retinanet.models.info import ModelInfo
 from keras_retinanet.models.snapshots import is_keras2_file
 from keras_retinanet.preprocessing import coco, csv_generator, kitti, open_images, pascal_voc, yolo
 from keras_retinanet.system.image_headers import header_size

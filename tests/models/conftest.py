@@ -6,8 +6,8 @@ import pytest
 
 from keras_retinanet import models
 from keras_retinanet.geometry.anchors import AnchorParameters
+from keras_retinanet.model_info import ModelInfo
 from keras_retinanet.models.heads import default_classification_model, default_regression_model
-from keras_retinanet.models.info import ModelInfo
 from keras_retinanet.models.retinanet import create_pyramid_features, retinanet
 from tests.data import old_snapshots
 

@@ -8,7 +8,7 @@ from keras_retinanet import models
 from keras_retinanet.config import Config
 from keras_retinanet.geometry.anchors import AnchorParameters
 from keras_retinanet.geometry.coders import CornerCoder
-from keras_retinanet.layers.filter_settings import FilterSettings
+from keras_retinanet.geometry.filter_settings import FilterSettings
 from keras_retinanet.models import conversion
 from keras_retinanet.models.conversion import convert_file
 from tests.models.conftest import TINY_INFO, build_tiny

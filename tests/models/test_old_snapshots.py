@@ -12,7 +12,7 @@ import pytest
 from keras_retinanet import models
 from keras_retinanet.geometry.anchors import AnchorParameters
 from keras_retinanet.geometry.coders import CornerCoder
-from keras_retinanet.layers.filter_settings import FilterSettings
+from keras_retinanet.geometry.filter_settings import FilterSettings
 from keras_retinanet.models.conversion import convert_file
 from keras_retinanet.models.old_snapshots import read_architecture
 from keras_retinanet.models.snapshots import is_keras2_file

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from keras_retinanet import losses
-from keras_retinanet.models.info import ModelInfo
+from keras_retinanet.model_info import ModelInfo
 from keras_retinanet.optimizers import SGD, Adam, AdamW
 from keras_retinanet.preprocessing.data import CSVData
 from keras_retinanet.training import compiling

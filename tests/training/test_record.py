@@ -7,7 +7,7 @@ import keras
 import pytest
 
 from keras_retinanet import models
-from keras_retinanet.models.info import ModelInfo
+from keras_retinanet.model_info import ModelInfo
 from keras_retinanet.training import record as record_module
 from keras_retinanet.training.record import (
     PREVIOUS_STATE,
