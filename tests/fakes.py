@@ -114,13 +114,14 @@ def detailed_finder(**info):
     return model
 
 
-def tiny_retinanet(num_classes=2, seed=1):
-    """A training model of a few thousand weights, with an info."""
+def tiny_retinanet(num_classes=2, seed=1, kernel=3):
+    """A training model of a few thousand weights, with an info; `kernel` is that of the first."""
     keras.utils.set_random_seed(seed)
     inputs = keras.Input((None, None, 3))
     features, x = {}, inputs
     for level, stride in ((3, 8), (4, 2), (5, 2)):
-        x = keras.layers.Conv2D(8, 3, strides=stride, padding="same", activation="relu")(x)
+        sides = kernel if level == 3 else 3
+        x = keras.layers.Conv2D(8, sides, strides=stride, padding="same", activation="relu")(x)
         features[f"C{level}"] = x
     model = retinanet(
         inputs,

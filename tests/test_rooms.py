@@ -15,6 +15,7 @@ training
 callbacks
 reports
 evaluation metrics
+export
 detection
 models
 layers

@@ -15,14 +15,16 @@ from types import FrameType, MappingProxyType
 from typing import Any, ParamSpec, TextIO, cast
 
 from keras_retinanet.annotations.absent_files import why_absent
+from keras_retinanet.detection.formats import exported_format
 from keras_retinanet.system.limits import MAX_PIXELS
 from keras_retinanet.zoo.fetching import check_name
 from keras_retinanet.zoo.table import find, is_name
 
 # Help for an argument that `check_model` checks.
 MODEL_HELP = (
-    "training snapshot or converted model, .keras or .h5; checkpoint of torchvision, detectron2 or "
-    "MMDetection, .pth, .pkl or .safetensors; or a name that retinanet-detect --list-models shows"
+    "training snapshot or converted model, .keras or .h5; exported model, .onnx, .xml, .tflite or "
+    "the folder of a SavedModel; checkpoint of torchvision, detectron2 or MMDetection, .pth, .pkl "
+    "or .safetensors; or a name that retinanet-detect --list-models shows"
 )
 
 Parameters = ParamSpec("Parameters")
@@ -271,7 +273,9 @@ def check_model(model: str) -> None:
         ValueError: if it is neither.
     """
     check_name(model)
-    if os.path.isfile(model) or (is_name(model) and not os.path.exists(model)):
+    if os.path.isfile(model) or exported_format(model) is not None:
+        return
+    if is_name(model) and not os.path.exists(model):
         return
     guess = why_absent(model)
     if is_name(model):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from keras_retinanet.bin import common
 from keras_retinanet.bin.list_models import print_models
+from keras_retinanet.detection.formats import runs_in_tensorflow
 from keras_retinanet.detection.sources import find_images
 from keras_retinanet.reports.pictures import picture_paths
 from keras_retinanet.system import devices
@@ -109,8 +110,11 @@ def main(args: Sequence[str] | None = None, *, own_process: bool = False) -> Non
         _check_writable(*os.path.split(options.json), "--json")
     if sources.left_out:
         print(_left_out(sources.left_out), file=sys.stderr)
-    devices.start_tensorflow(weights_are_frozen=own_process)
-    devices.setup_gpu(options.gpu)
+    if runs_in_tensorflow(options.model):
+        devices.start_tensorflow(weights_are_frozen=own_process)
+        devices.setup_gpu(options.gpu)
+    elif options.gpu is not None:
+        raise ValueError("--gpu: the runtime of an exported file chooses its device itself")
     from keras_retinanet.detection.photos import load_detector
     from keras_retinanet.reports import detections
 

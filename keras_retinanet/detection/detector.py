@@ -2,29 +2,35 @@
 
 Every caller gets from an image to its detections in the same way: resize, normalise, run the
 network on a batch of images of equal size (nothing is padded, so it does not matter which images
-share a batch), undo the resizing, clip to the image.
+share a batch, unless the network takes a single size), undo the resizing, clip to the image.
 """
 
 from __future__ import annotations
 
 import itertools
+import sys
 import time
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
-import keras
 import numpy as np
 
-from keras_retinanet.detection.compiled import compiled, compiled_for_devices
+from keras_retinanet.batches.padding import MEAN_PIXEL
 from keras_retinanet.detection.detections import Detections
+from keras_retinanet.detection.runners import Runner
+from keras_retinanet.geometry.anchors import guess_shapes
 from keras_retinanet.geometry.boxes import clip
 from keras_retinanet.geometry.filter_settings import FilterSettings
+from keras_retinanet.geometry.suppression import filter_boxes
 from keras_retinanet.images import resize_image, to_uint8
-from keras_retinanet.models import ModelInfo, convert_model, is_training_model
+from keras_retinanet.model_info import ModelInfo
 from keras_retinanet.system.resizing import Scale
+
+if TYPE_CHECKING:
+    import keras
 
 # Images wait for others of their size until they could fill this many batches.
 _WAITING_BATCHES = 8
@@ -61,8 +67,8 @@ class Detector:
     """A model together with the preparation of its images.
 
     Args:
-        model: a training model, which is converted here and shares its weights, or an inference
-            model, of Keras or any other with `predict_on_batch`.
+        model: a training model, which is converted here and shares its weights; an inference model,
+            of Keras or any other with `predict_on_batch`; or the runner of an exported file.
         resize_image: image -> (image, scale), the scale a number or `(4,)` for x, y, x, y; None to
             resize as the model was trained.
         preprocess_image: image -> normalised float image; None to normalise as the model was
@@ -70,7 +76,7 @@ class Detector:
         **convert_options: for `convert_model`, if the model has to be converted.
 
     Attributes:
-        model: the inference model.
+        runner: what runs the network.
         info: what the model knows about itself; None if it knows nothing.
         devices: number of batches that it can run at once: that of this process's devices, if the
             model has a strategy with several.
@@ -81,7 +87,7 @@ class Detector:
 
     def __init__(
         self,
-        model: keras.Model | InferenceModel,
+        model: keras.Model | InferenceModel | Runner,
         resize_image: Resize | None = None,
         preprocess_image: Normalise | None = None,
         **convert_options: Any,
@@ -97,18 +103,13 @@ class Detector:
             preprocess_image = preprocess_image or info.preprocess_image
         self.info = info
         self._resize, self._normalise = resize_image, preprocess_image
-        strategy = getattr(model, "distribute_strategy", None)
-        if isinstance(model, keras.Model) and is_training_model(model):
-            model = convert_model(model, **convert_options)
-        self.model = model
-        self.devices = 1
-        if isinstance(model, keras.Model):
-            self._dtype, self._run = model.inputs[0].dtype, compiled(model)
-            if strategy is not None and strategy.num_replicas_in_sync > 1:
-                self.devices = len(strategy.extended.worker_devices)
-                self._run_all = compiled_for_devices(model, strategy)
-        else:
-            self._dtype, self._run = "float32", model.predict_on_batch
+        self.runner = as_runner(model, **convert_options)
+        self.devices = self.runner.devices
+
+    @property
+    def model(self) -> Any:
+        """The inference model, or the runner of an exported file."""
+        return getattr(self.runner, "model", self.runner)
 
     def __reduce__(self) -> NoReturn:
         """Refuse to be copied or sent to another process: a compiled network cannot be."""
@@ -127,12 +128,18 @@ class Detector:
             boxes (b, n, 4) in pixels of the batch, scores (b, n), labels (b, n); -1 where there are
             fewer than n detections.
         """
-        boxes, scores, labels = (np.asarray(output) for output in self._run(batch)[:3])
+        outputs = [np.asarray(output) for output in self.runner.run(batch)]
+        if self.runner.is_raw and self.info is not None:
+            height, width = batch.shape[1:3]
+            return filter_raw(*outputs[:2], self.info, (height, width))
+        boxes, scores, labels = outputs[:3]
         return boxes, scores, labels
 
     def prepare(self, image: np.ndarray) -> Prepared:
         """Resize a BGR image (h, w, 3) to the network's size."""
         resized, scale = self._resize(image)
+        if self.runner.input_size is not None:
+            resized, scale = fit(image, self.runner.input_size, self.info)
         # A function of the caller's may return any kind of number.
         return Prepared(resized, scale if np.ndim(scale) else float(scale), image.shape[:2])
 
@@ -202,7 +209,7 @@ class Detector:
         arrays = [self._to_array(samples) for samples in batches]
         start = time.perf_counter()
         if len(arrays) == self.devices > 1:
-            outputs = [tuple(map(np.asarray, one)) for one in self._run_all(arrays)]
+            outputs = [tuple(map(np.asarray, one)) for one in self.runner.run_all(arrays)]
         else:
             outputs = [self.run_network(array) for array in arrays]
         seconds = time.perf_counter() - start
@@ -216,7 +223,94 @@ class Detector:
         """Return prepared images of equal size as the network takes them."""
         batch = np.stack([self._normalise(sample.image) for sample in samples])
         # Not every rule resizes to uint8, which a network that normalises its images takes.
-        return to_uint8(batch) if self._dtype == "uint8" else batch.astype(self._dtype, copy=False)
+        kind = self.runner.input_type
+        return to_uint8(batch) if kind == "uint8" else batch.astype(kind, copy=False)
+
+
+class _OtherRunner:
+    """A caller's own model, as a runner."""
+
+    input_type, input_size, is_raw, devices = "float32", None, False, 1
+
+    def __init__(self, model: InferenceModel) -> None:
+        self.model, self.run = model, model.predict_on_batch
+        self.info: ModelInfo | None = getattr(model, "info", None)
+
+
+def as_runner(model: keras.Model | InferenceModel | Runner, **convert_options: Any) -> Runner:
+    """Return what runs a model; a training model is converted with the options."""
+    keras = sys.modules.get("keras")  # not imported for what needs no Keras
+    if keras is not None and isinstance(model, keras.Model):
+        from keras_retinanet.detection.keras_runner import KerasRunner
+
+        return KerasRunner(model, **convert_options)
+    return model if hasattr(model, "run") else _OtherRunner(model)
+
+
+def filter_raw(
+    boxes: np.ndarray, scores: np.ndarray, info: ModelInfo, size: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the detections among all boxes of a batch, as a network that filters does.
+
+    Args:
+        boxes: (b, n, 4).
+        scores: (b, n, classes).
+        info: what the model knows, its filter settings among it.
+        size: height and width of the images of the batch.
+
+    Returns:
+        boxes (b, k, 4), scores (b, k), labels (b, k), padded with -1; k is `max_detections`.
+    """
+    settings = info.filter_settings
+    sizes = level_sizes(info, size) if settings.pre_nms_top_k is not None else None
+    count = settings.max_detections
+    found = np.full((len(boxes), count, 4), -1, "float32")
+    found_scores = np.full((len(boxes), count), -1, "float32")
+    labels = np.full((len(boxes), count), -1, "int32")
+    for i in range(len(boxes)):
+        kept = filter_boxes(boxes[i], scores[i], settings, sizes)
+        if settings.clip == "last":
+            clipped = np.clip(kept[0], 0, np.tile(size[::-1], 2))
+            inside = (clipped[:, 2:] > clipped[:, :2]).all(axis=1)
+            kept = clipped[inside], kept[1][inside], kept[2][inside]
+        n = len(kept[1])
+        found[i, :n], found_scores[i, :n], labels[i, :n] = kept
+    return found, found_scores, labels
+
+
+def level_sizes(info: ModelInfo, size: tuple[int, int]) -> list[int]:
+    """Return how many anchors each pyramid level has for images of a height and width.
+
+    Raises:
+        ValueError: if the anchors are not known.
+    """
+    if info.anchors is None:
+        raise ValueError("expected a model that knows its anchors")
+    padded = [-(-side // info.pad_multiple) * info.pad_multiple for side in size]
+    shapes = guess_shapes(padded, info.pyramid_levels)
+    return [int(np.prod(shape)) * info.anchors.num_anchors() for shape in shapes]
+
+
+def fit(
+    image: np.ndarray, size: tuple[int, int], info: ModelInfo | None
+) -> tuple[np.ndarray, Scale]:
+    """Return an image resized so that it fits into a size, padded to it, and the factor.
+
+    Args:
+        image: BGR (h, w, 3).
+        size: height and width of the result.
+        info: what the model knows, whose rule of resizing is used.
+    """
+    height, width = image.shape[:2]
+    factor = min(size[0] / height, size[1] / width)
+    sides = sorted(max(1, round(side * factor)) for side in (height, width))
+    rule = info.resize_rule if info is not None else "keras_retinanet"
+    resized, scale = resize_image(image, *sides, rule=rule)
+    padded = np.empty((*size, 3), resized.dtype)
+    padded[:] = MEAN_PIXEL
+    rows, columns = (min(pair) for pair in zip(resized.shape, size, strict=False))
+    padded[:rows, :columns] = resized[:rows, :columns]
+    return padded, scale
 
 
 def resizing(info: ModelInfo) -> Resize:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from keras_retinanet import models
 from keras_retinanet.detection.detections import Detections
 from keras_retinanet.detection.detector import (
     Detector,
@@ -18,8 +18,10 @@ from keras_retinanet.detection.detector import (
     resizing,
     with_sides,
 )
+from keras_retinanet.detection.formats import exported_format
+from keras_retinanet.detection.runners import open_exported
 from keras_retinanet.images import read_image_bgr
-from keras_retinanet.models import ModelInfo, is_training_model
+from keras_retinanet.model_info import ModelInfo
 from keras_retinanet.system.limits import MAX_PIXELS
 from keras_retinanet.system.types import StrPath
 
@@ -49,9 +51,9 @@ def load_detector(
     """Return a detector of the model in a file; a training snapshot is converted.
 
     Args:
-        path: what `models.load_model` takes: a training snapshot or a converted model, .keras or
-            .h5; a checkpoint of another library, such as .pth; or the name of a published model,
-            such as "coco".
+        path: an exported model, see `detection.runners`; or what `models.load_model` takes: a
+            training snapshot or a converted model, .keras or .h5; a checkpoint of another library,
+            such as .pth; or the name of a published model, such as "coco".
         min_side: pixels of the shorter side of images; None for that of the training.
         max_side: maximum pixels of the longer side; None for that of the training.
         score_threshold: scores above this are kept when a snapshot is converted. A converted model
@@ -64,10 +66,17 @@ def load_detector(
         OSError: if there is no such file.
         ValueError: if it holds no model that `models.load_model` reads.
     """
-    model = models.load_model(path)
-    info = getattr(model, "info", None)
+    model: Any
+    if exported_format(path) is not None:
+        model, is_converted = open_exported(path), True
+    else:
+        from keras_retinanet import models
+
+        model = models.load_model(path)
+        is_converted = not models.is_training_model(model)
+    info: ModelInfo | None = getattr(model, "info", None)
     resize = resizing(with_sides(info, min_side, max_side)) if info is not None else None
-    if info is not None and not is_training_model(model):
+    if info is not None and is_converted:
         _warn_of_limits(path, info, score_threshold, max_detections or 0)
     return Detector(model, resize, **filter_for(score_threshold, max_detections or 0, info))
 

@@ -103,9 +103,9 @@ def _suppress(
     shape = tf.shape(scores)
     cells = groups + classes * tf.range(shape[0])[:, None]
     side = tf.cast(tf.math.ceil(tf.sqrt(tf.cast(classes * shape[0], "float32"))), "int32")
-    places = tf.stack([cells % side, cells // side] * 2, axis=-1)  # (B, M, 4)
+    moves = tf.stack([cells % side, cells // side] * 2, axis=-1)  # (B, M, 4)
     cell_size = tf.reduce_max(boxes) - tf.reduce_min(boxes) + 1
-    moved = boxes + tf.cast(places, boxes.dtype) * cell_size
+    moved = boxes + tf.cast(moves, boxes.dtype) * cell_size
     total = shape[0] * shape[1]
     kept, valid = tf.raw_ops.NonMaxSuppressionV4(
         boxes=tf.reshape(moved, (-1, 4)),
@@ -115,9 +115,11 @@ def _suppress(
         score_threshold=settings.score_threshold,
         pad_to_max_output_size=True,
     )
-    is_kept = tf.cast(tf.range(total) < valid, "int32")
-    counts = tf.scatter_nd(kept[:, None], is_kept, [total])
-    return tf.reshape(counts > 0, shape)
+    # The padding of `kept` goes to a place of its own: what a runtime makes of several values for
+    # one place differs.
+    places = tf.where(tf.range(total) < valid, kept, total)
+    is_kept = tf.scatter_nd(places[:, None], tf.ones_like(places), [total + 1])
+    return tf.reshape(is_kept[:total] > 0, shape)
 
 
 def _mask(values: tf.Tensor, is_kept: tf.Tensor) -> tf.Tensor:

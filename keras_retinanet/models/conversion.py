@@ -9,6 +9,7 @@ from keras_retinanet.geometry.filter_settings import FilterSettings
 from keras_retinanet.models import convert_model
 from keras_retinanet.models.classes import RetinaNetBBox, check_training_model
 from keras_retinanet.models.folding import fold_batch_norm
+from keras_retinanet.models.precision import set_precision
 from keras_retinanet.models.retinanet import extract_training_model
 from keras_retinanet.models.snapshots import (
     check_backbone,
@@ -26,6 +27,7 @@ def convert_file(
     *,
     backbone: str | None = None,
     config: Config | None = None,
+    precision: str = "float32",
     **filter_settings: Any,
 ) -> None:
     """Write the inference model of the training model in a file.
@@ -40,6 +42,7 @@ def convert_file(
         backbone: name of the backbone that the model should have; another one gives a warning.
         config: anchors and pyramid levels, which take precedence over the model's own, with a
             warning where they differ.
+        precision: the numbers that it computes with, "float32" or "bfloat16".
         **filter_settings: attributes of `FilterSettings`, such as `score_threshold=0.3`.
 
     Raises:
@@ -64,7 +67,9 @@ def convert_file(
         pyramid_levels=config.pyramid_levels,
         **filter_settings,
     )
-    save_model(fold_batch_norm(inference), path_out)
+    folded = fold_batch_norm(inference)
+    set_precision(folded, precision)
+    save_model(folded, path_out)
 
 
 def _check_training_model(model: keras.Model, path: StrPath) -> None:

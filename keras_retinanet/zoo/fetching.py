@@ -16,8 +16,8 @@ from keras_retinanet.zoo import table
 from keras_retinanet.zoo.checkpoints import is_checkpoint_name
 from keras_retinanet.zoo.table import Entry
 
-# What the file of a model of Keras may end in.
-_KERAS_SUFFIXES = (".keras", ".h5", ".hdf5")
+# What the file of a model of Keras, or of one that was exported, may end in.
+_MODEL_SUFFIXES = (".keras", ".h5", ".hdf5", ".onnx", ".xml", ".tflite")
 # How the files of the table begin: zip archives, pickles, HDF5 files.
 _STARTS = (b"PK\x03\x04", b"\x80", b"\x89HDF")
 
@@ -51,7 +51,7 @@ def check_name(model: StrPath) -> None:
         ValueError: if it is no file, nor written like the path of a model's file, nor a name.
     """
     text = os.fspath(model)
-    is_file_name = text.lower().endswith(_KERAS_SUFFIXES) or is_checkpoint_name(text)
+    is_file_name = text.lower().endswith(_MODEL_SUFFIXES) or is_checkpoint_name(text)
     is_path = os.sep in text or "/" in text or is_file_name
     if is_path or table.is_name(text) or os.path.exists(text):
         return

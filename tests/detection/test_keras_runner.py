@@ -1,7 +1,7 @@
 import keras
 import numpy as np
 
-from keras_retinanet.detection.compiled import compiled
+from keras_retinanet.detection.keras_runner import compiled
 
 
 def test_a_compiled_model_gives_what_the_model_gives_for_all_sizes():

@@ -1,4 +1,4 @@
-"""Networks as graphs: on one device, or on all devices of a process at once."""
+"""Keras models as graphs: on one device, or on all devices of a process at once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,46 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_retinanet.models import convert_model, is_training_model
 from keras_retinanet.system.processes import refuse_after_fork
+
+
+class KerasRunner:
+    """A Keras model that runs batches.
+
+    Attributes:
+        model: the inference model.
+        input_type: of the images.
+        input_size: None, as images may have any size.
+        is_raw: False, as it filters its boxes itself.
+        devices: number of batches that run at once: that of this process's devices, if the model
+            has a strategy with several.
+    """
+
+    input_size = None
+    is_raw = False
+
+    def __init__(self, model: keras.Model, **convert_options: Any) -> None:
+        """Convert a training model by `convert_model`, with the options; trace the graphs."""
+        strategy = getattr(model, "distribute_strategy", None)
+        if is_training_model(model):
+            model = convert_model(model, **convert_options)
+        self.model = model
+        self.info = getattr(model, "info", None)
+        self.input_type = model.inputs[0].dtype
+        self.devices = 1
+        self._run = compiled(model)
+        if strategy is not None and strategy.num_replicas_in_sync > 1:
+            self.devices = len(strategy.extended.worker_devices)
+            self._run_all = compiled_for_devices(model, strategy)
+
+    def run(self, batch: np.ndarray) -> Sequence[Any]:
+        """Run a batch."""
+        return self._run(batch)
+
+    def run_all(self, batches: Sequence[np.ndarray]) -> list[Sequence[Any]]:
+        """Run as many batches as there are devices at once."""
+        return self._run_all(batches)
 
 
 def compiled(model: keras.Model) -> Callable[[np.ndarray], Sequence[Any]]:

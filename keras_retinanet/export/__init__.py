@@ -1,0 +1,1 @@
+"""From a model to a file of another runtime, one file a format, and the check that they agree."""

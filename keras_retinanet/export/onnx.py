@@ -1,0 +1,84 @@
+"""ONNX files, for ONNX Runtime, Triton and other servers."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+import tensorflow as tf
+import tf2onnx
+
+from keras_retinanet.detection.exported import KEY
+from keras_retinanet.export.network import Network
+
+# The operators of ONNX 1.13, which runtimes since 2023 have.
+OPSET = 18
+# Values of a tensor from which half precision saves something.
+_MANY = 1000
+
+
+def write(network: Network, path: str, calibration: Sequence[np.ndarray] = ()) -> None:
+    """Write a network; its batch and image size are free unless the record says otherwise.
+
+    Args:
+        network: the network.
+        path: the file.
+        calibration: for int8, batches of one image.
+    """
+    traced = tf.function(network.serve, input_signature=[network.signature()])
+    model, _ = tf2onnx.convert.from_function(
+        traced, input_signature=[network.signature()], opset=OPSET
+    )
+    if network.record.precision == "float16":
+        _store_in_half(model.graph)
+    if network.record.precision == "int8":
+        model = _quantised(model, calibration)
+    onnx.helper.set_model_props(model, {KEY: network.record.to_json()})
+    onnx.save(model, path)
+
+
+def _store_in_half(graph: onnx.GraphProto) -> None:
+    """Store large weights as float16; runtimes compute with them in float32 again."""
+    casts = []
+    for tensor in graph.initializer:
+        values = onnx.numpy_helper.to_array(tensor)
+        if values.dtype == np.float32 and values.size >= _MANY:
+            name = tensor.name
+            half = onnx.numpy_helper.from_array(values.astype("float16"), f"{name}_half")
+            tensor.CopyFrom(half)
+            cast = onnx.helper.make_node("Cast", [half.name], [name], to=onnx.TensorProto.FLOAT)
+            casts.append(cast)
+    for cast in reversed(casts):
+        graph.node.insert(0, cast)
+
+
+def _quantised(model: onnx.ModelProto, calibration: Sequence[np.ndarray]) -> onnx.ModelProto:
+    """Return a model whose convolutions compute with whole numbers of 8 bits."""
+    from onnxruntime import quantization
+
+    class Reader(quantization.CalibrationDataReader):
+        def __init__(self) -> None:
+            self.left: Iterator[np.ndarray] = iter(calibration)
+
+        def get_next(self) -> dict[str, Any] | None:
+            batch = next(self.left, None)
+            return None if batch is None else {model.graph.input[0].name: batch}
+
+    with tempfile.TemporaryDirectory() as folder:
+        source, prepared, target = (os.path.join(folder, f"{name}.onnx") for name in "abc")
+        onnx.save(model, source)
+        quantization.quant_pre_process(source, prepared, skip_symbolic_shape=True)
+        quantization.quantize_static(
+            prepared,
+            target,
+            Reader(),
+            quant_format=quantization.QuantFormat.QDQ,
+            op_types_to_quantize=["Conv"],
+            per_channel=True,
+            reduce_range=False,
+        )
+        return onnx.load(target)

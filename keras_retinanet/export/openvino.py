@@ -1,0 +1,48 @@
+"""OpenVINO's files: an .xml with the graph, and a .bin of the same name with the weights."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+
+import numpy as np
+import openvino
+
+from keras_retinanet.detection.exported import KEY
+from keras_retinanet.export.network import Network, save_frozen
+
+
+def write(network: Network, path: str, calibration: Sequence[np.ndarray] = ()) -> None:
+    """Write a network.
+
+    Args:
+        network: the network.
+        path: the .xml file.
+        calibration: for int8, batches of one image.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        # Graphs whose weights are variables are not converted, nor those that went through ONNX.
+        save_frozen(network, folder)
+        model = openvino.convert_model(folder)
+    if network.record.precision == "int8":
+        model = _quantised(model, calibration)
+    model.set_rt_info(network.record.to_json(), [KEY])
+    openvino.save_model(model, path, compress_to_fp16=network.record.precision == "float16")
+
+
+def _quantised(model: openvino.Model, calibration: Sequence[np.ndarray]) -> openvino.Model:
+    """Return a model whose convolutions compute with whole numbers of 8 bits."""
+    import nncf
+
+    others = {node.get_type_name() for node in model.get_ordered_ops()} - _QUANTISED
+    return nncf.quantize(
+        model,
+        nncf.Dataset(calibration),
+        preset=nncf.QuantizationPreset.MIXED,
+        subset_size=len(calibration),
+        ignored_scope=nncf.IgnoredScope(types=sorted(others), validate=False),
+    )
+
+
+# The operations that compute with whole numbers; boxes and scores take more digits.
+_QUANTISED = {"Convolution", "GroupConvolution"}
