@@ -63,16 +63,35 @@ def read_image_bgr(path: StrPath, *, max_pixels: int = MAX_PIXELS) -> np.ndarray
     """
     try:
         data = read_file(path, MAX_IMAGE_BYTES)
+    except MemoryError:
+        raise _too_large_for_memory(path) from None
+    return decode_image_bgr(data, path, max_pixels=max_pixels)
+
+
+def decode_image_bgr(
+    data: bytes, name: StrPath = "image", *, max_pixels: int = MAX_PIXELS
+) -> np.ndarray:
+    """Return the image in the bytes of a file, as `read_image_bgr` does.
+
+    Args:
+        data: the bytes.
+        name: where they are from, for errors.
+        max_pixels: maximum number of pixels that the header may declare.
+
+    Raises:
+        ValueError: naming where they are from, if they are no image, damaged, cut off or too large.
+    """
+    try:
         if not data:
-            raise ValueError(f"{path}: expected an image, got an empty file")
+            raise ValueError(f"{name}: expected an image, got an empty file")
         if _is_cut_off(data):
-            raise ValueError(f"{path}: the image is cut off in the middle")
+            raise ValueError(f"{name}: the image is cut off in the middle")
         known = _check_declared(
-            path, lambda place, length: data[place : place + length], len(data), max_pixels
+            name, lambda place, length: data[place : place + length], len(data), max_pixels
         )
         if not known and (opened := _opened_by_pillow(io.BytesIO(data))) is not None:
             known = True
-            _check_size(path, opened.size, max_pixels)
+            _check_size(name, opened.size, max_pixels)
         decoders: list[Callable[[bytes], np.ndarray | None]]
         decoders = [_with_opencv, partial(_with_pillow, max_pixels=max_pixels)]
         if data.startswith(_PILLOW_FIRST):
@@ -83,13 +102,15 @@ def read_image_bgr(path: StrPath, *, max_pixels: int = MAX_PIXELS) -> np.ndarray
             if image is not None:
                 return image
     except MemoryError:
-        raise ValueError(
-            f"{path}: expected an image that fits into the memory that is left"
-        ) from None
+        raise _too_large_for_memory(name) from None
     kind = kind_by_content(data) or "damaged, too large, or of an unknown kind"
     raise ValueError(
-        f"{path}: expected an image, got a file that OpenCV and Pillow cannot decode: {kind}"
+        f"{name}: expected an image, got a file that OpenCV and Pillow cannot decode: {kind}"
     )
+
+
+def _too_large_for_memory(name: StrPath) -> ValueError:
+    return ValueError(f"{name}: expected an image that fits into the memory that is left")
 
 
 def _check_declared(path: StrPath, read: image_headers.Read, length: int, max_pixels: int) -> bool:

@@ -10,7 +10,7 @@ from nbclient import NotebookClient
 
 from keras_retinanet import models
 from keras_retinanet.config import Config
-from keras_retinanet.detection.photos import load_detector
+from keras_retinanet.detection.detector import Detector
 from keras_retinanet.images import read_image_bgr
 from keras_retinanet.model_info import ModelInfo
 from keras_retinanet.preprocessing.shapes import ShapesGenerator, export_set
@@ -98,7 +98,7 @@ def test_notebook_runs(notebook, tmp_path, monkeypatch):
     assert "the names of COCO's 80 classes are assumed" in printed
     found = re.findall(r"(\d{12}\.png): (\d+) objects, \d+\.\d\d s", printed)
     assert [name for name, _ in found] == ["000000000000.png", "000000000001.png"]
-    detector = load_detector(tmp_path / "small.keras")
+    detector = Detector.load(tmp_path / "small.keras")
     for name, count in found:
         image = read_image_bgr(tmp_path / "images" / "val2017" / name)
         assert int(count) == len(detector.detect([image], score_threshold=0.5)[0]) > 0

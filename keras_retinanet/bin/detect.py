@@ -115,16 +115,16 @@ def main(args: Sequence[str] | None = None, *, own_process: bool = False) -> Non
         devices.setup_gpu(options.gpu)
     elif options.gpu is not None:
         raise ValueError("--gpu: the runtime of an exported file chooses its device itself")
-    from keras_retinanet.detection.photos import load_detector
+    from keras_retinanet.detection.detector import Detector
     from keras_retinanet.reports import detections
 
     start = time.perf_counter()
-    detector = load_detector(
+    detector = Detector.load(
         options.model,
-        options.image_min_side,
-        options.image_max_side,
-        options.score_threshold,
-        options.max_detections,
+        min_side=options.image_min_side,
+        max_side=options.image_max_side,
+        score_threshold=options.score_threshold,
+        max_detections=options.max_detections,
     )
     print(f"model loaded in {time.perf_counter() - start:.1f} s")
     found, errors = run(options, detector, paths, dict(zip(paths, copies, strict=False)))
@@ -211,7 +211,6 @@ def run(
     Raises:
         OSError: if the JSON file cannot be written at the end.
     """
-    from keras_retinanet.detection.class_names import shown_names
     from keras_retinanet.detection.photos import detect_photos
     from keras_retinanet.reports.detections import JsonFile, describe, write_copy
     from keras_retinanet.reports.progress import progress_bar
@@ -219,7 +218,7 @@ def run(
     found: dict[str, ImageDetections] = {}
     errors: dict[str, Exception] = {}
     full: list[str] = []  # images that may have more objects than were returned
-    names = shown_names(detector.info)
+    names = detector.class_names
     report = JsonFile(options.json, paths) if options.json else None
     try:
         with progress_bar("Detecting", len(paths)) as progress:

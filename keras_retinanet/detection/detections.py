@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from keras_retinanet import drawing
+from keras_retinanet.system.messages import shorten
 from keras_retinanet.system.types import Annotations
+
+if TYPE_CHECKING:
+    import supervision
 
 
 @dataclass(frozen=True)
@@ -20,17 +25,25 @@ class Detections:
         scores: (n,) in [0, 1], best first.
         labels: (n,) class numbers from 0.
         capped: whether there may be more, which a maximum number of detections cut off.
+        class_names: the name of each label, None for one without; None if no names are known.
     """
 
     boxes: np.ndarray
     scores: np.ndarray
     labels: np.ndarray
     capped: bool = False
+    class_names: Sequence[str | None] | None = None
 
     @classmethod
     def empty(cls) -> Detections:
         """Return no detections."""
         return cls(np.zeros((0, 4), "float32"), np.zeros(0, "float32"), np.zeros(0, int))
+
+    @property
+    def names(self) -> list[str | None]:
+        """The name of each detection's class; None where it is not known."""
+        known = self.class_names or ()
+        return [known[label] if label < len(known) else None for label in self.labels]
 
     def __len__(self) -> int:
         """Return the number of detections."""
@@ -39,13 +52,111 @@ class Detections:
     def best(self, count: int | None) -> Detections:
         """Return the first `count` detections; all of them for None."""
         capped = self.capped or (count is not None and count < len(self))
-        return Detections(self.boxes[:count], self.scores[:count], self.labels[:count], capped)
+        return replace(self[np.arange(len(self))[:count]], capped=capped)
+
+    def __getitem__(self, chosen: np.ndarray) -> Detections:
+        """Return the detections at positions, or where a mask is true."""
+        return replace(
+            self, boxes=self.boxes[chosen], scores=self.scores[chosen], labels=self.labels[chosen]
+        )
 
     def above(self, score_threshold: float) -> Detections:
         """Return the detections whose score is above a threshold."""
         count = int(np.count_nonzero(self.scores > score_threshold))
         # Others were cut off only if their scores may be above the threshold too.
         return replace(self.best(count), capped=self.capped and count == len(self))
+
+    def filter(
+        self,
+        *,
+        score: float | None = None,
+        classes: Iterable[str | int] | None = None,
+        min_side: float | None = None,
+    ) -> Detections:
+        """Return the detections that fulfil every condition given.
+
+        Args:
+            score: minimum score.
+            classes: names, or labels, of the classes to keep.
+            min_side: pixels that both sides of a box have at least.
+
+        Raises:
+            ValueError: if no class has a name.
+        """
+        kept = np.ones(len(self), bool)
+        if score is not None:
+            kept &= self.scores >= score
+        if classes is not None:
+            kept &= np.isin(self.labels, class_labels(classes, self.class_names))
+        if min_side is not None:
+            kept &= (self.boxes[:, 2:] - self.boxes[:, :2] >= min_side).all(axis=1)
+        return self[kept]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return lists of numbers, for JSON: "boxes", "scores", "labels" and "names"."""
+        return {
+            "boxes": self.boxes.astype(float).tolist(),
+            "scores": self.scores.astype(float).tolist(),
+            "labels": self.labels.tolist(),
+            "names": self.names,
+        }
+
+    def to_coco(
+        self, image_id: int, categories: Mapping[int, int] | None = None
+    ) -> list[dict[str, Any]]:
+        """Return the entries of the image in a COCO results file, see `coco_results`."""
+        return coco_results([image_id], [self], categories)
+
+    def to_supervision(self) -> supervision.Detections:
+        """Return the detections as those of the package `supervision`, if it is installed."""
+        import supervision
+
+        names = [
+            f"label {label}" if name is None else name
+            for name, label in zip(self.names, self.labels, strict=True)
+        ]
+        return supervision.Detections(
+            xyxy=self.boxes.astype("float32"),
+            confidence=self.scores,
+            class_id=self.labels,
+            data={"class_name": np.array(names, dtype=str)},
+        )
+
+    def draw(self, image: np.ndarray) -> np.ndarray:
+        """Return a copy of the image `(h, w, 3)`, BGR uint8, with boxes, names and scores on it."""
+        copy = image.copy()
+        names = dict(zip(self.labels.tolist(), self.names, strict=True))
+        drawing.draw_detections(
+            copy, self.boxes, self.scores, self.labels, label_to_name=names.get, score_threshold=-1
+        )
+        return copy
+
+
+def class_labels(
+    classes: Iterable[str | int], class_names: Sequence[str | None] | None
+) -> list[int]:
+    """Return the labels of classes.
+
+    Args:
+        classes: names, or labels.
+        class_names: the name of each label; None if no names are known.
+
+    Raises:
+        ValueError: if no class has a name.
+    """
+    labels = []
+    for one in classes:
+        if not isinstance(one, str):
+            labels.append(int(one))
+        elif class_names is not None and one in class_names:
+            labels.append(list(class_names).index(one))
+        else:
+            known = ", ".join(name for name in class_names or () if name is not None)
+            raise ValueError(
+                f"expected the name of a class of the model, got {shorten(repr(one))}; it has "
+                f"{shorten(known, 300) or 'no names'}"
+            )
+    return labels
 
 
 def coco_ground_truth(

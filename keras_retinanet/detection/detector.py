@@ -14,13 +14,17 @@ import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, cast
 
 import numpy as np
 
 from keras_retinanet.batches.padding import MEAN_PIXEL
+from keras_retinanet.detection.class_names import shown_names
 from keras_retinanet.detection.detections import Detections
-from keras_retinanet.detection.runners import Runner
+from keras_retinanet.detection.formats import exported_format
+from keras_retinanet.detection.inputs import ImageLike, as_image, is_one_image
+from keras_retinanet.detection.runners import Runner, open_exported
+from keras_retinanet.detection.tiles import merge, tiles_of
 from keras_retinanet.geometry.anchors import guess_shapes
 from keras_retinanet.geometry.boxes import clip
 from keras_retinanet.geometry.filter_settings import FilterSettings
@@ -28,6 +32,7 @@ from keras_retinanet.geometry.suppression import filter_boxes
 from keras_retinanet.images import resize_image, to_uint8
 from keras_retinanet.model_info import ModelInfo
 from keras_retinanet.system.resizing import Scale
+from keras_retinanet.system.types import StrPath
 
 if TYPE_CHECKING:
     import keras
@@ -73,11 +78,16 @@ class Detector:
             resize as the model was trained.
         preprocess_image: image -> normalised float image; None to normalise as the model was
             trained.
+        tile: pixels; larger images are cut into square tiles of this side, each of which is resized
+            as an image is. None for whole images.
+        overlap: pixels that neighbouring tiles share at least; objects up to this size are whole in
+            one of them.
         **convert_options: for `convert_model`, if the model has to be converted.
 
     Attributes:
         runner: what runs the network.
         info: what the model knows about itself; None if it knows nothing.
+        class_names: the name of each label, None for one without; None if no names are known.
         devices: number of batches that it can run at once: that of this process's devices, if the
             model has a strategy with several.
 
@@ -90,6 +100,9 @@ class Detector:
         model: keras.Model | InferenceModel | Runner,
         resize_image: Resize | None = None,
         preprocess_image: Normalise | None = None,
+        *,
+        tile: int | None = None,
+        overlap: int = 0,
         **convert_options: Any,
     ) -> None:
         info: ModelInfo | None = getattr(model, "info", None)
@@ -102,9 +115,63 @@ class Detector:
             resize_image = resize_image or resizing(info)
             preprocess_image = preprocess_image or info.preprocess_image
         self.info = info
+        self.class_names = info.class_names if info is not None else None
         self._resize, self._normalise = resize_image, preprocess_image
+        if tile is not None:
+            tiles_of(1, 1, tile, overlap)  # refuses an overlap that is too large
+        self.tile, self.overlap = tile, overlap
         self.runner = as_runner(model, **convert_options)
         self.devices = self.runner.devices
+
+    @classmethod
+    def load(
+        cls,
+        model: StrPath,
+        *,
+        min_side: int | None = None,
+        max_side: int | None = None,
+        score_threshold: float = 0.05,
+        max_detections: int | None = None,
+        tile: int | None = None,
+        overlap: int = 0,
+    ) -> Detector:
+        """Return the detector of a model in a file; a training snapshot is converted.
+
+        Args:
+            model: an exported model, .onnx, .xml, .tflite or the folder of a SavedModel; or what
+                `models.load_model` takes: a training snapshot or a converted model, .keras or .h5;
+                a checkpoint of another library, such as .pth; or the name of a published model,
+                such as "coco".
+            min_side: pixels of the shorter side of images; None for that of the training.
+            max_side: maximum pixels of the longer side; None for that of the training.
+            score_threshold: scores above this are kept when a snapshot is converted. A converted
+                model has its own threshold, and a warning tells if that is higher.
+            max_detections: maximum number of detections per image that the caller wants; None for
+                those that the model keeps, 300 for a snapshot of our own. A converted model has its
+                own maximum, and a warning tells if that is lower.
+            tile: see `Detector`.
+            overlap: see `Detector`.
+
+        Raises:
+            OSError: if there is no such file.
+            ValueError: if it holds no model that can be read, or its runtime is not installed.
+        """
+        loaded: Any
+        if exported_format(model) is not None:
+            loaded, is_converted = open_exported(model), True
+        else:
+            from keras_retinanet import models
+
+            loaded = models.load_model(model)
+            is_converted = not models.is_training_model(loaded)
+        info: ModelInfo | None = getattr(loaded, "info", None)
+        resize = resizing(with_sides(info, min_side, max_side)) if info is not None else None
+        if info is not None and is_converted:
+            _warn_of_limits(model, info, score_threshold, max_detections or 0)
+        kept = filter_for(score_threshold, max_detections or 0, info)
+        detector = cls(loaded, resize, tile=tile, overlap=overlap, **kept)
+        detector.class_names = shown_names(info)
+        return detector
 
     @property
     def model(self) -> Any:
@@ -115,7 +182,7 @@ class Detector:
         """Refuse to be copied or sent to another process: a compiled network cannot be."""
         raise TypeError(
             "a Detector cannot be pickled, copied or sent to another process: hand over the path "
-            "of its model, and load it there (keras_retinanet.detection.photos.load_detector)"
+            "of its model, and load it there (keras_retinanet.Detector.load)"
         )
 
     def run_network(self, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -134,6 +201,63 @@ class Detector:
             return filter_raw(*outputs[:2], self.info, (height, width))
         boxes, scores, labels = outputs[:3]
         return boxes, scores, labels
+
+    def __call__(
+        self,
+        images: ImageLike | Iterable[ImageLike],
+        *,
+        score_threshold: float = 0.5,
+        max_detections: int | None = None,
+        batch_size: int = 1,
+        order: str = "bgr",
+    ) -> Detections | Iterator[Detections]:
+        """Return the detections of an image, or yield those of several, in their order.
+
+        Of several images a few are in memory at a time, however many there are.
+
+        Example:
+            detector = Detector.load("coco")
+            found = detector("photo.jpg")
+            for found in detector(Path("photos").glob("*.jpg")):
+                print(found.names, found.boxes)
+
+        Args:
+            images: an image, or an iterable of images, as `inputs.as_image` takes them: a path, a
+                URL, the bytes of a file, an image of PIL, an array.
+            score_threshold: minimum score.
+            max_detections: maximum number of detections per image, the best ones; None for all that
+                the model gives.
+            batch_size: maximum number of images in a batch; it changes speed and memory, not
+                results.
+            order: "bgr" or "rgb", that of the channels of arrays.
+
+        Raises:
+            OSError: if a file cannot be opened.
+            ValueError: if something is no image.
+        """
+        is_one = is_one_image(images)
+        many = cast("Iterable[ImageLike]", [images] if is_one else images)
+        found = (
+            one.filter(score=score_threshold).best(max_detections)
+            for one in self._in_order(many, batch_size, order)
+        )
+        return next(found) if is_one else found
+
+    def _in_order(
+        self, images: Iterable[ImageLike], batch_size: int, order: str
+    ) -> Iterator[Detections]:
+        """Yield all detections of each image, in their order."""
+        left = iter(images)
+        if self.tile is not None:
+            for one in left:
+                yield self.detect_large(as_image(one, order=order), batch_size)
+            return
+        while some := list(itertools.islice(left, batch_size * _WAITING_BATCHES)):
+            samples = enumerate(self.prepare(as_image(one, order=order)) for one in some)
+            found: dict[int, Detections] = {}
+            for indices, results, _ in self.detect_batches(samples, batch_size):
+                found.update(zip(indices, results, strict=True))
+            yield from (found[i] for i in range(len(some)))
 
     def prepare(self, image: np.ndarray) -> Prepared:
         """Resize a BGR image (h, w, 3) to the network's size."""
@@ -172,6 +296,25 @@ class Detector:
                 stacklevel=2,
             )
         return [one.best(max_detections) for one in above]
+
+    def detect_large(self, image: np.ndarray, batch_size: int = 1) -> Detections:
+        """Return all detections of an image, tile by tile if it is larger than a tile.
+
+        Args:
+            image: BGR uint8 (h, w, 3).
+            batch_size: maximum number of tiles in a batch.
+        """
+        height, width = image.shape[:2]
+        tiles = tiles_of(height, width, self.tile or max(height, width), self.overlap)
+        samples = ((i, self.prepare(tile.crop(image))) for i, tile in enumerate(tiles))
+        found: dict[int, Detections] = {}
+        for indices, results, _ in self.detect_batches(samples, batch_size):
+            found.update(zip(indices, results, strict=True))
+        if len(tiles) == 1:
+            return found[0]
+        settings = self.info.filter_settings if self.info is not None else FilterSettings()
+        ordered = [found[i] for i in range(len(tiles))]
+        return merge(ordered, tiles, (height, width), settings.nms_threshold)
 
     def detect_batches(
         self, samples: Iterable[tuple[int, Prepared]], batch_size: int
@@ -214,7 +357,10 @@ class Detector:
             outputs = [self.run_network(array) for array in arrays]
         seconds = time.perf_counter() - start
         found = [
-            [_to_original(*one) for one in zip(samples, *output[:3], strict=True)]
+            [
+                replace(_to_original(*one), class_names=self.class_names)
+                for one in zip(samples, *output[:3], strict=True)
+            ]
             for samples, output in zip(batches, outputs, strict=True)
         ]
         return found, seconds
@@ -373,6 +519,27 @@ def filter_for(
         "score_threshold": min(default.score_threshold, score_threshold),
         "max_detections": max(default.max_detections, max_detections),
     }
+
+
+def _warn_of_limits(
+    path: StrPath, info: ModelInfo, score_threshold: float, max_detections: int
+) -> None:
+    """Warn if a converted model keeps fewer detections than the caller asks for."""
+    kept = info.filter_settings
+    if kept.score_threshold > score_threshold:
+        warnings.warn(
+            f"{path}: converted with a score threshold of {kept.score_threshold:g}, so detections "
+            f"between {score_threshold:g} and that are missing; convert its training snapshot with "
+            f"--score-threshold {score_threshold:g}, or detect with the snapshot",
+            stacklevel=3,
+        )
+    if kept.max_detections < max_detections:
+        warnings.warn(
+            f"{path}: converted to keep at most {kept.max_detections} detections per image, fewer "
+            f"than the {max_detections} asked for; convert its training snapshot with "
+            f"--max-detections {max_detections}, or detect with the snapshot",
+            stacklevel=3,
+        )
 
 
 def equal_sizes(

@@ -1,29 +1,16 @@
-"""A model file and image files in, the detections of each image out."""
+"""A detector and image files in, the detections of each image out."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from keras_retinanet.detection.detections import Detections
-from keras_retinanet.detection.detector import (
-    Detector,
-    Prepared,
-    equal_sizes,
-    filter_for,
-    resizing,
-    with_sides,
-)
-from keras_retinanet.detection.formats import exported_format
-from keras_retinanet.detection.runners import open_exported
+from keras_retinanet.detection.detector import Detector, Prepared, equal_sizes
 from keras_retinanet.images import read_image_bgr
-from keras_retinanet.model_info import ModelInfo
 from keras_retinanet.system.limits import MAX_PIXELS
-from keras_retinanet.system.types import StrPath
 
 
 @dataclass(frozen=True)
@@ -39,67 +26,6 @@ class Photo:
     path: str
     image: np.ndarray
     detections: Detections
-
-
-def load_detector(
-    path: StrPath,
-    min_side: int | None = None,
-    max_side: int | None = None,
-    score_threshold: float = 0.05,
-    max_detections: int | None = None,
-) -> Detector:
-    """Return a detector of the model in a file; a training snapshot is converted.
-
-    Args:
-        path: an exported model, see `detection.runners`; or what `models.load_model` takes: a
-            training snapshot or a converted model, .keras or .h5; a checkpoint of another library,
-            such as .pth; or the name of a published model, such as "coco".
-        min_side: pixels of the shorter side of images; None for that of the training.
-        max_side: maximum pixels of the longer side; None for that of the training.
-        score_threshold: scores above this are kept when a snapshot is converted. A converted model
-            has its own threshold, and a warning tells if that is higher.
-        max_detections: maximum number of detections per image that the caller wants; None for those
-            that the model keeps, 300 for a snapshot of our own. A converted model has its own
-            maximum, and a warning tells if that is lower.
-
-    Raises:
-        OSError: if there is no such file.
-        ValueError: if it holds no model that `models.load_model` reads.
-    """
-    model: Any
-    if exported_format(path) is not None:
-        model, is_converted = open_exported(path), True
-    else:
-        from keras_retinanet import models
-
-        model = models.load_model(path)
-        is_converted = not models.is_training_model(model)
-    info: ModelInfo | None = getattr(model, "info", None)
-    resize = resizing(with_sides(info, min_side, max_side)) if info is not None else None
-    if info is not None and is_converted:
-        _warn_of_limits(path, info, score_threshold, max_detections or 0)
-    return Detector(model, resize, **filter_for(score_threshold, max_detections or 0, info))
-
-
-def _warn_of_limits(
-    path: StrPath, info: ModelInfo, score_threshold: float, max_detections: int
-) -> None:
-    """Warn if a converted model keeps fewer detections than the caller asks for."""
-    kept = info.filter_settings
-    if kept.score_threshold > score_threshold:
-        warnings.warn(
-            f"{path}: converted with a score threshold of {kept.score_threshold:g}, so detections "
-            f"between {score_threshold:g} and that are missing; convert its training snapshot with "
-            f"--score-threshold {score_threshold:g}, or detect with the snapshot",
-            stacklevel=3,
-        )
-    if kept.max_detections < max_detections:
-        warnings.warn(
-            f"{path}: converted to keep at most {kept.max_detections} detections per image, fewer "
-            f"than the {max_detections} asked for; convert its training snapshot with "
-            f"--max-detections {max_detections}, or detect with the snapshot",
-            stacklevel=3,
-        )
 
 
 def detect_photos(

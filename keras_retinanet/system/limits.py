@@ -8,6 +8,8 @@ MAX_LINE = 2**20
 MAX_PIXELS = 2**28
 # The file of an image: as large as the pixels without compression, and some room.
 MAX_IMAGE_BYTES = 2**30
+# An image from a server, all of which is kept in memory.
+MAX_DOWNLOADED_IMAGE_BYTES = 2**27
 # Labels below the highest one that no class has. Real data has gaps: a few of the 1203 classes of
 # LVIS with their ids, 90 ids for the 80 classes of COCO. Each costs as many weights as a class.
 MAX_UNUSED_LABELS = 2000

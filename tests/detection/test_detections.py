@@ -1,6 +1,7 @@
 """detections: the best of them, and the form of COCO files."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -74,3 +75,60 @@ def test_what_was_cut_off_is_known():
         (full, 0.5, 9, True),
     ]:
         assert found.above(threshold).best(count).capped == capped
+
+
+ONE = Detections(
+    np.float32([[0, 0, 10, 20], [5, 5, 9, 9], [0, 0, 30, 30]]),
+    np.float32([0.9, 0.6, 0.3]),
+    np.array([1, 0, 2]),
+    class_names=("cat", None, "dog"),
+)
+
+
+def test_detections_are_filtered_by_score_class_and_size():
+    assert ONE.filter().labels.tolist() == [1, 0, 2]
+    assert ONE.filter(score=0.6).labels.tolist() == [1, 0]
+    assert ONE.filter(classes=["dog", 0]).labels.tolist() == [0, 2]
+    assert ONE.filter(min_side=10).labels.tolist() == [1, 2]
+    assert ONE.filter(score=0.5, min_side=10).class_names == ONE.class_names
+    with pytest.raises(ValueError, match="got 'cow'; it has cat, dog"):
+        ONE.filter(classes=["cow"])
+    with pytest.raises(ValueError, match="it has no names"):
+        replace(ONE, class_names=None).filter(classes=["cow"])
+
+
+def test_detections_know_their_names():
+    assert ONE.names == [None, "cat", "dog"]
+    assert replace(ONE, class_names=None).names == [None] * 3
+    assert ONE.to_dict() == {
+        "boxes": ONE.boxes.tolist(),
+        "scores": [pytest.approx(0.9), pytest.approx(0.6), pytest.approx(0.3)],
+        "labels": [1, 0, 2],
+        "names": [None, "cat", "dog"],
+    }
+    json.dumps(ONE.to_dict())
+
+
+def test_detections_in_the_form_of_a_results_file():
+    first, *_ = ONE.to_coco(7, {0: 10, 1: 11, 2: 12})
+    assert first == {
+        "image_id": 7,
+        "category_id": 11,
+        "bbox": [0, 0, 10, 20],
+        "score": pytest.approx(0.9),
+    }
+
+
+def test_detections_are_drawn_on_a_copy():
+    image = np.zeros((40, 40, 3), "uint8")
+    drawn = ONE.draw(image)
+    assert not image.any()
+    assert drawn[30, 5:25].any(axis=-1).all()
+
+
+def test_detections_for_supervision():
+    supervision = pytest.importorskip("supervision")
+    found = ONE.to_supervision()
+    assert isinstance(found, supervision.Detections)
+    np.testing.assert_array_equal(found.xyxy, ONE.boxes)
+    assert found.data["class_name"].tolist() == ["label 1", "cat", "dog"]

@@ -9,6 +9,7 @@ import pytest
 
 from keras_retinanet import models
 from keras_retinanet.detection import photos
+from keras_retinanet.detection.detector import Detector
 from keras_retinanet.geometry.filter_settings import FilterSettings
 from tests.fakes import detailed_finder, picture, tiny_retinanet
 
@@ -29,7 +30,7 @@ def files(tmp_path):
 @pytest.fixture
 def detector(monkeypatch):
     monkeypatch.setattr(models, "load_model", lambda path: detailed_finder())
-    return photos.load_detector("model.keras")
+    return Detector.load("model.keras")
 
 
 @pytest.mark.parametrize("batch_size", [1, 2])
@@ -57,13 +58,13 @@ def test_without_a_handler_a_bad_file_raises(files, detector):
 @pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning")  # Keras's way to save
 def test_a_snapshot_is_converted_with_sides_and_threshold(tmp_path):
     models.save_model(tiny_retinanet(), tmp_path / "model.keras")
-    trained = photos.load_detector(tmp_path / "model.keras", score_threshold=0.001)
+    trained = Detector.load(tmp_path / "model.keras", score_threshold=0.001)
     image = picture(40, 60)
     assert trained.prepare(image).image.shape == (64, 96, 3)
     kept = trained.model.get_layer("filtered_detections")
     assert kept.score_threshold == 0.001
     with pytest.warns(UserWarning, match="with sides 32 and 96; the model was trained with sides"):
-        smaller = photos.load_detector(tmp_path / "model.keras", min_side=32)
+        smaller = Detector.load(tmp_path / "model.keras", min_side=32)
     assert smaller.prepare(image).image.shape == (32, 48, 3)
 
 
@@ -126,7 +127,7 @@ def test_a_converted_model_that_keeps_less_than_asked_for_warns(
     monkeypatch.setattr(models, "load_model", lambda path: converted)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        photos.load_detector("model.keras", **asked)
+        Detector.load("model.keras", **asked)
     texts = [str(warning.message) for warning in caught if warning.category is UserWarning]
     assert len(texts) == len(expected)
     for text, part in zip(texts, expected, strict=True):
@@ -137,7 +138,7 @@ def test_a_converted_model_that_keeps_less_than_asked_for_warns(
 def test_a_snapshot_keeps_as_many_as_asked_for(monkeypatch):
     monkeypatch.setattr(models, "load_model", lambda path: tiny_retinanet())
     for asked, kept in [(None, 300), (20, 300), (500, 500)]:
-        detector = photos.load_detector("model.keras", max_detections=asked)
+        detector = Detector.load("model.keras", max_detections=asked)
         assert detector.model.get_layer("filtered_detections").max_detections == kept
 
 
@@ -147,6 +148,6 @@ def test_a_snapshot_keeps_what_its_library_does(monkeypatch):
     models.set_info(model, replace(model.info, filter_settings=kept))
     monkeypatch.setattr(models, "load_model", lambda path: model)
     for asked, expected in [(20, 100), (150, 150)]:
-        detector = photos.load_detector("model.keras", max_detections=asked)
+        detector = Detector.load("model.keras", max_detections=asked)
         layer = detector.model.get_layer("filtered_detections")
         assert (layer.max_detections, layer.score_threshold) == (expected, 0.01)

@@ -1,0 +1,97 @@
+import numpy as np
+import pytest
+
+from keras_retinanet.detection.detections import Detections
+from keras_retinanet.detection.tiles import Tile, merge, tiles_of
+
+
+def seen(tile, objects):
+    """What a perfect network finds in a tile: the visible part of each object, if it is enough."""
+    boxes, labels = [], []
+    for label, box in objects:
+        low = np.maximum(box[:2], [tile.x, tile.y])
+        high = np.minimum(box[2:], [tile.x + tile.width, tile.y + tile.height])
+        if (high - low > 3).all():
+            boxes.append(np.concatenate([low, high]) - np.tile([tile.x, tile.y], 2))
+            labels.append(label)
+    scores = np.linspace(0.9, 0.5, len(boxes)).astype("float32")
+    boxes = np.array(boxes, "float32").reshape(-1, 4)
+    return Detections(boxes, scores, np.array(labels, int), class_names=("a", "b"))
+
+
+def found_in_tiles(objects, height, width, size, overlap):
+    tiles = tiles_of(height, width, size, overlap)
+    return merge([seen(tile, objects) for tile in tiles], tiles, (height, width), 0.5)
+
+
+def as_set(found):
+    rows = zip(found.labels, found.boxes, strict=True)
+    return {(int(label), *map(float, box)) for label, box in rows}
+
+
+@pytest.mark.parametrize(("height", "width"), [(100, 100), (101, 250), (1000, 777), (640, 90)])
+@pytest.mark.parametrize("overlap", [0, 20, 50])
+def test_tiles_cover_the_image_and_overlap(height, width, overlap):
+    tiles = tiles_of(height, width, 100, overlap)
+    count = np.zeros((height, width), int)
+    for tile in tiles:
+        part = tile.crop(count)
+        assert part.shape == (min(100, height), min(100, width))
+        part += 1
+    assert count.min() >= 1
+    for side, starts in ((width, {t.x for t in tiles}), (height, {t.y for t in tiles})):
+        steps = np.diff(sorted(starts))
+        assert (steps <= 100 - overlap).all()
+        # No more tiles than it takes.
+        assert len(starts) == max(1, -(-(side - overlap) // (100 - overlap)))
+
+
+def test_an_overlap_has_to_be_smaller_than_a_tile():
+    with pytest.raises(ValueError, match="from 0 to less than 100 pixels, got 100"):
+        tiles_of(300, 300, 100, 100)
+
+
+@pytest.mark.parametrize("shift", range(0, 60, 7))
+def test_an_object_on_a_border_is_found_once(shift):
+    # The borders of the tiles are at 60 and 100, 120 and 160, ...: the object crosses some.
+    box = [50 + shift, 40 + shift, 80 + shift, 65 + shift]
+    found = found_in_tiles([(1, box)], 220, 220, 100, 40)
+    assert as_set(found) == {(1, *box)}
+    assert found.class_names == ("a", "b")
+
+
+@pytest.mark.parametrize("box", [[20, 70, 200, 90], [70, 10, 90, 210], [10, 15, 215, 205]])
+def test_an_object_larger_than_the_overlap_is_put_together(box):
+    found = found_in_tiles([(0, box)], 220, 220, 100, 40)
+    assert as_set(found) == {(0, *box)}
+
+
+def test_neighbours_of_one_class_and_objects_of_others_stay_apart():
+    objects = [
+        (0, [50, 20, 70, 40]),
+        (0, [72, 20, 92, 40]),  # beside it, both across a border
+        (1, [50, 20, 70, 40]),  # another class at the same place
+        (0, [50, 42, 92, 58]),
+    ]
+    found = found_in_tiles(objects, 220, 220, 100, 60)
+    assert as_set(found) == {(label, *map(float, box)) for label, box in objects}
+    assert (np.diff(found.scores) <= 0).all()
+
+
+def test_a_box_at_the_edge_of_the_image_is_whole():
+    objects = [(0, [0, 30, 20, 60]), (0, [200, 200, 220, 220])]
+    assert as_set(found_in_tiles(objects, 220, 220, 100, 40)) == {(0, *box) for _, box in objects}
+
+
+def test_a_whole_box_is_preferred_to_a_part_with_a_better_score():
+    tiles = [Tile(0, 0, 100, 100), Tile(60, 0, 100, 100)]
+    part = Detections(np.float32([[80, 10, 100, 40]]), np.float32([0.95]), np.array([0]))
+    whole = Detections(np.float32([[20, 10, 60, 40]]), np.float32([0.7]), np.array([0]))
+    found = merge([part, whole], tiles, (100, 160), 0.5)
+    assert as_set(found) == {(0, 80, 10, 120, 40)}
+    assert found.scores.tolist() == [pytest.approx(0.7)]
+
+
+def test_nothing_found():
+    assert len(merge([], [], (10, 10), 0.5)) == 0
+    assert len(found_in_tiles([], 220, 220, 100, 40)) == 0
