@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import errno
 import os
 import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from keras_retinanet.bin import common
 from keras_retinanet.bin.list_models import print_models
 from keras_retinanet.detection.formats import runs_in_tensorflow
-from keras_retinanet.detection.sources import find_images
+from keras_retinanet.detection.sources import Sources, find_images
 from keras_retinanet.reports.pictures import picture_paths
 from keras_retinanet.system import devices
 from keras_retinanet.system.image_kinds import is_image_name
@@ -22,7 +24,8 @@ from keras_retinanet.system.messages import shorten
 
 if TYPE_CHECKING:
     from keras_retinanet.detection.detector import Detector
-    from keras_retinanet.reports.detections import ImageDetections
+    from keras_retinanet.reports.detections import Tally
+    from keras_retinanet.reports.records import RecordFile
 
 
 def parse_args(args: Sequence[str] | None = None) -> argparse.Namespace:
@@ -41,7 +44,8 @@ def parse_args(args: Sequence[str] | None = None) -> argparse.Namespace:
         "sources",
         nargs="+",
         metavar="source",
-        help="image file, folder or pattern such as 'a*.jpg'",
+        help="image, video, folder, pattern such as 'a*.jpg', address (http, rtsp, ...), number of "
+        "a camera, text file of these (.txt), or - for the lines of stdin",
     )
     add(
         "--list-models",
@@ -53,9 +57,23 @@ def parse_args(args: Sequence[str] | None = None) -> argparse.Namespace:
     add(
         "--output",
         metavar="DIR",
-        help="write copies with boxes drawn to DIR, in the same subfolders as the images",
+        help="write copies with boxes drawn to DIR, in the same subfolders as the images; of a "
+        "video, a video",
     )
-    add("--json", metavar="FILE", help="write all detections to FILE")
+    add(
+        "--json",
+        metavar="FILE",
+        help="write all detections to FILE: a list, or a line for each image if it ends in .jsonl",
+    )
+    add("--csv", metavar="FILE", help="write the detections as a CSV file to train on")
+    add("--coco", metavar="FILE", help="write the detections as a COCO results file")
+    add(
+        "--skip-existing",
+        action="store_true",
+        help="leave out images that are in the files of --output, --json and --csv already, and "
+        "add to these",
+    )
+    add("--classes", metavar="A,B", help="only these classes, by name (default: all)")
     add(
         "--score-threshold",
         type=float,
@@ -68,6 +86,19 @@ def parse_args(args: Sequence[str] | None = None) -> argparse.Namespace:
         type=int,
         help="maximum number of detections per image, the best ones (default: what the model "
         "keeps, 300 for a snapshot); a converted model has a maximum of its own too",
+    )
+    add(
+        "--tile",
+        type=int,
+        metavar="PIXELS",
+        help="cut larger images into square tiles of this side (default: whole images)",
+    )
+    add(
+        "--overlap",
+        type=int,
+        metavar="PIXELS",
+        help="what neighbouring tiles share at least, the size of an object (default: a quarter of "
+        "a tile)",
     )
     common.add_max_pixels(parser)
     add("--batch-size", type=int, default=1, help="images per batch (default: 1)")
@@ -82,7 +113,8 @@ def parse_args(args: Sequence[str] | None = None) -> argparse.Namespace:
     try:
         common.check_range(options, "0 to 1", ["score_threshold"])
         numbers = ["batch_size", "image_min_side", "image_max_side", "max_detections", "max_pixels"]
-        common.check_range(options, "at least 1", numbers)
+        common.check_range(options, "at least 1", [*numbers, "tile"])
+        _check_together(options)
     except ValueError as error:
         parser.error(str(error))
     return options
@@ -100,23 +132,24 @@ def main(args: Sequence[str] | None = None, *, own_process: bool = False) -> Non
     options = parse_args(args)
     _check_model(options.model)
     sources = find_images(options.sources, not options.no_recursive, options.output)
-    paths = list(sources.images)
-    copies: list[str] = []
-    if options.output:
-        copies = picture_paths(paths, options.output, names=list(sources.images.values()))
+    copies = _copies(options, sources)
     if options.output:
         _check_writable(options.output, "", "--output")
-    if options.json:
-        _check_writable(*os.path.split(options.json), "--json")
+    for option in RECORDS:
+        if getattr(options, option):
+            _check_writable(*os.path.split(getattr(options, option)), f"--{option}")
     if sources.left_out:
         print(_left_out(sources.left_out), file=sys.stderr)
+    done = Done.of(options, copies)
+    paths = [path for path in sources.images if path in sources.videos or not done.has(path)]
+    if len(paths) < len(sources.images):
+        print(f"skipped {len(sources.images) - len(paths)} images that are done", file=sys.stderr)
     if runs_in_tensorflow(options.model):
         devices.start_tensorflow(weights_are_frozen=own_process)
         devices.setup_gpu(options.gpu)
     elif options.gpu is not None:
         raise ValueError("--gpu: the runtime of an exported file chooses its device itself")
     from keras_retinanet.detection.detector import Detector
-    from keras_retinanet.reports import detections
 
     start = time.perf_counter()
     detector = Detector.load(
@@ -125,18 +158,104 @@ def main(args: Sequence[str] | None = None, *, own_process: bool = False) -> Non
         max_side=options.image_max_side,
         score_threshold=options.score_threshold,
         max_detections=options.max_detections,
+        tile=options.tile,
+        overlap=options.overlap or 0,
     )
     print(f"model loaded in {time.perf_counter() - start:.1f} s")
-    found, errors = run(options, detector, paths, dict(zip(paths, copies, strict=False)))
-    detections.print_table(found, options.score_threshold)
+    tally, errors = run(options, detector, paths, copies, sources.videos, done)
+    tally.print_table(options.score_threshold)
     errors = {**sources.errors, **errors}
     if errors:
         reasons = "; ".join(_reason(path, error) for path, error in errors.items())
         text = f"skipped {len(errors)} of {len(paths) + len(sources.errors)} images: {reasons}"
-        if not found:
+        if not tally.images:
             raise ValueError(text)
         print(f"error: {text}", file=sys.stderr)
         sys.exit(1)
+
+
+# The options of files of detections.
+RECORDS = ("json", "csv", "coco")
+
+
+def _check_together(options: argparse.Namespace) -> None:
+    """Check options that depend on others, and fill in those that follow from others.
+
+    Raises:
+        ValueError: naming the option.
+    """
+    if options.overlap is not None and options.tile is None:
+        raise ValueError("--overlap has no effect without --tile")
+    if options.tile is not None:
+        if options.overlap is None:
+            options.overlap = options.tile // 4
+        if not 0 <= options.overlap < options.tile:
+            raise ValueError(
+                f"--overlap: expected 0 to less than --tile {options.tile}, got {options.overlap}"
+            )
+    if options.skip_existing:
+        if options.coco:
+            raise ValueError(
+                "--skip-existing: a COCO results file does not say which images are done: use "
+                "--json"
+            )
+        if not (options.output or options.json or options.csv):
+            raise ValueError("--skip-existing needs --output, --json or --csv")
+
+
+def _copies(options: argparse.Namespace, sources: Sources) -> dict[str, str]:
+    """Return source -> file of its copy with boxes, if copies are asked for.
+
+    Raises:
+        ValueError: if a copy would replace an image, or a file cannot hold frames of videos.
+    """
+    if sources.videos and (options.csv or options.coco):
+        name = "--csv" if options.csv else "--coco"
+        raise ValueError(
+            f"{name}: expected images alone, got the video {next(iter(sources.videos))}: its "
+            "frames are no files; use --json"
+        )
+    if not options.output:
+        return {}
+    paths, names = list(sources.images), list(sources.images.values())
+    videos = [path in sources.videos for path in paths]
+    targets = picture_paths(paths, options.output, names=names, keep_names=videos)
+    return dict(zip(paths, targets, strict=True))
+
+
+@dataclass(frozen=True)
+class Done:
+    """What an earlier run has done, if this one is to go on with it.
+
+    Attributes:
+        copies: source -> file of its copy.
+        records: the images and frames of each file of detections.
+    """
+
+    copies: Mapping[str, str]
+    records: Mapping[str, set[tuple[str, int | None]]]
+
+    @classmethod
+    def of(cls, options: argparse.Namespace, copies: Mapping[str, str]) -> Done:
+        """Return what is done, nothing unless --skip-existing is given."""
+        if not options.skip_existing:
+            return cls({}, {})
+        from keras_retinanet.reports.records import recorded
+
+        files = {name: getattr(options, name) for name in RECORDS if getattr(options, name)}
+        return cls(copies, {name: recorded(path) for name, path in files.items()})
+
+    def has(self, path: str) -> bool:
+        """Return whether a source is done with: it has its copy, and is in each file."""
+        if not self.copies and not self.records:
+            return False
+        has_copy = path not in self.copies or os.path.exists(self.copies[path])
+        return has_copy and all(self.is_in(name, path) for name in self.records)
+
+    def is_in(self, name: str, path: str, frame: int | None = None) -> bool:
+        """Return whether the file of an option has an image or a frame."""
+        known = self.records.get(name, set())
+        return (path, frame) in known or (os.path.abspath(path), frame) in known
 
 
 def _check_model(path: str) -> None:
@@ -194,60 +313,92 @@ def command() -> None:
 
 
 def run(
-    options: argparse.Namespace, detector: Detector, paths: Sequence[str], copies: Mapping[str, str]
-) -> tuple[list[ImageDetections], dict[str, Exception]]:
-    """Run the detector on image files, and write results as they come.
+    options: argparse.Namespace,
+    detector: Detector,
+    paths: Sequence[str],
+    copies: Mapping[str, str],
+    videos: Mapping[str, bool],
+    done: Done,
+) -> tuple[Tally, dict[str, Exception]]:
+    """Run the detector on images and videos, and write results as they come.
 
     Args:
         options: parsed options.
         detector: the detector.
-        paths: the image files.
+        paths: the images and videos.
         copies: path -> file of the annotated copy, for those that get one.
+        videos: those of the paths that are videos, see `Sources`.
+        done: what need not be written again.
 
     Returns:
-        What was found on each readable image, in the order of `paths`, and the error of each image
-        that could not be read, or whose copy could not be written.
+        What was found, and the error of each image that could not be read, or whose copy could not
+        be written.
 
     Raises:
-        OSError: if the JSON file cannot be written at the end.
+        OSError: if a file of detections cannot be written.
+        ValueError: if the model has no such class.
     """
+    from keras_retinanet.detection.detections import class_labels
     from keras_retinanet.detection.photos import detect_photos
-    from keras_retinanet.reports.detections import JsonFile, describe, write_copy
+    from keras_retinanet.reports.copies import Copies
+    from keras_retinanet.reports.detections import Tally, describe
     from keras_retinanet.reports.progress import progress_bar
 
-    found: dict[str, ImageDetections] = {}
-    errors: dict[str, Exception] = {}
-    full: list[str] = []  # images that may have more objects than were returned
-    names = detector.class_names
-    report = JsonFile(options.json, paths) if options.json else None
-    try:
-        with progress_bar("Detecting", len(paths)) as progress:
+    classes = None
+    if options.classes:
+        names = [name.strip() for name in options.classes.split(",")]
+        classes = class_labels(names, detector.class_names)
+    tally, errors = Tally(), {}
+    full: dict[str, int] = {}  # sources that may have more objects than were returned
+    total = len(paths) if not videos else None
+    with contextlib.ExitStack() as stack:
+        files = _record_files(options, detector, stack)
+        progress = stack.enter_context(progress_bar("Detecting", total))
 
-            def skip(path: str, error: Exception) -> None:
-                errors[path] = error
-                progress(1)
+        def fail(path: str, error: Exception) -> None:
+            errors[path] = error
 
-            photos = detect_photos(detector, paths, options.batch_size, skip, options.max_pixels)
-            for photo in photos:
-                kept = photo.detections.best(options.max_detections)
-                described = describe(photo.path, photo.image, kept, names, options.score_threshold)
-                found[photo.path] = described
-                if kept.capped and len(described.detections) == len(kept):
-                    full.append(photo.path)
-                if report:
-                    report.add(described)
-                try:
-                    if photo.path in copies:
-                        write_copy(photo.image, described, copies[photo.path])
-                except Exception as error:  # must not cost the other images
-                    errors[photo.path] = error
-                progress(1)
-    finally:  # also where the program is stopped
-        if report:
-            report.write()
+        def skip(path: str, error: Exception) -> None:
+            fail(path, error)
+            progress(1)
+
+        drawn = stack.enter_context(Copies(copies, videos, fail))
+        for photo in detect_photos(
+            detector, paths, options.batch_size, skip, options.max_pixels, videos
+        ):
+            above = photo.detections.filter(score=options.score_threshold)
+            best = above.best(options.max_detections)
+            if best.capped:
+                full.setdefault(photo.path, len(best))
+            described = describe(photo, best.filter(classes=classes))
+            tally.add(described)
+            for name, file in files.items():
+                if not done.is_in(name, photo.path, photo.frame):
+                    file.add(described)
+            drawn.add(photo, described)
+            progress(1)
     if full:
-        _tell_full(full, len(found[full[0]].detections))
-    return [found[path] for path in paths if path in found], errors
+        _tell_full(list(full), next(iter(full.values())))
+    return tally, errors
+
+
+def _record_files(
+    options: argparse.Namespace, detector: Detector, stack: contextlib.ExitStack
+) -> dict[str, RecordFile]:
+    """Open the files of detections that are asked for."""
+    from keras_retinanet.reports import records
+
+    goes_on = options.skip_existing
+    files = {}
+    if options.json:
+        files["json"] = records.json_file(options.json, goes_on=goes_on)
+    if options.csv:
+        files["csv"] = records.csv_file(options.csv, goes_on=goes_on)
+    if options.coco:
+        files["coco"] = records.coco_file(options.coco, detector.class_names)
+    for file in files.values():
+        stack.callback(file.close)
+    return files
 
 
 def _tell_full(paths: Sequence[str], count: int) -> None:

@@ -83,14 +83,15 @@ class Detections:
         Raises:
             ValueError: if no class has a name.
         """
-        kept = np.ones(len(self), bool)
+        kept, capped = np.ones(len(self), bool), self.capped
         if score is not None:
             kept &= self.scores >= score
+            capped = capped and bool(kept.all())  # else those that were cut off have lower scores
         if classes is not None:
             kept &= np.isin(self.labels, class_labels(classes, self.class_names))
         if min_side is not None:
             kept &= (self.boxes[:, 2:] - self.boxes[:, :2] >= min_side).all(axis=1)
-        return self[kept]
+        return replace(self[kept], capped=capped)
 
     def to_dict(self) -> dict[str, Any]:
         """Return lists of numbers, for JSON: "boxes", "scores", "labels" and "names"."""

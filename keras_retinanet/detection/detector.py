@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     import keras
 
 # Images wait for others of their size until they could fill this many batches.
-_WAITING_BATCHES = 8
+WAITING_BATCHES = 8
 
 # Image -> resized image, resized pixels per original pixel.
 Resize = Callable[[np.ndarray], tuple[np.ndarray, Scale]]
@@ -252,7 +252,7 @@ class Detector:
             for one in left:
                 yield self.detect_large(as_image(one, order=order), batch_size)
             return
-        while some := list(itertools.islice(left, batch_size * _WAITING_BATCHES)):
+        while some := list(itertools.islice(left, batch_size * WAITING_BATCHES)):
             samples = enumerate(self.prepare(as_image(one, order=order)) for one in some)
             found: dict[int, Detections] = {}
             for indices, results, _ in self.detect_batches(samples, batch_size):
@@ -552,7 +552,7 @@ def equal_sizes(
         group.append((index, sample))
         if len(group) == batch_size:
             yield waiting.pop(sample.image.shape)
-        elif sum(len(other) for other in waiting.values()) >= batch_size * _WAITING_BATCHES:
+        elif sum(len(other) for other in waiting.values()) >= batch_size * WAITING_BATCHES:
             yield waiting.pop(max(waiting, key=lambda shape: len(waiting[shape])))
     yield from waiting.values()
 

@@ -1,82 +1,167 @@
-"""Image files from what a person names: files, folders and patterns."""
+"""Images and videos from what a person names: files, folders, patterns, addresses, cameras."""
 
 from __future__ import annotations
 
 import glob
 import os
 import re
-from collections.abc import Iterator, Sequence
+import sys
+import urllib.parse
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from keras_retinanet.annotations.absent_files import why_absent
-from keras_retinanet.system.image_kinds import is_image_name, kind_by_content, kind_by_name
+from keras_retinanet.annotations.image_lists import read_image_list
+from keras_retinanet.system.image_kinds import (
+    is_image_name,
+    is_video_kind,
+    kind_by_content,
+    kind_by_name,
+)
 from keras_retinanet.system.limits import MAX_PATH
 from keras_retinanet.system.messages import shorten
 
-_URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+_URL = re.compile(r"([a-z][a-z0-9+.-]+)://", re.IGNORECASE)
+# Addresses of these kinds are streams of video.
+_STREAMS = ("rtsp", "rtsps", "rtmp", "rtmps", "udp", "tcp", "srt", "rtp")
+# Lists of parts of a stream, which OpenCV reads.
+_PLAYLISTS = (".m3u8", ".mpd", ".mjpg", ".mjpeg")
 
 
 @dataclass(frozen=True)
 class Sources:
-    """The image files that a person named.
+    """The images and videos that a person named.
 
     Attributes:
-        images: path -> name of its copy below an output folder: the path below the folder that was
-            named, or the file's own name.
+        images: path, address or number of a camera -> name of its copy below an output folder: the
+            path below the folder that was named, or the file's own name.
+        videos: those of them that are videos -> whether it is live, a camera or a stream.
         errors: path -> why it cannot be read, of files that are something else and of folders that
             cannot be listed.
         left_out: files of folders whose names are not those of images.
     """
 
     images: dict[str, str] = field(default_factory=dict)
+    videos: dict[str, bool] = field(default_factory=dict)
     errors: dict[str, Exception] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
 
 
 def find_images(
-    sources: Sequence[str], recursive: bool = True, output: str | None = None
+    sources: Sequence[str],
+    recursive: bool = True,
+    output: str | None = None,
+    stdin: Iterable[str] | None = None,
 ) -> Sources:
-    """Return the image files that the sources name, each once.
+    """Return the images and videos that the sources name, each once.
 
     Args:
         sources: files, used as they are; folders, whose images are chosen by extension and sorted,
             a folder's own before those of its subfolders; patterns of `glob`, in which ** matches
-            any number of folders. Hidden files and subfolders of a folder are not read.
+            any number of folders; addresses (http, https, rtsp, ...); numbers of cameras; text
+            files (.txt) with a source in each line; - for a source in each line of stdin. Hidden
+            files and subfolders of a folder are not read.
         recursive: whether the images in subfolders are read too.
         output: a folder that is not read where it is below one of the sources.
+        stdin: the lines of stdin; None for those of the process.
 
     Raises:
-        ValueError: if a source names no image, or no file can be read at all.
+        OSError: if a list cannot be read.
+        ValueError: if a source names no image, other than one in a list, or no file can be read at
+            all.
     """
     found = Sources()
     skipped = None if output is None else os.path.realpath(output)
     seen: set[str] = set()  # images, by their real paths
-    for source in sources:
-        if len(source) > MAX_PATH:
-            raise ValueError(
-                f"expected a source of at most {MAX_PATH} characters, got {shorten(source)}"
-            )
-        paths = [source] if os.path.exists(source) else sorted(glob.glob(source, recursive=True))
-        named: list[tuple[str, str]] = []
-        errors, left_out = len(found.errors), len(found.left_out)
-        for path in paths:
-            if os.path.isdir(path):
-                named += _images_below(path, recursive, skipped, found)
-            elif kind := _other_kind(path):
-                found.errors[path] = ValueError(f"{path}: expected an image, got {kind}")
-            else:
-                named.append((path, os.path.basename(path)))
-        if not named and len(found.errors) == errors:
-            reason = _why_empty(source, recursive, found.left_out[left_out:])
-            raise ValueError(f"no image found: {shorten(source)} ({reason})")
-        for path, name in named:
-            real = os.path.realpath(path)
+    for source, is_listed in _listed(sources, sys.stdin if stdin is None else stdin):
+        try:
+            named = list(_named(source, recursive, skipped, found))
+        except ValueError as error:
+            if not is_listed:
+                raise
+            found.errors[source] = error
+            continue
+        for path, name, is_live in named:
+            # An address has no real path.
+            real = os.path.realpath(path) if os.path.exists(path) else path
             if real not in seen:
                 seen.add(real)
                 found.images[path] = name
+                if is_live is not None:
+                    found.videos[path] = is_live
     if not found.images:
         raise next(iter(found.errors.values()), ValueError("expected a source, got none"))
     return found
+
+
+def _listed(sources: Sequence[str], stdin: Iterable[str]) -> Iterator[tuple[str, bool]]:
+    """Yield each source and whether a list names it, with those of lists in their place."""
+    for source in sources:
+        if source == "-":
+            yield from ((line.rstrip("\r\n"), True) for line in stdin if line.strip())
+        elif source.lower().endswith(".txt") and os.path.isfile(source):
+            yield from ((path, True) for path in read_image_list(source))
+        else:
+            yield source, False
+
+
+def _named(
+    source: str, recursive: bool, skipped: str | None, found: Sources
+) -> Iterator[tuple[str, str, bool | None]]:
+    """Yield path, name of the copy, and whether it is live (None for an image), of a source.
+
+    Raises:
+        ValueError: if it names nothing.
+    """
+    if len(source) > MAX_PATH:
+        raise ValueError(
+            f"expected a source of at most {MAX_PATH} characters, got {shorten(source)}"
+        )
+    is_there = os.path.exists(source)
+    if not is_there and source.isdecimal():
+        yield source, f"camera-{source}.mp4", True
+        return
+    if not is_there and (address := _URL.match(source)):
+        yield _address(source, address[1].lower())
+        return
+    paths = [source] if is_there else sorted(glob.glob(source, recursive=True))
+    errors, left_out, count = len(found.errors), len(found.left_out), 0
+    for path in paths:
+        if os.path.isdir(path):
+            for image, name in _images_below(path, recursive, skipped, found):
+                count += 1
+                yield image, name, None
+            continue
+        kind = _other_kind(path)
+        if is_video_kind(kind):
+            count += 1
+            yield path, f"{os.path.splitext(os.path.basename(path))[0]}.mp4", False
+        elif kind:
+            found.errors[path] = ValueError(f"{path}: expected an image, got {kind}")
+        else:
+            count += 1
+            yield path, os.path.basename(path), None
+    if not count and len(found.errors) == errors:
+        reason = _why_empty(source, recursive, found.left_out[left_out:])
+        raise ValueError(f"no image found: {shorten(source)} ({reason})")
+
+
+def _address(source: str, scheme: str) -> tuple[str, str, bool | None]:
+    """Return what `_named` yields of an address.
+
+    Raises:
+        ValueError: if it is of a kind that is not read.
+    """
+    parts = urllib.parse.urlsplit(source)
+    stem, ending = os.path.splitext(os.path.basename(parts.path))
+    name = re.sub(r"[^\w.-]+", "_", stem or parts.netloc) or "image"
+    if scheme in _STREAMS or ending.lower() in _PLAYLISTS:
+        return source, f"{name}.mp4", True
+    if scheme not in ("http", "https"):
+        raise ValueError(f"no image found: {shorten(source)} (addresses of {scheme} are not read)")
+    if is_video_kind(kind_by_name(parts.path)):
+        return source, f"{name}.mp4", False
+    return source, f"{name}{ending}", None
 
 
 def _images_below(
@@ -127,8 +212,6 @@ def _why_empty(source: str, recursive: bool, left_out: Sequence[str]) -> str:
         return f"a folder without files ending in .jpg, .png or the like{where}{_others(left_out)}"
     if not source:
         return "an empty name"
-    if _URL.match(source):
-        return "a URL: download it first"
     if glob.has_magic(source):
         return "no file matches"
     guess = why_absent(source)

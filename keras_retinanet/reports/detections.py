@@ -1,10 +1,7 @@
-"""What `retinanet-detect` writes: annotated copies, a JSON file, a table."""
+"""What `retinanet-detect` shows: annotated copies and a table."""
 
 from __future__ import annotations
 
-import contextlib
-import json
-import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,8 +13,8 @@ from rich.text import Text
 
 from keras_retinanet import drawing
 from keras_retinanet.detection.detections import Detections
+from keras_retinanet.detection.photos import Photo
 from keras_retinanet.reports import tables
-from keras_retinanet.system.files import atomic_write
 from keras_retinanet.system.types import StrPath
 
 
@@ -31,47 +28,64 @@ class ImageDetections:
         height: pixels.
         detections: dictionaries of "box" [x1, y1, x2, y2] in pixels, "score", "label" and "name"
             (None if the model knows no name), best first.
+        frame: number of the frame of a video, from 0; None for an image.
+        seconds: from the start of the video to the frame; None for an image.
     """
 
     path: str
     width: int
     height: int
     detections: list[dict[str, Any]]
+    frame: int | None = None
+    seconds: float | None = None
 
 
-def describe(
-    path: str,
-    image: np.ndarray,
-    found: Detections,
-    names: Sequence[str | None] | None,
-    score_threshold: float,
-) -> ImageDetections:
-    """Return the detections of one image as plain numbers and text.
+def describe(photo: Photo, found: Detections) -> ImageDetections:
+    """Return detections of an image as plain numbers and text.
 
     Args:
-        path: the image file.
-        image: (h, w, 3).
-        found: what the model found, best first.
-        names: class names by label; None if unknown.
-        score_threshold: minimum score, inclusive.
+        photo: the image, or a frame.
+        found: which of its detections.
     """
-    height, width = image.shape[:2]
-    rows = zip(found.boxes, found.scores, found.labels, strict=True)
+    height, width = photo.image.shape[:2]
+    rows = zip(found.boxes, found.scores, found.labels, found.names, strict=True)
     detections = [
         {
             "box": [round(float(value), 3) for value in box],
             "score": round(float(score), 6),
             "label": int(label),
-            "name": names[int(label)] if names and int(label) < len(names) else None,
+            "name": name,
         }
-        for box, score, label in rows
-        if score >= score_threshold
+        for box, score, label, name in rows
     ]
-    return ImageDetections(path, width, height, detections)
+    seconds = None
+    if photo.frame is not None and photo.video is not None:
+        seconds = round(photo.frame / photo.video.rate, 3)
+    return ImageDetections(photo.path, width, height, detections, photo.frame, seconds)
 
 
 def _display_name(detection: dict[str, Any]) -> str:
     return detection["name"] or f"label {detection['label']}"
+
+
+def drawn(image: np.ndarray, found: ImageDetections) -> np.ndarray:
+    """Return a copy of an image with boxes and captions drawn on it.
+
+    Args:
+        image: BGR uint8 (h, w, 3).
+        found: what to draw.
+    """
+    names = {item["label"]: _display_name(item) for item in found.detections}
+    copy = image.copy()
+    drawing.draw_detections(
+        copy,
+        np.array([item["box"] for item in found.detections]).reshape(-1, 4),
+        np.array([item["score"] for item in found.detections]),
+        np.array([item["label"] for item in found.detections], dtype=int),
+        label_to_name=names.__getitem__,
+        score_threshold=-1,  # already filtered
+    )
+    return copy
 
 
 def write_copy(image: np.ndarray, found: ImageDetections, target: StrPath) -> None:
@@ -85,91 +99,58 @@ def write_copy(image: np.ndarray, found: ImageDetections, target: StrPath) -> No
     Raises:
         OSError: if the file cannot be written.
     """
-    names = {item["label"]: _display_name(item) for item in found.detections}
-    copy = image.copy()
-    drawing.draw_detections(
-        copy,
-        np.array([item["box"] for item in found.detections]).reshape(-1, 4),
-        np.array([item["score"] for item in found.detections]),
-        np.array([item["label"] for item in found.detections], dtype=int),
-        label_to_name=names.__getitem__,
-        score_threshold=-1,  # already filtered
-    )
-    drawing.write_picture(target, copy)
+    drawing.write_picture(target, drawn(image, found))
 
 
-class JsonFile:
-    """A JSON file of the detections of images, written as they come.
+class Tally:
+    """The number of detections and of images of each class, and their scores.
 
-    It holds a list with `{"file", "width", "height", "detections": [{"box", "score", "label",
-    "name"}]}` for each image. Each time it is written anew, atomically, so that it is complete
-    whenever the program is killed. The longer that takes, the rarer it is done.
-
-    Args:
-        path: the file.
-        order: the images' paths in the order of the list.
+    Attributes:
+        images: number of images and frames so far.
     """
 
-    def __init__(self, path: StrPath, order: Sequence[str]) -> None:
-        self._path, self._order = path, order
-        self._entries: dict[str, str] = {}  # JSON by path of the image
-        self._due = 0.0  # when to write next
+    def __init__(self) -> None:
+        self.images = 0
+        self._classes: defaultdict[str, _Class] = defaultdict(_Class)
 
     def add(self, found: ImageDetections) -> None:
-        """Add what was found on an image, and write the file if that is due.
+        """Count the detections of an image."""
+        self.images += 1
+        of_image: defaultdict[str, list[float]] = defaultdict(list)
+        for detection in found.detections:
+            of_image[_display_name(detection)].append(detection["score"])
+        for name, scores in of_image.items():
+            self._classes[name].add(scores)
 
-        An error is left to `write`: there may be room again at the end.
+    def print_table(self, score_threshold: float) -> None:
+        """Print for each class the number of detections and of images, mean and best score.
+
+        Args:
+            score_threshold: the threshold that was applied, for the title.
         """
-        content = {
-            "file": found.path,
-            "width": found.width,
-            "height": found.height,
-            "detections": found.detections,
-        }
-        self._entries[found.path] = json.dumps(content, indent=1).replace("\n", "\n ")
-        start = time.monotonic()
-        if start >= self._due:
-            with contextlib.suppress(OSError):
-                self.write()
-            end = time.monotonic()
-            self._due = end + max(1, 20 * (end - start))  # at most 5 % of the time
-
-    def write(self) -> None:
-        """Write the file.
-
-        Raises:
-            OSError: if it cannot be written.
-        """
-        entries = [self._entries[path] for path in self._order if path in self._entries]
-        text = "[\n " + ",\n ".join(entries) + "\n]\n" if entries else "[]\n"
-        atomic_write(self._path, text)
+        title = f"Found on {self.images} images with a score of at least {score_threshold:g}"
+        table = Table(title=title)
+        table.add_column("class")
+        for heading in ("found", "images", "mean score", "best score"):
+            table.add_column(heading, justify="right")
+        for name, one in sorted(self._classes.items(), key=lambda item: (-item[1].found, item[0])):
+            numbers = (one.found, one.images, f"{one.total / one.found:.3f}", f"{one.best:.3f}")
+            # Text, because a name with brackets must not be read as markup.
+            table.add_row(Text(name), *map(str, numbers))
+        if not self._classes:
+            table.add_row("nothing", "0", "0", "-", "-")
+        tables.print_table(table)
 
 
-def print_table(found: Sequence[ImageDetections], score_threshold: float) -> None:
-    """Print for each class the number of detections and of images, and the mean and best score.
+@dataclass
+class _Class:
+    found: int = 0
+    images: int = 0
+    total: float = 0.0
+    best: float = 0.0
 
-    Args:
-        found: the detections of each image.
-        score_threshold: the threshold that was applied, for the title.
-    """
-    scores: defaultdict[str, list[float]] = defaultdict(list)
-    images: defaultdict[str, set[str]] = defaultdict(set)
-    for item in found:
-        for detection in item.detections:
-            name = _display_name(detection)
-            scores[name].append(detection["score"])
-            images[name].add(item.path)
-    table = Table(
-        title=f"Found on {len(found)} images with a score of at least {score_threshold:g}"
-    )
-    table.add_column("class")
-    for heading in ("found", "images", "mean score", "best score"):
-        table.add_column(heading, justify="right")
-    for name in sorted(scores, key=lambda name: (-len(scores[name]), name)):
-        mean, best = sum(scores[name]) / len(scores[name]), max(scores[name])
-        numbers = (len(scores[name]), len(images[name]), f"{mean:.3f}", f"{best:.3f}")
-        # Text, because a name with brackets must not be read as markup.
-        table.add_row(Text(name), *map(str, numbers))
-    if not scores:
-        table.add_row("nothing", "0", "0", "-", "-")
-    tables.print_table(table)
+    def add(self, scores: Sequence[float]) -> None:
+        self.found += len(scores)
+        self.images += 1
+        self.total += sum(scores)
+        self.best = max(self.best, *scores)

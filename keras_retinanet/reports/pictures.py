@@ -16,6 +16,7 @@ def picture_paths(
     label: str = "",
     flatten: bool = True,
     names: Sequence[str] | None = None,
+    keep_names: Sequence[bool] | None = None,
 ) -> list[str]:
     """Return the file to which the picture of each image is written.
 
@@ -31,6 +32,8 @@ def picture_paths(
             the images are kept below it, without a drive and without `..`.
         names: paths of the pictures below `directory`, without `label` and number; None for names
             by `flatten`.
+        keep_names: for each image, whether its picture keeps the ending of its name whatever it is;
+            None for none.
 
     Raises:
         ValueError: if a picture would replace one of the images.
@@ -40,9 +43,10 @@ def picture_paths(
     taken: set[str] = set()
     if names is None:
         names = [os.path.basename(path) if flatten else _relative(path) for path in paths]
-    for path, name in zip(paths, names, strict=True):
+    kept = keep_names or [False] * len(paths)
+    for path, name, keep_name in zip(paths, names, kept, strict=True):
         stem, extension = os.path.splitext(name)
-        if extension.lower() not in _WRITABLE:
+        if extension.lower() not in _WRITABLE and not keep_name:
             extension += ".png"
         target, number = os.path.join(directory, f"{stem}{label}{extension}"), 1
         while target.lower() in taken:

@@ -80,6 +80,11 @@ def kind_by_name(name: StrPath) -> str:
     return _BY_EXTENSION.get(os.path.splitext(os.fspath(name))[1].lower(), "")
 
 
+def is_video_kind(kind: str) -> bool:
+    """Return whether what `kind_by_name` or `kind_by_content` returned means a video."""
+    return kind == _VIDEO
+
+
 def kind_by_content(head: bytes) -> str:
     """Return what a file that is no image is by its first bytes; empty if unknown."""
     for place, signature, words in _BY_CONTENT:

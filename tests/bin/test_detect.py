@@ -192,7 +192,7 @@ BAD = {
 def test_no_file_costs_the_others(folder, model, capsys, tmp_path):
     for name, (make, _) in BAD.items():
         make(folder / name)
-    (folder / "list.txt").write_text("text")
+    (folder / "list.csv").write_text("text")
     options = [
         "--image-min-side",
         "500",
@@ -202,7 +202,7 @@ def test_no_file_costs_the_others(folder, model, capsys, tmp_path):
         "1000000",
     ]
     out = tmp_path / "out"
-    bad = [str(folder / "list.txt"), str(folder), *options, "--output", str(out)]
+    bad = [str(folder / "list.csv"), str(folder), *options, "--output", str(out)]
     code, report = run(folder, *bad)
     assert code == 1
     assert [entry["file"] for entry in report] == [
@@ -212,7 +212,7 @@ def test_no_file_costs_the_others(folder, model, capsys, tmp_path):
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error:")]
     assert line.startswith(f"error: skipped {len(BAD) + 1} of {len(BAD) + 4} images: ")
     parts = line.split("; ")
-    for name, words in [*((name, words) for name, (_, words) in BAD.items()), ("list.txt", "text")]:
+    for name, words in [*((name, words) for name, (_, words) in BAD.items()), ("list.csv", "text")]:
         (part,) = [part for part in parts if str(folder / name) in part]
         assert words in part
         assert len(part) < 300 + len(str(folder))
@@ -233,7 +233,7 @@ def test_a_copy_that_cannot_be_written_does_not_cost_the_others(folder, model, c
 def test_an_error_of_the_network_or_of_drawing_does_not_cost_the_others(
     folder, model, capsys, tmp_path, monkeypatch, error
 ):
-    from keras_retinanet.reports import detections
+    from keras_retinanet.reports import copies
 
     def fail_for_b(image, found, target):
         if found.path.endswith("b.png"):
@@ -245,8 +245,8 @@ def test_an_error_of_the_network_or_of_drawing_does_not_cost_the_others(
             raise error
         return predict(batch)
 
-    write_copy, predict = detections.write_copy, model.predict_on_batch
-    monkeypatch.setattr(detections, "write_copy", fail_for_b)
+    write_copy, predict = copies.write_copy, model.predict_on_batch
+    monkeypatch.setattr(copies, "write_copy", fail_for_b)
     monkeypatch.setattr(model, "predict_on_batch", fail_for_c)
     code, report = run(folder, str(folder), "--output", str(tmp_path / "out"))
     assert code == 1
@@ -312,7 +312,12 @@ def test_files_that_are_no_images_are_counted_once(folder, model, capsys):
         ),
         (["photos", "a.jpg"], "model not found: photos (it is a folder)"),
         (["model.keras", "model.keras"], "model.keras: expected an image, got a model"),
-        (["model.keras", "clip.mp4"], "clip.mp4: expected an image, got a video: take frames out"),
+        (["model.keras", "a.pdf"], "a.pdf: expected an image, got a PDF document"),
+        (
+            ["model.keras", "clip.mp4", "--csv", "a.csv"],
+            "--csv: expected images alone, got the vid",
+        ),
+        (["model.keras", "clip.mp4", "--coco", "a.json"], "--coco: expected images alone, got the"),
         (["model.keras", "photos", "--output", "model.keras"], "--output: model.keras"),
         (["model.keras", "photos", "--output", "model.keras/x"], "--output: model.keras/x"),
         (["model.keras", "photos", "--json", "photos"], "--json: photos cannot be written: Is a"),
@@ -326,6 +331,7 @@ def test_what_cannot_work_is_said_before_the_model_is_loaded(
     monkeypatch.setattr(models, "load_model", None)
     monkeypatch.chdir(folder.parent)
     (folder.parent / "clip.mp4").touch()
+    (folder.parent / "a.pdf").touch()
     with pytest.raises(SystemExit) as stop:
         detect.main(arguments)
     assert stop.value.code == 2
@@ -339,7 +345,7 @@ def test_a_full_result_is_told_once(folder, model, capsys, monkeypatch):
     for arguments, told in [
         (["--max-detections", "2", "--score-threshold", "0.3"], False),  # no third box anyway
         (["--max-detections", "1", "--score-threshold", "0.3"], True),
-        (["--max-detections", "1"], True),
+        (["--max-detections", "1"], False),  # nor a second above the threshold
         (["--max-detections", "1", "--score-threshold", "0.95"], False),
     ]:
         code, report = run(folder, str(folder), *arguments)
@@ -454,6 +460,11 @@ def test_sides_given_win_over_those_of_training_with_a_warning(folder, model, ca
         ["--batch-size", "0"],
         ["--score-threshold", "1.5"],
         ["--image-min-side", "-3"],
+        ["--tile", "0"],
+        ["--overlap", "10"],
+        ["--tile", "100", "--overlap", "100"],
+        ["--skip-existing"],
+        ["--skip-existing", "--coco", "a.json", "--json", "b.json"],
         [],
     ],
 )
@@ -462,6 +473,97 @@ def test_options_that_cannot_be_right(arguments, capsys):
         detect.parse_args(["model.keras", *(["a.jpg"] if arguments else []), *arguments])
     assert stop.value.code == 2
     assert "error:" in capsys.readouterr().err
+
+
+def files_of(report):
+    return [os.path.basename(entry["file"]) for entry in report]
+
+
+@pytest.mark.parametrize("stopped_at", ["b.png", "c.png"])
+def test_a_run_goes_on_where_it_was_stopped(folder, model, tmp_path, monkeypatch, stopped_at):
+    def stop(path, **options):
+        if path.endswith(stopped_at):
+            raise KeyboardInterrupt
+        return read(path, **options)
+
+    from keras_retinanet.detection import photos
+
+    read = photos.as_image
+    out = [str(folder), "--output", str(tmp_path / "out"), "--csv", str(tmp_path / "out.csv")]
+    with monkeypatch.context() as patch:
+        patch.setattr(photos, "as_image", stop)
+        code, first = run(folder, *out)
+    assert code == 130
+    assert len(first) < 3
+    model.batches.clear()
+    code, report = run(folder, *out, "--skip-existing")
+    assert code == 0
+    assert files_of(report) == ["a.jpg", "b.png", "c.png"]
+    assert len(model.batches) == 3 - len(first)
+    assert len(os.listdir(tmp_path / "out")) == 3
+    rows = [line.split(",")[0] for line in (tmp_path / "out.csv").read_text().splitlines()]
+    assert [os.path.basename(row) for row in rows] == ["a.jpg", "b.png", "c.png"]
+    # An output that is new gets all images, the others are not written again.
+    os.remove(tmp_path / "out.csv")
+    model.batches.clear()
+    assert run(folder, *out, "--skip-existing")[1] == report
+    assert len(model.batches) == len((tmp_path / "out.csv").read_text().splitlines()) == 3
+
+
+def test_only_the_classes_asked_for(folder, model, capsys):
+    every = ["--score-threshold", "0.3"]
+    for classes, labels in (("dark", [0]), ("bright [x], dark", [1, 0])):
+        code, report = run(folder, str(folder), *every, "--classes", classes)
+        assert code == 0
+        assert [[d["label"] for d in entry["detections"]] for entry in report] == [labels] * 3
+    code, _ = run(folder, str(folder), "--classes", "dim")
+    assert code == 2
+    assert "got 'dim'; it has dark, bright [x]" in capsys.readouterr().err
+
+
+def test_coco_results_and_json_lines(folder, model, tmp_path):
+    results, lines = tmp_path / "results.json", tmp_path / "found.jsonl"
+    detect.main(
+        [str(tmp_path / "model.keras"), str(folder), "--coco", str(results), "--json", str(lines)]
+    )
+    assert [entry["image_id"] for entry in json.loads(results.read_text())] == ["a", "b", "c"]
+    entries = [json.loads(line) for line in lines.read_text().splitlines()]
+    assert files_of(entries) == ["a.jpg", "b.png", "c.png"]
+
+
+def test_a_video_becomes_a_video(folder, model, tmp_path):
+    source = str(tmp_path / "clip.avi")
+    writer = cv2.VideoWriter(source, cv2.VideoWriter.fourcc(*"MJPG"), 12.5, (120, 100))
+    image = cv2.imread(str(folder / "b.png"))
+    for _ in range(7):
+        writer.write(image)
+    writer.release()
+    out = tmp_path / "out"
+    code, report = run(folder, str(folder / "a.jpg"), source, "--output", str(out))
+    assert code == 0
+    assert [entry.get("frame") for entry in report] == [None, 0, 1, 2, 3, 4, 5, 6]
+    assert [entry["time"] for entry in report[1:3]] == [0.0, 0.08]
+    for entry in report:
+        np.testing.assert_allclose(entry["detections"][0]["box"], BOX, atol=2)
+    assert sorted(os.listdir(out)) == ["a.jpg", "clip.mp4"]
+    copy = cv2.VideoCapture(str(out / "clip.mp4"))
+    what = (cv2.CAP_PROP_FPS, cv2.CAP_PROP_FRAME_COUNT, cv2.CAP_PROP_FRAME_WIDTH)
+    assert [copy.get(one) for one in what] == [12.5, 7, 120]
+    copy.release()
+
+
+@pytest.mark.filterwarnings("ignore:detecting with sides")
+def test_large_images_are_cut_into_tiles(folder, model, tmp_path):
+    image = np.full((400, 700, 3), 10, "uint8")
+    boxes = [[50, 40, 110, 80], [300, 290, 360, 330], [600, 30, 660, 70]]
+    for x1, y1, x2, y2 in boxes:
+        image[y1:y2, x1:x2] = 250
+    cv2.imwrite(str(tmp_path / "large.png"), image)
+    code, report = run(folder, str(tmp_path / "large.png"), "--tile", "200", "--overlap", "80")
+    assert code == 0
+    # It finds an empty box where it sees nothing.
+    found = sorted(box for item in report[0]["detections"] if (box := item["box"])[2] > box[0])
+    np.testing.assert_allclose(found, boxes, atol=1.5)
 
 
 def write_snapshot(path, factor):

@@ -10,6 +10,7 @@ import pytest
 from keras_retinanet import models
 from keras_retinanet.detection import photos
 from keras_retinanet.detection.detector import Detector
+from keras_retinanet.detection.videos import VideoFile
 from keras_retinanet.geometry.filter_settings import FilterSettings
 from tests.fakes import detailed_finder, picture, tiny_retinanet
 
@@ -44,8 +45,7 @@ def test_bad_files_are_set_aside(files, detector, batch_size):
     for path, box in zip([files[0], *files[2:]], BOXES, strict=True):
         assert by_path[path].detections.boxes.tolist() == [list(box)]
         np.testing.assert_array_equal(by_path[path].image, cv2.imread(path))
-    # Photos of one size share a batch, which is done before the one between them.
-    assert (found[-1].path == files[2]) == (batch_size == 2)
+    assert [photo.path for photo in found] == [files[0], *files[2:]]
 
 
 def test_without_a_handler_a_bad_file_raises(files, detector):
@@ -79,8 +79,10 @@ def test_the_bound_on_pixels_is_handed_on(files, detector):
 def test_images_that_fit_one_by_one_are_done_so(files, detector, monkeypatch):
     """Stands for a network without memory for two images, and for none of those 50 wide."""
     run = detector.run_network
+    batches = []
 
     def small_memory(batch):
+        batches.append(len(batch))
         if batch.shape[0] > 1 or batch.shape[2] == 50:
             raise MemoryError("no memory")
         return run(batch)
@@ -94,8 +96,9 @@ def test_images_that_fit_one_by_one_are_done_so(files, detector, monkeypatch):
         [list(BOXES[2])],
     ]
     assert isinstance(errors[files[2]], MemoryError)
+    assert sorted(batches) == [1, 1, 1, 2]
     with pytest.raises(MemoryError):
-        list(photos.detect_photos(detector, [files[0], files[3]], 2))
+        list(photos.detect_photos(detector, files[2:], 2))
 
 
 def test_an_image_that_cannot_be_resized_does_not_cost_the_others(files, detector, monkeypatch):
@@ -151,3 +154,52 @@ def test_a_snapshot_keeps_what_its_library_does(monkeypatch):
         detector = Detector.load("model.keras", max_detections=asked)
         layer = detector.model.get_layer("filtered_detections")
         assert (layer.max_detections, layer.score_threshold) == (expected, 0.01)
+
+
+def test_frames_of_a_video_come_with_their_numbers(tmp_path, files, detector):
+    with VideoFile(tmp_path / "v.mp4", 10, (40, 40)) as file:
+        for box in BOXES:
+            file.write(picture(40, 40, box))
+    video = str(tmp_path / "v.mp4")
+    paths = [files[0], video, files[3]]
+    found = list(photos.detect_photos(detector, paths, 2, videos={video: False}))
+    assert [photo.path for photo in found] == [files[0], video, video, video, files[3]]
+    assert [photo.frame for photo in found] == [None, 0, 1, 2, None]
+    assert {photo.video.rate for photo in found[1:4]} == {10}
+    for photo, box in zip(found[1:4], BOXES, strict=True):  # compression blurs the edges
+        np.testing.assert_allclose(photo.detections.boxes[0], box, atol=2)
+
+
+def test_a_video_that_cannot_be_read_does_not_cost_the_others(tmp_path, files, detector):
+    (tmp_path / "v.mp4").write_text("text")
+    errors = {}
+    paths = [str(tmp_path / "v.mp4"), files[0]]
+    found = photos.detect_photos(detector, paths, 1, errors.__setitem__, videos={paths[0]: False})
+    assert [photo.path for photo in found] == [files[0]]
+    assert "expected a video" in str(errors[paths[0]])
+
+
+def test_few_images_are_in_memory(files, detector, monkeypatch):
+    read = []
+    monkeypatch.setattr(photos, "as_image", lambda path, **_: read.append(path) or picture(8, 8))
+    found = photos.detect_photos(detector, [f"{i}.png" for i in range(1000)])
+    for count, _ in enumerate(found, 1):
+        assert len(read) - count <= 4
+        if count == 50:
+            break
+    found.close()
+    assert len(read) < 60
+
+
+def test_images_larger_than_a_tile_are_cut(detector, tmp_path):
+    image = np.zeros((100, 320, 3), "uint8")
+    for x in (10, 110, 210):
+        image[40:60, x : x + 25] = picture(20, 25, (0, 0, 25, 20))
+    cv2.imwrite(str(tmp_path / "large.png"), image)
+    # The network finds one rectangle in an image: whole, it takes the three for one.
+    (whole,) = photos.detect_photos(detector, [str(tmp_path / "large.png")])
+    assert whole.detections.boxes.tolist() == [[10, 40, 235, 60]]
+    detector.tile, detector.overlap = 60, 30
+    (cut,) = photos.detect_photos(detector, [str(tmp_path / "large.png")], 3)
+    boxes = sorted(cut.detections.boxes.tolist())
+    assert boxes == [[10, 40, 35, 60], [110, 40, 135, 60], [210, 40, 235, 60]]

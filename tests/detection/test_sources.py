@@ -97,12 +97,9 @@ def test_a_folder_that_cannot_be_listed_does_not_cost_the_others(folder, monkeyp
 
 
 OTHERS = {
-    "clip.mp4": (b"\0\0\0\x20ftypisom", "a video: take frames out first"),
-    "clip": (b"\x1a\x45\xdf\xa3", "a video: take frames out first"),
-    "clip.avi": (b"", "a video: take frames out first"),
     "a.pdf": (b"%PDF-1.4", "a PDF document"),
     "a.npy": (b"\x93NUMPY", "a NumPy array"),
-    "a.txt": (b"hello", "a text file"),
+    "a.csv": (b"hello", "a text file"),
     "a.keras": (b"PK\3\4", "an archive such as .zip or .keras"),
     "a.h5": (b"\x89HDF", "a model"),
     "a.heic": (b"\0\0\0\x18ftypheic", "a HEIC image"),
@@ -142,7 +139,7 @@ def test_a_fifo_is_left_to_the_reader(folder):
             "a folder without files ending in .jpg, .png or the like; it holds 1 others such",
         ),
         ("", "an empty name"),
-        ("https://example.org/a.jpg", "a URL: download it first"),
+        ("ftp://example.org/a.jpg", "addresses of ftp are not read"),
     ],
 )
 def test_a_source_without_images_is_named(folder, source, reason):
@@ -158,3 +155,58 @@ def test_an_empty_folder_says_that_its_subfolders_were_left_out(folder):
     add(folder, "d/e/1.jpg")
     with pytest.raises(ValueError, match="not looking into its subfolders"):
         find_images([str(folder / "d")], recursive=False)
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "is_live"),
+    [
+        ("https://example.org/a/b%20c.jpg?size=3", "b_20c.jpg", None),
+        ("http://example.org/", "example.org", None),
+        ("HTTPS://example.org/clip.mp4", "clip.mp4", False),
+        ("https://example.org/live/list.m3u8", "list.mp4", True),
+        ("rtsp://user@camera:554/stream1", "stream1.mp4", True),
+        ("0", "camera-0.mp4", True),
+    ],
+)
+def test_addresses_and_cameras(source, name, is_live):
+    found = find_images([source])
+    assert found.images == {source: name}
+    assert found.videos == ({} if is_live is None else {source: is_live})
+
+
+def test_a_file_named_by_a_number_is_no_camera(folder):
+    add(folder, "0")
+    path = str(folder / "0")
+    assert find_images([path]).videos == {}
+
+
+VIDEOS = {
+    "clip.mp4": b"\0\0\0\x20ftypisom",
+    "clip": b"\x1a\x45\xdf\xa3",
+    "clip.avi": b"",
+}
+
+
+@pytest.mark.parametrize("name", VIDEOS)
+def test_files_of_videos_are_known_by_name_or_content(folder, name):
+    path = folder / name
+    path.write_bytes(VIDEOS[name])
+    found = find_images([str(path), str(folder / "a.jpg")])
+    assert below(folder, found) == [name, "a.jpg"]
+    assert found.images[str(path)] == "clip.mp4"
+    assert found.videos == {str(path): False}
+
+
+def test_lists_in_files_and_on_stdin(folder):
+    (folder / "list.txt").write_text("c.png\n\na.jpg\n")
+    found = find_images([str(folder / "list.txt")])
+    assert below(folder, found) == ["c.png", "a.jpg"]
+    lines = [f"{folder / 'b.png'}\n", "\n", f"{folder / 'a.jpg'}\r\n", "0"]
+    found = find_images(["-"], stdin=lines)
+    assert list(found.images) == [str(folder / "b.png"), str(folder / "a.jpg"), "0"]
+    with pytest.raises(ValueError, match="expected a source, got none"):
+        find_images(["-"], stdin=[])
+    # A list may name what is gone: this does not cost the others.
+    found = find_images(["-"], stdin=["gone.jpg", str(folder / "a.jpg")])
+    assert below(folder, found) == ["a.jpg"]
+    assert "no such file" in str(found.errors["gone.jpg"])

@@ -1,4 +1,5 @@
 import io
+import re
 import sys
 
 import pytest
@@ -11,7 +12,9 @@ def test_progress_bar_writes_one_plain_line_to_a_file(capsys):
         advance(2)
         assert capsys.readouterr() == ("", "")
         advance(1)
-    assert capsys.readouterr() == ("", "Running network: 3 of 3\n")
+    out, line = capsys.readouterr()
+    assert out == ""
+    assert re.fullmatch(r"Running network: 3 of 3, [\d.]+/s\n", line)
     for options in ({"shown": False}, {"transient": True}):
         with progress.progress_bar("Running network", 3, **options) as advance:
             advance(3)
@@ -19,12 +22,17 @@ def test_progress_bar_writes_one_plain_line_to_a_file(capsys):
 
 
 def test_progress_bar_tells_a_log_file_twice_a_minute(capsys, monkeypatch):
-    now = iter([0, 10, 31, 31, 50, 62, 62])
+    now = iter([0, 10, 31, 31, 50, 64, 64])
     monkeypatch.setattr(progress.time, "monotonic", lambda: next(now))
     with progress.progress_bar("Running network", 100) as advance:
         for _ in range(4):
-            advance(1)
-    assert capsys.readouterr().err == "Running network: 2 of 100\nRunning network: 4 of 100\n"
+            advance(10)
+    expected = "Running network: 20 of 100, 0.6/s\nRunning network: 40 of 100, 0.6/s\n"
+    assert capsys.readouterr().err == expected
+    now = iter([0, 40, 40])
+    with progress.progress_bar("Reading", None) as advance:
+        advance(8)
+    assert capsys.readouterr().err == "Reading: 8, 0.2/s\n"
 
 
 def test_a_closed_pipe_is_an_error_for_the_command_to_handle(monkeypatch):

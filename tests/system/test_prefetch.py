@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from keras_retinanet.system.prefetch import prefetch
+from keras_retinanet.system.prefetch import Background, in_background, prefetch
 
 
 def test_results_come_in_order():
@@ -43,3 +43,72 @@ def test_work_that_nobody_waits_for_is_not_begun():
     next(results)
     results.close()
     assert len(seen) <= 2
+
+
+def test_a_thread_iterates_ahead_but_not_far():
+    taken = []
+
+    def items():
+        for number in range(10):
+            taken.append(number)
+            yield number
+
+    ahead = []
+    for number in in_background(items(), depth=2):
+        time.sleep(0.01)
+        ahead.append(len(taken) - number - 1)
+    assert len(taken) == 10
+    assert 1 <= max(ahead) <= 4  # two wait, one is put, one was taken
+
+
+def test_an_error_of_the_iterable_comes_after_its_items():
+    def items():
+        yield 1
+        raise ZeroDivisionError("here")
+
+    found = in_background(items(), depth=3)
+    assert next(found) == 1
+    with pytest.raises(ZeroDivisionError, match="here"):
+        next(found)
+
+
+def test_an_iterable_that_nobody_wants_any_more_is_left():
+    before = threading.active_count()
+    closed = []
+
+    def items():
+        try:
+            yield from range(10**9)
+        finally:
+            closed.append(True)
+
+    found = in_background(items(), depth=1)
+    assert next(found) == 0
+    found.close()
+    assert threading.active_count() == before
+
+
+def test_calls_are_made_in_order_and_errors_cost_no_other():
+    done, errors = [], []
+
+    def work(number):
+        if number == 2:
+            raise ValueError("two")
+        done.append(number)
+
+    with Background(depth=2) as calls:
+        for number in range(6):
+            calls.call(lambda number=number: work(number), errors.append)
+    assert done == [0, 1, 3, 4, 5]
+    assert [str(error) for error in errors] == ["two"]
+
+
+def test_few_calls_wait():
+    gate = threading.Event()
+    with Background(depth=1) as calls:
+        calls.call(gate.wait, print)
+        threading.Timer(0.1, gate.set).start()
+        start = time.monotonic()
+        calls.call(gate.wait, print)  # there is room for one more
+        calls.call(gate.wait, print)  # not for this one, before the first is done
+        assert time.monotonic() - start > 0.05
