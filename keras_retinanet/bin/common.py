@@ -314,6 +314,42 @@ def add_max_pixels(group: argparse._ActionsContainer) -> None:
     )
 
 
+def add_tiles(group: argparse._ActionsContainer) -> None:
+    """Add the options for the tiles of large images, which `check_tiles` checks."""
+    group.add_argument(
+        "--tile",
+        type=int,
+        metavar="PIXELS",
+        help="cut larger images into square tiles of this side (default: whole images)",
+    )
+    group.add_argument(
+        "--overlap",
+        type=int,
+        metavar="PIXELS",
+        help="what neighbouring tiles share at least, the size of an object (default: a quarter of "
+        "a tile)",
+    )
+
+
+def check_tiles(options: argparse.Namespace) -> None:
+    """Check the options for tiles, and fill in the overlap.
+
+    Raises:
+        ValueError: naming the option.
+    """
+    check_range(options, "at least 1", ["tile"])
+    if options.tile is None:
+        if options.overlap is not None:
+            raise ValueError("--overlap has no effect without --tile")
+        return
+    if options.overlap is None:
+        options.overlap = options.tile // 4
+    if not 0 <= options.overlap < options.tile:
+        raise ValueError(
+            f"--overlap: expected 0 to less than --tile {options.tile}, got {options.overlap}"
+        )
+
+
 def with_options(
     parser: argparse.ArgumentParser, add_options: Callable[[argparse.ArgumentParser], None]
 ) -> argparse.ArgumentParser:

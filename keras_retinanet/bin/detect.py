@@ -87,19 +87,7 @@ def parse_args(args: Sequence[str] | None = None) -> argparse.Namespace:
         help="maximum number of detections per image, the best ones (default: what the model "
         "keeps, 300 for a snapshot); a converted model has a maximum of its own too",
     )
-    add(
-        "--tile",
-        type=int,
-        metavar="PIXELS",
-        help="cut larger images into square tiles of this side (default: whole images)",
-    )
-    add(
-        "--overlap",
-        type=int,
-        metavar="PIXELS",
-        help="what neighbouring tiles share at least, the size of an object (default: a quarter of "
-        "a tile)",
-    )
+    common.add_tiles(parser)
     common.add_max_pixels(parser)
     add("--batch-size", type=int, default=1, help="images per batch (default: 1)")
     add("--image-min-side", type=int, help="pixels of the shorter side (default: as trained)")
@@ -113,7 +101,7 @@ def parse_args(args: Sequence[str] | None = None) -> argparse.Namespace:
     try:
         common.check_range(options, "0 to 1", ["score_threshold"])
         numbers = ["batch_size", "image_min_side", "image_max_side", "max_detections", "max_pixels"]
-        common.check_range(options, "at least 1", [*numbers, "tile"])
+        common.check_range(options, "at least 1", numbers)
         _check_together(options)
     except ValueError as error:
         parser.error(str(error))
@@ -179,20 +167,12 @@ RECORDS = ("json", "csv", "coco")
 
 
 def _check_together(options: argparse.Namespace) -> None:
-    """Check options that depend on others, and fill in those that follow from others.
+    """Check options that depend on others.
 
     Raises:
         ValueError: naming the option.
     """
-    if options.overlap is not None and options.tile is None:
-        raise ValueError("--overlap has no effect without --tile")
-    if options.tile is not None:
-        if options.overlap is None:
-            options.overlap = options.tile // 4
-        if not 0 <= options.overlap < options.tile:
-            raise ValueError(
-                f"--overlap: expected 0 to less than --tile {options.tile}, got {options.overlap}"
-            )
+    common.check_tiles(options)
     if options.skip_existing:
         if options.coco:
             raise ValueError(

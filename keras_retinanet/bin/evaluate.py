@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from keras_retinanet.bin import common, datasets
+from keras_retinanet.detection.formats import exported_format
 from keras_retinanet.system import devices
 from keras_retinanet.zoo.class_names import with_other_spellings
 
@@ -16,7 +18,8 @@ if TYPE_CHECKING:
     import keras
     import numpy as np
 
-    from keras_retinanet.models import ModelInfo
+    from keras_retinanet.detection.runners import Runner
+    from keras_retinanet.model_info import ModelInfo
     from keras_retinanet.preprocessing.generator import Generator
 
 
@@ -66,7 +69,20 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         default=1,
         help="images per batch; does not change the numbers (default: 1)",
     )
+    common.add_tiles(parser)
     add("--json", metavar="FILE", help="write the numbers to FILE")
+    add(
+        "--reference",
+        metavar="MODEL",
+        help="measure this model too, such as the one that was exported, and compare",
+    )
+    add(
+        "--max-drop",
+        type=float,
+        metavar="POINTS",
+        help="exit with code 1 if AP is more than so many points (of 100) below that of "
+        "--reference",
+    )
 
 
 def parse_args(args: Sequence[str] | None) -> argparse.Namespace:
@@ -88,6 +104,9 @@ def parse_args(args: Sequence[str] | None) -> argparse.Namespace:
     counts = ("max_detections", "image_min_side", "image_max_side", "batch_size", "max_pixels")
     common.check_range(options, "at least 1", counts)
     common.check_range(options, "0 to 1", ("score_threshold", "iou_threshold"))
+    common.check_tiles(options)
+    if options.max_drop is not None and not options.reference:
+        raise ValueError("--max-drop has no effect without --reference")
     if options.json and os.path.isdir(options.json):
         raise ValueError(f"--json {options.json}: expected a file, got a folder")
     return options
@@ -103,12 +122,35 @@ def main(args: Sequence[str] | None = None, *, own_process: bool = False) -> Non
             may be tuned for weights that never change.
     """
     options = parse_args(args)
-    common.check_model(options.model)
+    for path in filter(None, (options.model, options.reference)):
+        common.check_model(path)
     devices.start_tensorflow(weights_are_frozen=own_process)
     devices.setup_gpu(options.gpu)
-    model = load_model(options)
+    model = load_model(options, options.model)
     generator = open_data(options, model)
-    run(options, model, generator)
+    measured = run(options, model, generator)
+    if options.reference:
+        compare(options, measured, generator)
+
+
+def compare(options: argparse.Namespace, ap: float, generator: Generator) -> None:
+    """Measure the reference, print both numbers; exit with code 1 if the drop is too large.
+
+    Args:
+        options: parsed options.
+        ap: COCO's AP of the model.
+        generator: the data set, prepared for the model.
+    """
+    print(f"\nReference: {options.reference}")
+    reference = load_model(options, options.reference)
+    alone = argparse.Namespace(**{**vars(options), "json": None, "save_path": None})
+    expected = run(alone, reference, open_data(options, reference))
+    drop = 100 * (expected - ap)
+    change = f"{abs(drop):.2f} points {'below' if drop > 0 else 'above'}"
+    print(f"\nAP {100 * ap:.2f}, of the reference {100 * expected:.2f}: {change} it")
+    if options.max_drop is not None and drop > options.max_drop:
+        print(f"error: more than --max-drop {options.max_drop:g} below", file=sys.stderr)
+        sys.exit(1)
 
 
 def command() -> None:
@@ -116,14 +158,19 @@ def command() -> None:
     main(own_process=True)
 
 
-def load_model(options: argparse.Namespace) -> keras.Model:
-    """Return the model in the file, with a warning for options that have no effect on it."""
+def load_model(options: argparse.Namespace, path: str) -> keras.Model | Runner:
+    """Return the model in a file, with a warning for options that have no effect on it."""
     from keras_retinanet import models
+    from keras_retinanet.detection.runners import open_exported
 
     print("Loading model, this may take a second...")
-    names = {"backbone_name": options.backbone} if options.backbone else {}
-    model = models.load_model(options.model, **names)
-    if not models.is_training_model(model):
+    if exported_format(path) is not None:
+        model, is_training = open_exported(path), False
+    else:
+        names = {"backbone_name": options.backbone} if options.backbone else {}
+        model = models.load_model(path, **names)
+        is_training = models.is_training_model(model)
+    if not is_training:
         for name in ("config", "convert_model"):
             if getattr(options, name):
                 warnings.warn(
@@ -132,7 +179,7 @@ def load_model(options: argparse.Namespace) -> keras.Model:
     return model
 
 
-def open_data(options: argparse.Namespace, model: keras.Model) -> Generator:
+def open_data(options: argparse.Namespace, model: keras.Model | Runner) -> Generator:
     """Return the data set, with images prepared as for the model; given sides take precedence."""
     from keras_retinanet import models
     from keras_retinanet.detection.detector import with_sides
@@ -189,8 +236,12 @@ def create_generator(
     )
 
 
-def run(options: argparse.Namespace, model: keras.Model, generator: Generator) -> None:
-    """Evaluate the model, print the numbers and write the files that the options ask for."""
+def run(options: argparse.Namespace, model: keras.Model | Runner, generator: Generator) -> float:
+    """Evaluate the model, print the numbers and write the files that the options ask for.
+
+    Returns:
+        COCO's AP, 0 to 1.
+    """
     from keras_retinanet.evaluation import measure
     from keras_retinanet.reports import numbers
     from keras_retinanet.reports.progress import progress_bar
@@ -198,7 +249,9 @@ def run(options: argparse.Namespace, model: keras.Model, generator: Generator) -
     limit = measure.detection_limit(generator, options.max_detections)
     measure.warn_if_crowded(generator, limit)
     info = getattr(model, "info", None)
-    detector = measure.as_detector(model, generator, **convert_options(options, limit, info))
+    tiles = {"tile": options.tile, "overlap": options.overlap or 0}
+    kept = convert_options(options, limit, info)
+    detector = measure.as_detector(model, generator, **tiles, **kept)
     with progress_bar("Running network", generator.size()) as progress:
         detections, seconds = measure.detect_dataset(
             generator,
@@ -215,6 +268,7 @@ def run(options: argparse.Namespace, model: keras.Model, generator: Generator) -
         numbers.write_json(options.json, generator, precisions, summary, seconds)
     if options.save_path:
         measure.save_pictures(generator, best, options.save_path, options.score_threshold)
+    return summary["AP"]
 
 
 def convert_options(

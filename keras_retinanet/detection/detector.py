@@ -198,7 +198,7 @@ class Detector:
         outputs = [np.asarray(output) for output in self.runner.run(batch)]
         if self.runner.is_raw and self.info is not None:
             height, width = batch.shape[1:3]
-            return filter_raw(*outputs[:2], self.info, (height, width))
+            return filter_raw(outputs[0], outputs[1], self.info, (height, width))
         boxes, scores, labels = outputs[:3]
         return boxes, scores, labels
 
@@ -373,24 +373,27 @@ class Detector:
         return to_uint8(batch) if kind == "uint8" else batch.astype(kind, copy=False)
 
 
-class _OtherRunner:
+class _OtherRunner(Runner):
     """A caller's own model, as a runner."""
 
-    input_type, input_size, is_raw, devices = "float32", None, False, 1
-
     def __init__(self, model: InferenceModel) -> None:
-        self.model, self.run = model, model.predict_on_batch
-        self.info: ModelInfo | None = getattr(model, "info", None)
+        self.model = model
+        self.info = getattr(model, "info", None)
+
+    def run(self, batch: np.ndarray) -> Sequence[Any]:
+        return self.model.predict_on_batch(batch)
 
 
 def as_runner(model: keras.Model | InferenceModel | Runner, **convert_options: Any) -> Runner:
     """Return what runs a model; a training model is converted with the options."""
+    if isinstance(model, Runner):
+        return model
     keras = sys.modules.get("keras")  # not imported for what needs no Keras
     if keras is not None and isinstance(model, keras.Model):
         from keras_retinanet.detection.keras_runner import KerasRunner
 
         return KerasRunner(model, **convert_options)
-    return model if hasattr(model, "run") else _OtherRunner(model)
+    return _OtherRunner(cast("InferenceModel", model))
 
 
 def filter_raw(

@@ -9,24 +9,17 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_retinanet.detection.runners import Runner
 from keras_retinanet.models import convert_model, is_training_model
 from keras_retinanet.system.processes import refuse_after_fork
 
 
-class KerasRunner:
-    """A Keras model that runs batches.
+class KerasRunner(Runner):
+    """A Keras model that runs batches, as many at once as the strategy of the model has devices.
 
     Attributes:
         model: the inference model.
-        input_type: of the images.
-        input_size: None, as images may have any size.
-        is_raw: False, as it filters its boxes itself.
-        devices: number of batches that run at once: that of this process's devices, if the model
-            has a strategy with several.
     """
-
-    input_size = None
-    is_raw = False
 
     def __init__(self, model: keras.Model, **convert_options: Any) -> None:
         """Convert a training model by `convert_model`, with the options; trace the graphs."""
@@ -36,7 +29,6 @@ class KerasRunner:
         self.model = model
         self.info = getattr(model, "info", None)
         self.input_type = model.inputs[0].dtype
-        self.devices = 1
         self._run = compiled(model)
         if strategy is not None and strategy.num_replicas_in_sync > 1:
             self.devices = len(strategy.extended.worker_devices)

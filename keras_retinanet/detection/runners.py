@@ -12,7 +12,7 @@ import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType, ModuleType
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -30,7 +30,7 @@ OUTPUTS = ("boxes", "scores", "labels")
 RECORD_IN_FOLDER = os.path.join("assets.extra", f"{KEY}.json")
 
 
-class Runner(Protocol):
+class Runner:
     """A network that runs batches of images.
 
     Attributes:
@@ -41,20 +41,23 @@ class Runner(Protocol):
         devices: number of batches that `run_all` runs at once.
     """
 
-    info: ModelInfo | None
-    input_type: str
-    input_size: tuple[int, int] | None
-    is_raw: bool
-    devices: int
+    info: ModelInfo | None = None
+    input_type: str = "float32"
+    input_size: tuple[int, int] | None = None
+    is_raw: bool = False
+    devices: int = 1
 
     def run(self, batch: np.ndarray) -> Sequence[Any]:
         """Return boxes, scores and labels of images `(b, h, w, 3)`, or raw boxes and scores."""
+        raise NotImplementedError
+
+    def run_all(self, batches: Sequence[np.ndarray]) -> list[Sequence[Any]]:
+        """Run as many batches as there are devices at once."""
+        return [self.run(batch) for batch in batches]
 
 
-class _ExportedRunner:
+class _ExportedRunner(Runner):
     """An exported file, as its record describes it."""
-
-    devices = 1
 
     def __init__(self, record: ExportRecord) -> None:
         self.record, self.info = record, record.info

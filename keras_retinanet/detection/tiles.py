@@ -100,10 +100,10 @@ def merge(
     cut = np.concatenate(
         [_cut(one.boxes, tile, size) for one, tile in zip(moved, tiles, strict=True)]
     ).reshape(-1, 4)
-    parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+    parts = [(np.zeros((0, 4), "float32"), np.zeros(0, "float32"), np.zeros(0, int))]
     for label in np.unique(labels):
-        of_class = labels == label
-        whole, are_cut = (np.flatnonzero(of_class & side) for side in _sides(cut))
+        of_class, is_cut = labels == label, cut.any(axis=1)
+        whole, are_cut = np.flatnonzero(of_class & ~is_cut), np.flatnonzero(of_class & is_cut)
         whole = whole[_suppress(boxes[whole], scores[whole], overlap_iou)]
         inside = _inside(boxes[are_cut], boxes[whole])
         are_cut = are_cut[~(inside > _PART).any(axis=1)]
@@ -112,20 +112,10 @@ def merge(
         both_scores = np.concatenate([scores[whole], joined_scores])
         kept = _suppress(both, both_scores, overlap_iou)
         parts.append((both[kept], both_scores[kept], np.full(len(kept), label)))
-    merged = Detections(
-        *(np.concatenate(values) for values in zip(*parts, strict=True))
-        if parts
-        else (boxes, scores, labels),
-        capped=any(one.capped for one in found),
-        class_names=found[0].class_names,
-    )
+    columns = [np.concatenate(values) for values in zip(*parts, strict=True)]
+    capped = any(one.capped for one in found)
+    merged = Detections(columns[0], columns[1], columns[2], capped, found[0].class_names)
     return merged[np.argsort(-merged.scores, kind="stable")]
-
-
-def _sides(cut: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return which boxes are whole, and which are cut."""
-    any_cut = cut.any(axis=1)
-    return ~any_cut, any_cut
 
 
 def _cut(boxes: np.ndarray, tile: Tile, size: tuple[int, int]) -> np.ndarray:

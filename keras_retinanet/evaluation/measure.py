@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
+import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from keras_retinanet import drawing
 from keras_retinanet.detection.detections import Detections
-from keras_retinanet.detection.detector import Detector, Prepared, filter_for
+from keras_retinanet.detection.detector import Detector, filter_for
 from keras_retinanet.evaluation import class_pairs, metrics
 from keras_retinanet.evaluation.class_pairs import (
     Model,
@@ -37,6 +38,7 @@ __all__ = [
 ]
 
 Progress = Callable[[int], None]
+Loaded = TypeVar("Loaded")
 
 # Detections per image that count, where nobody says otherwise: that of COCO, and of
 # keras-retinanet 1.0.0.
@@ -262,9 +264,7 @@ def detect_dataset(
     detector = as_detector(model, generator)
     found: dict[int, Detections] = {}
     own, total, short = own_images(generator.size()), 0.0, 0
-    for indices, results, seconds in detector.detect_batches(
-        _samples(generator, detector, own), batch_size
-    ):
+    for indices, results, seconds in _detected(generator, detector, own, batch_size):
         for index, result in zip(indices, results, strict=True):
             above = result.above(score_threshold)
             paired = class_pairs.relabel(above, labels)
@@ -326,8 +326,9 @@ def as_detector(model: Model, generator: Generator, **convert_options: Any) -> D
     Args:
         model: training or inference model, or a `Detector`.
         generator: the data set.
-        **convert_options: for `convert_model`, if the model has to be converted. If the model knows
-            classes that the data set lacks, it keeps ten times as many detections.
+        **convert_options: for `Detector`: those of `convert_model`, if the model has to be
+            converted, and of tiles. If the model knows classes that the data set lacks, it keeps
+            ten times as many detections.
 
     Raises:
         ValueError: if the classes of model and data set cannot be paired.
@@ -343,14 +344,24 @@ def as_detector(model: Model, generator: Generator, **convert_options: Any) -> D
     return Detector(model, generator.resize_image, generator.preprocess_image, **convert_options)
 
 
-def _samples(
-    generator: Generator, detector: Detector, indices: Iterable[int]
-) -> Iterator[tuple[int, Prepared]]:
-    """Yield the index and the prepared image of readable images; a thread prefetches them."""
+def _detected(
+    generator: Generator, detector: Detector, indices: Iterable[int], batch_size: int
+) -> Iterator[tuple[list[int], list[Detections], float]]:
+    """Yield what `Detector.detect_batches` does, for images of a data set; perhaps in tiles."""
+    if detector.tile is None:
+        samples = _loaded(generator, lambda i: detector.prepare(generator.load_image(i)), indices)
+        yield from detector.detect_batches(samples, batch_size)
+        return
+    for index, image in _loaded(generator, generator.load_image, indices):
+        start = time.perf_counter()
+        found = detector.detect_large(image, batch_size)
+        yield [index], [found], time.perf_counter() - start
 
-    def load(index: int) -> Prepared:
-        return detector.prepare(generator.load_image(index))
 
+def _loaded(
+    generator: Generator, load: Callable[[int], Loaded], indices: Iterable[int]
+) -> Iterator[tuple[int, Loaded]]:
+    """Yield the index and what was loaded of readable images; a thread prefetches them."""
     for index, result in prefetch(load, indices, depth=4):
         try:
             yield index, result()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import keras
 import tensorflow as tf
@@ -80,7 +80,8 @@ def build(
         convert_options = {**info.filter_settings.to_dict(), **convert_options}
         model = extract_training_model(model)
     exact = convert_model(model, **convert_options)
-    settings = exact.info.filter_settings
+    known = cast("ModelInfo", exact.info)
+    settings = known.filter_settings
     if settings.pre_nms_top_k is None:
         settings = replace(settings, pre_nms_top_k=FIXED_TOP_K)
     fixed = convert_model(model, **{**convert_options, **settings.to_dict(), "fixed_shapes": True})
@@ -89,7 +90,7 @@ def build(
         network = normalise_on_device(network)
     # Images that are resized to whole numbers lose nothing as uint8.
     input_type = "float32" if info.resize_rule == "torchvision" else "uint8"
-    stored = exact.info if is_raw else replace(exact.info, filter_settings=settings)
+    stored = known if is_raw else replace(known, filter_settings=settings)
     record = ExportRecord(
         info=replace(stored, normalisation=IN_NETWORK),
         is_raw=is_raw,
@@ -106,7 +107,7 @@ def _all_anchors(model: RetinaNetBBox) -> RetinaNet:
     boxes = model.get_layer("clipped_boxes" if "clipped_boxes" in names else "boxes").output
     scores = model.get_layer("classification").output
     raw = RetinaNet(inputs=model.inputs[0], outputs=[boxes, scores], name="retinanet-raw")
-    set_info(raw, model.info)
+    set_info(raw, cast("ModelInfo", model.info))
     return raw
 
 

@@ -61,10 +61,11 @@ def suppress(boxes: np.ndarray, settings: FilterSettings) -> np.ndarray:
         boxes: (n, 4), best first.
         settings: `nms_threshold`, and `max_detections`, after which it stops.
     """
-    kept, left = [], np.arange(len(boxes))
+    kept: list[int] = []
+    left = np.arange(len(boxes))
     while len(left) and len(kept) < settings.max_detections:
         best, left = left[0], left[1:]
-        kept.append(best)
+        kept.append(int(best))
         overlaps = iou(boxes[[best]], boxes[left])[0]
         left = left[overlaps <= settings.nms_threshold]
     return np.array(kept, int)

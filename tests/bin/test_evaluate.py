@@ -1,15 +1,22 @@
 """`retinanet-evaluate`, from files to lines and a JSON file."""
 
 import json
+import os
+import re
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import cv2
+import numpy as np
 import pytest
 
 from keras_retinanet import models
 from keras_retinanet.bin import evaluate
+from keras_retinanet.detection import runners
+from keras_retinanet.detection.runners import Runner
+from keras_retinanet.images import BGR_MEAN
 from keras_retinanet.system import devices
 from tests.fakes import detailed_finder, picture, tiny_retinanet
 
@@ -263,6 +270,67 @@ def test_a_published_model_by_name(csv_set, loads, finder, capsys, monkeypatch):
     assert "mAP: 0.8333" in capsys.readouterr().out
     monkeypatch.setattr(devices, "start_tensorflow", None)  # an unknown name is told before
     assert "did you mean coco? " in wrong(capsys, [*arguments(csv_set)[:-1], "cocoo"])
+
+
+@pytest.mark.parametrize(("allowed", "code"), [("0", 1), ("1000", None), (None, None)])
+def test_a_model_is_compared_with_a_reference(csv_set, monkeypatch, capsys, allowed, code):
+    # The one finds what the other finds, with the sides of an image exchanged for half of them.
+    better, worse = detailed_finder(), detailed_finder(image_min_side=16, no_resize=False)
+    by_name = {"model.keras": worse, "better.keras": better}
+    (csv_set / "better.keras").write_text("stands for a model")
+    monkeypatch.setattr(models, "load_model", lambda path, **named: by_name[os.path.basename(path)])
+    report = csv_set / "numbers.json"
+    options = ["--reference", str(csv_set / "better.keras"), "--json", str(report)]
+    options += [] if allowed is None else ["--max-drop", allowed]
+    stopped = None
+    try:
+        evaluate.main([*arguments(csv_set), *options])
+    except SystemExit as stop:
+        stopped = stop.code
+    assert stopped == code
+    output = capsys.readouterr()
+    found = re.search(
+        r"^AP ([\d.]+), of the reference ([\d.]+): ([\d.]+) points below it$", output.out, re.M
+    )
+    ap, expected, drop = map(float, found.groups())
+    assert expected - ap == pytest.approx(drop, abs=0.011)
+    assert drop > 1
+    assert json.loads(report.read_text())["coco"]["AP"] == pytest.approx(ap / 100, abs=1e-4)
+    assert ("more than --max-drop 0 below" in output.err) == (code == 1)
+
+
+class Exported(Runner):
+    """Stands for an exported file: the finder, which takes uint8 images."""
+
+    info = replace(detailed_finder().info, normalisation="network")
+    input_type = "uint8"
+
+    def run(self, batch):
+        assert batch.dtype == "uint8"
+        return detailed_finder().predict_on_batch(batch.astype("float32") - BGR_MEAN)
+
+
+def test_an_exported_file_is_measured_like_a_model(csv_set, monkeypatch, capsys):
+    monkeypatch.setattr(runners, "open_exported", lambda path: Exported())
+    (csv_set / "model.onnx").touch()
+    evaluate.main([*arguments(csv_set)[:-1], str(csv_set / "model.onnx")])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1:3] == LINES.splitlines()[1:3]
+    assert lines[6] == LINES.splitlines()[6]
+
+
+def test_large_images_are_cut_into_tiles(csv_set, loads, finder, capsys):
+    image = np.zeros((100, 320, 3), "uint8")
+    rows = []
+    for x in (10, 110, 210):
+        image[40:60, x : x + 25] = picture(20, 25, (0, 0, 25, 20))
+        rows.append(f"large.png,{x},40,{x + 25},60,cat")
+    cv2.imwrite(str(csv_set / "large.png"), image)
+    (csv_set / "boxes.csv").write_text("\n".join(rows) + "\n")
+    loads(finder)
+    for options, precision in (([], "0.0000"), (["--tile", "60", "--overlap", "30"], "1.0000")):
+        evaluate.main([*arguments(csv_set), *options])
+        assert f"class cat with average precision: {precision}" in capsys.readouterr().out
 
 
 def test_only_the_command_assumes_frozen_weights(csv_set, loads, finder, monkeypatch):
