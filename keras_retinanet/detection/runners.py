@@ -13,11 +13,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 
 from keras_retinanet.detection.exported import KEY, MAX_RECORD_BYTES, ExportRecord
 from keras_retinanet.detection.formats import ENDINGS, FOLDER, exported_format
+from keras_retinanet.detection.onnx_files import read_metadata
 from keras_retinanet.model_info import ModelInfo
 from keras_retinanet.system.files import read_file
 from keras_retinanet.system.machine import cores
@@ -26,6 +28,10 @@ from keras_retinanet.system.types import StrPath
 
 # The names of outputs, in the order of a runner's results; a raw network has no labels.
 OUTPUTS = ("boxes", "scores", "labels")
+# The graph of a network of a thousand layers, without weights, takes 2 MB.
+MAX_XML_BYTES = 2**26
+# The graphs of a SavedModel, protocol buffers with small constants: those of ours take 5 MB.
+MAX_GRAPH_BYTES = 2**28
 # Where a SavedModel has its record.
 RECORD_IN_FOLDER = os.path.join("assets.extra", f"{KEY}.json")
 
@@ -70,14 +76,14 @@ class OnnxRunner(_ExportedRunner):
     """An .onnx file in ONNX Runtime."""
 
     def __init__(self, path: str) -> None:
+        record = ExportRecord.from_json(read_metadata(path).get(KEY), path)
+        super().__init__(record)
         runtime = _import("onnxruntime", "onnx", path)
         options = runtime.SessionOptions()
         options.intra_op_num_threads = cores()
         options.log_severity_level = 3  # errors
         providers = runtime.get_available_providers()
         self._session = runtime.InferenceSession(path, options, providers)
-        metadata = self._session.get_modelmeta().custom_metadata_map
-        super().__init__(ExportRecord.from_json(metadata.get(KEY), path))
         self._input = self._session.get_inputs()[0].name
 
     def run(self, batch: np.ndarray) -> Sequence[np.ndarray]:
@@ -89,12 +95,11 @@ class OpenVinoRunner(_ExportedRunner):
     """An .xml file, with the .bin file beside it, in OpenVINO."""
 
     def __init__(self, path: str) -> None:
+        record = ExportRecord.from_json(_record_in_xml(path), path)
+        super().__init__(record)
         runtime = _import("openvino", "openvino", path)
         core = runtime.Core()
         network = core.read_model(path)
-        text = network.get_rt_info([KEY]).astype(str) if network.has_rt_info([KEY]) else None
-        record = ExportRecord.from_json(text, path)
-        super().__init__(record)
         precision = "bf16" if record.precision == "bfloat16" else "f32"
         options = {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": cores()}
         self._network = core.compile_model(network, "CPU", options)
@@ -112,8 +117,8 @@ class LiteRtRunner(_ExportedRunner):
     """A .tflite file in LiteRT."""
 
     def __init__(self, path: str) -> None:
-        runtime = _import("ai_edge_litert.interpreter", "litert", path)
         super().__init__(ExportRecord.from_json(_appended_record(path), path))
+        runtime = _import("ai_edge_litert.interpreter", "litert", path)
         interpreter = runtime.Interpreter(model_path=path, num_threads=cores())
         self._run = interpreter.get_signature_runner("serve")
         self._one_at_a_time = threading.Lock()
@@ -133,6 +138,7 @@ class SavedModelRunner(_ExportedRunner):
         text = read_file(record, MAX_RECORD_BYTES) if record.is_file() else None
         super().__init__(ExportRecord.from_json(text, path))
         tensorflow = _import("tensorflow", None, path)
+        _check_operations(path)
         self._model = tensorflow.saved_model.load(path)
         self._serve = self._model.signatures["serve"]
 
@@ -143,6 +149,60 @@ class SavedModelRunner(_ExportedRunner):
         refuse_after_fork()
         results = self._serve(images=batch)
         return [np.asarray(results[name]) for name in self.outputs]
+
+
+# Operations of TensorFlow that read or write files, or call Python: no network has them.
+_FORBIDDEN = {
+    "CreateSummaryFileWriter",
+    "DebugIdentityV2",
+    "DebugIdentityV3",
+    "EagerPyFunc",
+    "FixedLengthRecordDataset",
+    "FixedLengthRecordReaderV2",
+    "IdentityReaderV2",
+    "ImmutableConst",
+    "LoadLibrary",
+    "MatchingFiles",
+    "Print",
+    "PrintV2",
+    "PyFunc",
+    "PyFuncStateless",
+    "ReadFile",
+    "Save",
+    "SaveSlices",
+    "TFRecordDataset",
+    "TFRecordReaderV2",
+    "TextLineDataset",
+    "TextLineReaderV2",
+    "WholeFileReaderV2",
+    "WriteFile",
+    "WriteGraphSummary",
+    "WriteSummary",
+}
+
+
+def _check_operations(path: str) -> None:
+    """Check that the graphs of a SavedModel do nothing but compute.
+
+    Raises:
+        ValueError: naming the folder, if one does, or the file of the graphs is damaged.
+    """
+    from google.protobuf.message import DecodeError
+    from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+
+    content = SavedModel()
+    try:
+        content.ParseFromString(read_file(os.path.join(path, "saved_model.pb"), MAX_GRAPH_BYTES))
+    except DecodeError:
+        raise ValueError(f"{path}: saved_model.pb is damaged, or of another kind") from None
+    for meta_graph in content.meta_graphs:
+        graph = meta_graph.graph_def
+        nodes = [*graph.node, *(node for f in graph.library.function for node in f.node_def)]
+        found = sorted({node.op for node in nodes} & _FORBIDDEN)
+        if found:
+            raise ValueError(
+                f"{path}: expected a network, got a program that uses {', '.join(found[:5])}"
+            )
 
 
 # The runner of each format of `formats.exported_format`.
@@ -185,6 +245,23 @@ def _appended_record(path: str) -> bytes | None:
                 return file.read(MAX_RECORD_BYTES + 1)
     except zipfile.BadZipFile:
         return None
+
+
+def _record_in_xml(path: str) -> str | None:
+    """Return the record in an .xml file of OpenVINO; None if it has none.
+
+    Raises:
+        ValueError: naming the file, if it is no such file.
+    """
+    text = read_file(path, MAX_XML_BYTES)
+    try:
+        root = ElementTree.fromstring(text)
+    except ElementTree.ParseError:
+        raise ValueError(f"{path}: expected an XML file of OpenVINO, got another file") from None
+    if root.tag != "net":
+        raise ValueError(f"{path}: expected an XML file of OpenVINO, got one of <{root.tag}>")
+    entry = root.find(f"rt_info/{KEY}")
+    return None if entry is None else entry.get("value")
 
 
 def _import(name: str, extra: str | None, path: str) -> ModuleType:

@@ -1,0 +1,136 @@
+"""What an .onnx file says of itself, read without running anything in it.
+
+The file is a message of protocol buffers: fields, each a number and a value. Only few of them are
+looked at, by the numbers of https://github.com/onnx/onnx/blob/main/onnx/onnx.proto.
+"""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterator
+
+from keras_retinanet.system.files import only_regular
+from keras_retinanet.system.types import StrPath
+
+# Numbers of fields.
+_GRAPH, _METADATA = 7, 14  # of a model
+_NODE, _INITIALIZER, _SPARSE = 1, 5, 15  # of a graph
+_ATTRIBUTE = 5  # of a node
+_ATTRIBUTE_TENSOR, _ATTRIBUTE_GRAPH, _ATTRIBUTE_TENSORS, _ATTRIBUTE_GRAPHS = 5, 6, 10, 11
+_EXTERNAL_DATA = 13  # of a tensor: where its values are, in another file
+_KEY, _VALUE = 1, 2  # of an entry of the metadata
+# Graphs inside each other; ours have none.
+_MAX_DEPTH = 20
+
+Span = tuple[int, int]
+
+
+def read_metadata(path: StrPath) -> dict[str, bytes]:
+    """Return the metadata of an .onnx file.
+
+    Raises:
+        OSError: if it cannot be read.
+        ValueError: naming the file, if it is no such file, or has values in other files, which
+            could be any files of this machine.
+    """
+    with open(path, "rb", opener=only_regular) as file:
+        try:
+            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except ValueError:
+            raise ValueError(f"{path}: expected an ONNX file, got an empty file") from None
+        with data:
+            try:
+                return _metadata(data)
+            except _ExternalDataError:
+                raise ValueError(
+                    f"{path}: its weights are in other files, which are not read: export it again"
+                ) from None
+            except (ValueError, IndexError):
+                raise ValueError(f"{path}: expected an ONNX file, got another or damaged") from None
+
+
+class _ExternalDataError(Exception):
+    """A tensor has its values in another file."""
+
+
+def _metadata(data: mmap.mmap) -> dict[str, bytes]:
+    metadata: dict[str, bytes] = {}
+    has_graph = False
+    for number, span in _fields(data, (0, len(data))):
+        if number == _GRAPH:
+            has_graph = True
+            _check_graph(data, span, 0)
+        elif number == _METADATA:
+            entry = {field: data[slice(*place)] for field, place in _fields(data, span)}
+            metadata[entry.get(_KEY, b"").decode("utf-8", "replace")] = entry.get(_VALUE, b"")
+    if not has_graph:
+        raise ValueError("no graph")
+    return metadata
+
+
+def _check_graph(data: mmap.mmap, span: Span, depth: int) -> None:
+    """Raise `_ExternalDataError` if a tensor of a graph has its values in another file."""
+    if depth > _MAX_DEPTH:
+        raise ValueError("graphs inside each other")
+    for number, part in _fields(data, span):
+        if number == _INITIALIZER:
+            _check_tensor(data, part)
+        elif number == _SPARSE:
+            for _, tensor in _fields(data, part):
+                _check_tensor(data, tensor)
+        elif number == _NODE:
+            for field, attribute in _fields(data, part):
+                if field == _ATTRIBUTE:
+                    _check_attribute(data, attribute, depth)
+
+
+def _check_attribute(data: mmap.mmap, span: Span, depth: int) -> None:
+    for number, part in _fields(data, span):
+        if number in (_ATTRIBUTE_TENSOR, _ATTRIBUTE_TENSORS):
+            _check_tensor(data, part)
+        elif number in (_ATTRIBUTE_GRAPH, _ATTRIBUTE_GRAPHS):
+            _check_graph(data, part, depth + 1)
+
+
+def _check_tensor(data: mmap.mmap, span: Span) -> None:
+    if any(number == _EXTERNAL_DATA for number, _ in _fields(data, span)):
+        raise _ExternalDataError
+
+
+def _fields(data: mmap.mmap, span: Span) -> Iterator[tuple[int, Span]]:
+    """Yield number and place of the fields of a message; those that are plain numbers are empty.
+
+    Raises:
+        ValueError: if it is no message.
+        IndexError: if it is cut off.
+    """
+    place, end = span
+    while place < end:
+        key, place = _varint(data, place)
+        kind = key & 7
+        if kind == 0:
+            _, place = _varint(data, place)
+            yield key >> 3, (place, place)
+            continue
+        if kind == 2:
+            length, place = _varint(data, place)
+        elif kind in (1, 5):
+            length = 8 if kind == 1 else 4
+        else:
+            raise ValueError("an unknown kind of field")
+        if place + length > end:
+            raise ValueError("a field that is longer than its message")
+        yield key >> 3, (place, place + length)
+        place += length
+
+
+def _varint(data: mmap.mmap, place: int) -> tuple[int, int]:
+    """Return the number at a place, of 7 bits a byte, and the place behind it."""
+    value = 0
+    for shift in range(0, 70, 7):
+        byte = data[place]
+        place += 1
+        value |= (byte & 127) << shift
+        if byte < 128:
+            return value, place
+    raise ValueError("a number that is too long")

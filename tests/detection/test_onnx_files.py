@@ -1,0 +1,77 @@
+import numpy as np
+import pytest
+
+from keras_retinanet.detection.onnx_files import read_metadata
+
+onnx = pytest.importorskip("onnx")
+
+
+def model(tensor=None, subgraph=None):
+    """A model of one node; a tensor among its weights, or a graph inside it."""
+    tensor = tensor or onnx.numpy_helper.from_array(np.arange(5, dtype="float32"), "w")
+    value = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [None])
+    node = onnx.helper.make_node("Add", ["x", "w"], ["x2"], extra=subgraph)
+    made = onnx.helper.make_model(onnx.helper.make_graph([node], "g", [value], [], [tensor]))
+    onnx.helper.set_model_props(made, {"keras_retinanet": '{"ä": 1}', "other": ""})
+    return made
+
+
+def external():
+    tensor = onnx.TensorProto(name="w", data_type=1, dims=[5], data_location=1)
+    tensor.external_data.add(key="location", value="../../etc/passwd")
+    return tensor
+
+
+def test_the_metadata_is_that_of_onnx(tmp_path):
+    path = tmp_path / "m.onnx"
+    onnx.save(model(), path)
+    assert read_metadata(path) == {"keras_retinanet": '{"ä": 1}'.encode(), "other": b""}
+
+
+def nested(depth):
+    made = model(external() if depth == 0 else None, nested(depth - 1) if depth else None)
+    return made.graph
+
+
+@pytest.mark.parametrize("depth", [0, 1, 3])
+def test_weights_in_other_files_are_refused(tmp_path, depth):
+    made = model()
+    made.graph.CopyFrom(nested(depth))
+    path = tmp_path / "m.onnx"
+    path.write_bytes(made.SerializeToString())
+    with pytest.raises(ValueError, match=r"m\.onnx: its weights are in other files"):
+        read_metadata(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"\0", b"text", b"PK\3\4" * 99, b"\xff" * 99])
+def test_other_files_are_named(tmp_path, content):
+    path = tmp_path / "m.onnx"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"m\.onnx: expected an ONNX file"):
+        read_metadata(path)
+
+
+def test_damaged_files_are_refused_or_read_but_nothing_else(tmp_path):
+    path = tmp_path / "m.onnx"
+    whole = model().SerializeToString()
+    rng = np.random.default_rng(0)
+    for _ in range(500):
+        data = bytearray(whole)
+        if rng.random() < 0.5:
+            del data[rng.integers(len(data)) :]
+        else:
+            data[rng.integers(len(data))] = rng.integers(256)
+        path.write_bytes(bytes(data))
+        try:
+            read_metadata(path)
+        except ValueError as error:
+            assert "m.onnx: " in str(error)
+
+
+def test_graphs_deep_inside_each_other_are_refused(tmp_path):
+    made = model()
+    made.graph.CopyFrom(nested(25))
+    path = tmp_path / "m.onnx"
+    path.write_bytes(made.SerializeToString())
+    with pytest.raises(ValueError, match="expected an ONNX file"):
+        read_metadata(path)
