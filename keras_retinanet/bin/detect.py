@@ -10,8 +10,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from keras_retinanet.bin import common
 from keras_retinanet.bin.list_models import print_models
@@ -20,11 +20,11 @@ from keras_retinanet.detection.sources import Sources, find_images
 from keras_retinanet.reports.pictures import picture_paths
 from keras_retinanet.system import devices
 from keras_retinanet.system.image_kinds import is_image_name
-from keras_retinanet.system.messages import shorten
+from keras_retinanet.system.messages import reason_with_path, shorten
 
 if TYPE_CHECKING:
     from keras_retinanet.detection.detector import Detector
-    from keras_retinanet.reports.detections import Tally
+    from keras_retinanet.reports.detections import Selection, Tally
     from keras_retinanet.reports.records import RecordFile
 
 
@@ -97,6 +97,12 @@ def parse_args(args: Sequence[str] | None = None) -> argparse.Namespace:
         help="maximum pixels of the longer side (default: as trained)",
     )
     add("--gpu", help="number of the GPU, or cpu (default: all GPUs)")
+    add("--engine", choices=["ray"], help="run on a Ray cluster (default: in this process)")
+    add(
+        "--address",
+        help="the address of the Ray cluster, such as auto or ray://host:10001 (default: one that "
+        "is started on this machine)",
+    )
     options = parser.parse_args(args)
     try:
         common.check_range(options, "0 to 1", ["score_threshold"])
@@ -132,6 +138,40 @@ def main(args: Sequence[str] | None = None, *, own_process: bool = False) -> Non
     paths = [path for path in sources.images if path in sources.videos or not done.has(path)]
     if len(paths) < len(sources.images):
         print(f"skipped {len(sources.images) - len(paths)} images that are done", file=sys.stderr)
+    if options.engine:
+        tally, errors = run_on_cluster(options, paths, copies, done)
+    else:
+        detector = _load(options, own_process)
+        tally, errors = run(options, detector, paths, copies, sources.videos, done)
+    tally.print_table(options.score_threshold)
+    errors = {**sources.errors, **errors}
+    if errors:
+        reasons = "; ".join(reason_with_path(path, error) for path, error in errors.items())
+        text = f"skipped {len(errors)} of {len(paths) + len(sources.errors)} images: {reasons}"
+        if not tally.images:
+            raise ValueError(text)
+        print(f"error: {text}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _load_options(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the arguments of `Detector.load` that follow from the options."""
+    return {
+        "min_side": options.image_min_side,
+        "max_side": options.image_max_side,
+        "score_threshold": options.score_threshold,
+        "max_detections": options.max_detections,
+        "tile": options.tile,
+        "overlap": options.overlap or 0,
+    }
+
+
+def _load(options: argparse.Namespace, own_process: bool) -> Detector:
+    """Load the model; TensorFlow is started only for one that runs in it.
+
+    Raises:
+        ValueError: if a GPU is chosen for a model that does not run in TensorFlow.
+    """
     if runs_in_tensorflow(options.model):
         devices.start_tensorflow(weights_are_frozen=own_process)
         devices.setup_gpu(options.gpu)
@@ -140,26 +180,9 @@ def main(args: Sequence[str] | None = None, *, own_process: bool = False) -> Non
     from keras_retinanet.detection.detector import Detector
 
     start = time.perf_counter()
-    detector = Detector.load(
-        options.model,
-        min_side=options.image_min_side,
-        max_side=options.image_max_side,
-        score_threshold=options.score_threshold,
-        max_detections=options.max_detections,
-        tile=options.tile,
-        overlap=options.overlap or 0,
-    )
+    detector = Detector.load(options.model, **_load_options(options))
     print(f"model loaded in {time.perf_counter() - start:.1f} s")
-    tally, errors = run(options, detector, paths, copies, sources.videos, done)
-    tally.print_table(options.score_threshold)
-    errors = {**sources.errors, **errors}
-    if errors:
-        reasons = "; ".join(_reason(path, error) for path, error in errors.items())
-        text = f"skipped {len(errors)} of {len(paths) + len(sources.errors)} images: {reasons}"
-        if not tally.images:
-            raise ValueError(text)
-        print(f"error: {text}", file=sys.stderr)
-        sys.exit(1)
+    return detector
 
 
 # The options of files of detections.
@@ -173,6 +196,12 @@ def _check_together(options: argparse.Namespace) -> None:
         ValueError: naming the option.
     """
     common.check_tiles(options)
+    if options.address and not options.engine:
+        raise ValueError("--address has no effect without --engine ray")
+    if options.engine and options.coco:
+        raise ValueError("--engine ray: a COCO results file needs the model's classes: use --json")
+    if options.engine and options.gpu is not None:
+        raise ValueError("--gpu: each machine of a cluster uses its own devices")
     if options.skip_existing:
         if options.coco:
             raise ValueError(
@@ -189,6 +218,8 @@ def _copies(options: argparse.Namespace, sources: Sources) -> dict[str, str]:
     Raises:
         ValueError: if a copy would replace an image, or a file cannot hold frames of videos.
     """
+    if sources.videos and options.engine:
+        raise ValueError(f"--engine ray: expected images, got {next(iter(sources.videos))}")
     if sources.videos and (options.csv or options.coco):
         name = "--csv" if options.csv else "--coco"
         raise ValueError(
@@ -321,36 +352,29 @@ def run(
     from keras_retinanet.detection.detections import class_labels
     from keras_retinanet.detection.photos import detect_photos
     from keras_retinanet.reports.copies import Copies
-    from keras_retinanet.reports.detections import Tally, describe
+    from keras_retinanet.reports.detections import Tally
     from keras_retinanet.reports.progress import progress_bar
 
-    classes = None
-    if options.classes:
-        names = [name.strip() for name in options.classes.split(",")]
-        classes = class_labels(names, detector.class_names)
+    selection = _selection(options)
+    class_labels(selection.classes or (), detector.class_names)  # refuses unknown ones
     tally, errors = Tally(), {}
     full: dict[str, int] = {}  # sources that may have more objects than were returned
     total = len(paths) if not videos else None
     with contextlib.ExitStack() as stack:
-        files = _record_files(options, detector, stack)
+        files = _record_files(options, detector.class_names, stack)
         progress = stack.enter_context(progress_bar("Detecting", total))
 
-        def fail(path: str, error: Exception) -> None:
-            errors[path] = error
-
         def skip(path: str, error: Exception) -> None:
-            fail(path, error)
+            errors[path] = error
             progress(1)
 
-        drawn = stack.enter_context(Copies(copies, videos, fail))
+        drawn = stack.enter_context(Copies(copies, videos, errors.__setitem__))
         for photo in detect_photos(
             detector, paths, options.batch_size, skip, options.max_pixels, videos
         ):
-            above = photo.detections.filter(score=options.score_threshold)
-            best = above.best(options.max_detections)
-            if best.capped:
-                full.setdefault(photo.path, len(best))
-            described = describe(photo, best.filter(classes=classes))
+            described, is_capped = selection.of(photo)
+            if is_capped:
+                full.setdefault(photo.path, len(described.detections))
             tally.add(described)
             for name, file in files.items():
                 if not done.is_in(name, photo.path, photo.frame):
@@ -362,8 +386,76 @@ def run(
     return tally, errors
 
 
+def run_on_cluster(
+    options: argparse.Namespace, paths: Sequence[str], copies: Mapping[str, str], done: Done
+) -> tuple[Tally, dict[str, Exception]]:
+    """Run the detector on a Ray cluster, and write results as they come.
+
+    Args:
+        options: parsed options.
+        paths: the images.
+        copies: path -> file of the annotated copy, for those that get one.
+        done: what need not be written again.
+
+    Returns:
+        What `run` returns.
+
+    Raises:
+        OSError: if a file of detections cannot be written, or there is no cluster.
+        ValueError: if Ray is not installed.
+    """
+    from keras_retinanet.reports.cluster import ClusterRun, detect_on_cluster
+    from keras_retinanet.reports.detections import Tally
+    from keras_retinanet.reports.progress import progress_bar
+
+    work = ClusterRun(
+        os.path.abspath(options.model) if os.path.exists(options.model) else options.model,
+        _load_options(options),
+        _selection(options),
+        options.batch_size,
+        options.max_pixels,
+        {os.path.abspath(path): os.path.abspath(copy) for path, copy in copies.items()},
+    )
+    tally = Tally()
+    errors: dict[str, Exception] = {}
+    full: dict[str, int] = {}
+    with contextlib.ExitStack() as stack:
+        files = _record_files(options, None, stack)
+        progress = stack.enter_context(progress_bar("Detecting", len(paths)))
+        results = detect_on_cluster(
+            work, [os.path.abspath(path) for path in paths], options.address
+        )
+        for path, result in zip(paths, results, strict=True):
+            if result.error:
+                errors[path] = ValueError(result.error)
+            if result.found is not None:
+                described = replace(result.found, path=path)
+                if result.is_capped:
+                    full.setdefault(path, len(described.detections))
+                tally.add(described)
+                for name, file in files.items():
+                    if not done.is_in(name, path):
+                        file.add(described)
+            progress(1)
+    if full:
+        _tell_full(list(full), next(iter(full.values())))
+    return tally, errors
+
+
+def _selection(options: argparse.Namespace) -> Selection:
+    """Return which detections are asked for."""
+    from keras_retinanet.reports.detections import Selection
+
+    classes = None
+    if options.classes:
+        classes = tuple(name.strip() for name in options.classes.split(","))
+    return Selection(options.score_threshold, options.max_detections, classes)
+
+
 def _record_files(
-    options: argparse.Namespace, detector: Detector, stack: contextlib.ExitStack
+    options: argparse.Namespace,
+    class_names: Sequence[str | None] | None,
+    stack: contextlib.ExitStack,
 ) -> dict[str, RecordFile]:
     """Open the files of detections that are asked for."""
     from keras_retinanet.reports import records
@@ -375,7 +467,7 @@ def _record_files(
     if options.csv:
         files["csv"] = records.csv_file(options.csv, goes_on=goes_on)
     if options.coco:
-        files["coco"] = records.coco_file(options.coco, detector.class_names)
+        files["coco"] = records.coco_file(options.coco, class_names)
     for file in files.values():
         stack.callback(file.close)
     return files
@@ -390,17 +482,6 @@ def _tell_full(paths: Sequence[str], count: int) -> None:
         "--max-detections",
         file=sys.stderr,
     )
-
-
-def _reason(path: str, error: Exception) -> str:
-    """Return what was wrong with an image, on one line, with its path."""
-    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    if isinstance(error, OSError) and error.filename and error.filename != path:
-        text = f"{error.filename}: {text}"
-    if not isinstance(error, (OSError, ValueError)):
-        text = f"{type(error).__name__}: {text}"
-    text = shorten(text, 300)
-    return text if path in text else f"{path}: {text}"
 
 
 if __name__ == "__main__":

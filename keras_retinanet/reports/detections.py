@@ -64,6 +64,26 @@ def describe(photo: Photo, found: Detections) -> ImageDetections:
     return ImageDetections(photo.path, width, height, detections, photo.frame, seconds)
 
 
+@dataclass(frozen=True)
+class Selection:
+    """Which detections of an image are reported.
+
+    Attributes:
+        score_threshold: minimum score.
+        max_detections: maximum number, of all classes; None for all.
+        classes: their names; None for all.
+    """
+
+    score_threshold: float
+    max_detections: int | None = None
+    classes: tuple[str, ...] | None = None
+
+    def of(self, photo: Photo) -> tuple[ImageDetections, bool]:
+        """Return what is reported of an image, and whether there may be more."""
+        best = photo.detections.filter(score=self.score_threshold).best(self.max_detections)
+        return describe(photo, best.filter(classes=self.classes)), best.capped
+
+
 def _display_name(detection: dict[str, Any]) -> str:
     return detection["name"] or f"label {detection['label']}"
 

@@ -25,3 +25,14 @@ def describe_classes(classes: Mapping[str, int], limit: int = 20) -> str:
     texts = [f"{shorten(name, 40)} {classes[name]}" for name in by_label[:limit]]
     more = len(classes) - len(texts)
     return ", ".join(texts) + (f", and {more} more" if more else "")
+
+
+def reason_with_path(path: str, error: Exception) -> str:
+    """Return what was wrong with a file, on one line, with its path."""
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    if isinstance(error, OSError) and error.filename and error.filename != path:
+        text = f"{error.filename}: {text}"
+    if not isinstance(error, (OSError, ValueError)):
+        text = f"{type(error).__name__}: {text}"
+    text = shorten(text, 300)
+    return text if path in text else f"{path}: {text}"

@@ -1,0 +1,147 @@
+"""`retinanet-detect` on a Ray cluster: each machine runs the detector on batches of the images."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from keras_retinanet.detection.detections import class_labels
+from keras_retinanet.detection.detector import Detector
+from keras_retinanet.detection.photos import detect_photos
+from keras_retinanet.reports.detections import ImageDetections, Selection, write_copy
+from keras_retinanet.system.messages import reason_with_path
+
+# Images that a machine gets at a time.
+_IMAGES_AT_ONCE = 16
+
+
+@dataclass(frozen=True)
+class ClusterRun:
+    """What each machine of a cluster does with its images.
+
+    Attributes:
+        model: the file of the model, at a path that all machines have, or a name.
+        load_options: for `Detector.load`.
+        selection: which detections are reported.
+        batch_size: maximum number of images in a batch of the network.
+        max_pixels: maximum number of pixels that an image may declare.
+        copies: path -> file of the annotated copy, for those that get one.
+    """
+
+    model: str
+    load_options: Mapping[str, Any]
+    selection: Selection
+    batch_size: int
+    max_pixels: int
+    copies: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of an image.
+
+    Attributes:
+        path: the file.
+        found: its detections; None if it could not be read.
+        is_capped: whether there may be more.
+        error: what went wrong, also where only the copy could not be written; empty if nothing.
+    """
+
+    path: str
+    found: ImageDetections | None
+    is_capped: bool
+    error: str
+
+
+def detect_on_cluster(
+    run: ClusterRun, paths: Sequence[str], address: str | None = None
+) -> Iterator[Result]:
+    """Yield what became of each image, in their order.
+
+    Args:
+        run: what is done with them.
+        paths: the files, at paths that all machines have.
+        address: of the cluster, such as "auto" or "ray://host:10001"; None to start one on this
+            machine, which ends with the iteration.
+
+    Raises:
+        ValueError: if Ray is not installed.
+        ConnectionError: if there is no cluster at the address.
+    """
+    try:
+        import ray
+        import ray.data
+    except ImportError as error:
+        raise ValueError(
+            f"--engine ray needs ray, which is not installed: pip install 'keras-retinanet[ray]' "
+            f"({error})"
+        ) from None
+    ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level="error")
+    try:
+        context = ray.data.DataContext.get_current()
+        context.execution_options.preserve_order = True
+        context.enable_progress_bars = False
+        machines = [node["Resources"].get("CPU", 1) for node in ray.nodes() if node["Alive"]]
+        rows = ray.data.from_items([{"path": path} for path in paths]).map_batches(
+            _Worker,
+            fn_constructor_args=(run,),
+            batch_size=_IMAGES_AT_ONCE,
+            concurrency=len(machines),
+            num_cpus=min(machines),
+        )
+        for row in rows.iter_rows():
+            yield _result(row)
+    finally:
+        ray.shutdown()
+
+
+class _Worker:
+    """A detector on one machine, which keeps it from batch to batch."""
+
+    def __init__(self, run: ClusterRun) -> None:
+        from keras_retinanet.detection.formats import runs_in_tensorflow
+        from keras_retinanet.system.devices import start_tensorflow
+
+        if runs_in_tensorflow(run.model):
+            start_tensorflow(weights_are_frozen=True)
+        self._run, self._detector = run, Detector.load(run.model, **run.load_options)
+        class_labels(
+            run.selection.classes or (), self._detector.class_names
+        )  # refuses unknown ones
+
+    def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, list[Any]]:
+        """Return a row for each path."""
+        run, paths = self._run, [str(path) for path in batch["path"]]
+        found: dict[str, str] = {}
+        errors: dict[str, str] = {}
+        capped: set[str] = set()
+
+        def fail(path: str, error: Exception) -> None:
+            errors[path] = reason_with_path(path, error)
+
+        photos = detect_photos(self._detector, paths, run.batch_size, fail, run.max_pixels)
+        for photo in photos:
+            described, is_capped = run.selection.of(photo)
+            found[photo.path] = json.dumps(asdict(described))
+            if is_capped:
+                capped.add(photo.path)
+            if photo.path in run.copies:
+                try:
+                    write_copy(photo.image, described, run.copies[photo.path])
+                except Exception as error:  # must not cost the other images
+                    fail(photo.path, error)
+        return {
+            "path": paths,
+            "found": [found.get(path, "") for path in paths],
+            "is_capped": [path in capped for path in paths],
+            "error": [errors.get(path, "") for path in paths],
+        }
+
+
+def _result(row: Mapping[str, Any]) -> Result:
+    found = ImageDetections(**json.loads(row["found"])) if row["found"] else None
+    return Result(row["path"], found, bool(row["is_capped"]), row["error"])
