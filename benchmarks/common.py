@@ -100,7 +100,7 @@ def start(name, python, one_thread=True) -> subprocess.Popen:
     if one_thread:
         variables["OMP_NUM_THREADS"] = "1"
     environment = {**os.environ, **variables}
-    environment["PYTHONPATH"] = str(ROOT) if name == NEW else ""
+    environment["PYTHONPATH"] = "" if name in (OLD, TORCHVISION) else str(ROOT)
     command = [python, *sys.argv, "--worker", name]
     return subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
