@@ -59,9 +59,8 @@ def write(options, case):
         models.save_model(model, snapshot)
     model = models.load_model(snapshot)
     if kind == "keras":
-        inference = fold_batch_norm(models.convert_model(model))
-        set_precision(inference, precision)
-        models.save_model(inference, options.folder / name)
+        set_precision(model, precision)
+        models.save_model(fold_batch_norm(models.convert_model(model)), options.folder / name)
         return
     size = (height, width) if kind == "litert" else None
     network = build(model, precision=precision, input_size=size)

@@ -86,10 +86,12 @@ def build(
         settings = replace(settings, pre_nms_top_k=FIXED_TOP_K)
     fixed = convert_model(model, **{**convert_options, **settings.to_dict(), "fixed_shapes": True})
     network = fold_batch_norm(_all_anchors(fixed) if is_raw else fixed)
-    if network.info.normalisation != IN_NETWORK:
-        network = normalise_on_device(network)
     # Images that are resized to whole numbers lose nothing as uint8.
     input_type = "float32" if info.resize_rule == "torchvision" else "uint8"
+    if info.normalisation != IN_NETWORK:
+        network = normalise_on_device(network, input_type)
+    else:
+        input_type = network.inputs[0].dtype
     stored = known if is_raw else replace(known, filter_settings=settings)
     record = ExportRecord(
         info=replace(stored, normalisation=IN_NETWORK),

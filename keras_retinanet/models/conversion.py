@@ -61,15 +61,14 @@ def convert_file(
             filter_settings = {**model.info.filter_settings.to_dict(), **filter_settings}
         model = extract_training_model(model)
     _check_training_model(model, path_in)
+    set_precision(model, precision)  # not of the inference model: its boxes need all digits
     inference = convert_model(
         model,
         anchor_params=config.anchor_params,
         pyramid_levels=config.pyramid_levels,
         **filter_settings,
     )
-    folded = fold_batch_norm(inference)
-    set_precision(folded, precision)
-    save_model(folded, path_out)
+    save_model(fold_batch_norm(inference), path_out)
 
 
 def _check_training_model(model: keras.Model, path: StrPath) -> None:

@@ -10,24 +10,25 @@ from keras_retinanet.layers import Normalise
 from keras_retinanet.models.classes import set_info
 
 
-def normalise_on_device(model: keras.Model) -> keras.Model:
+def normalise_on_device(model: keras.Model, dtype: str = "uint8") -> keras.Model:
     """Return a copy of a model that normalises its images itself, on the device it runs on.
 
     A uint8 image is a quarter of the size of a float32 one, in memory and on its way to a GPU.
 
     Args:
         model: a `RetinaNet` or `RetinaNetBBox` with an info and one input.
+        dtype: of the images; "float32" where resizing leaves fractions of pixel values.
 
     Returns:
-        Model of the same class, weights and layer names, whose input is uint8 BGR `(B, h, w, 3)`
-        and whose info says so.
+        Model of the same class, weights and layer names, whose input is BGR `(B, h, w, 3)` of that
+        type, values 0..255, and whose info says so.
 
     Raises:
         ValueError: if the model already normalises its images.
     """
     if model.info.normalisation == IN_NETWORK:
         raise ValueError("expected a model that takes normalised images, got one that does not")
-    images = keras.Input(batch_shape=model.inputs[0].shape, dtype="uint8", name="images")
+    images = keras.Input(batch_shape=model.inputs[0].shape, dtype=dtype, name="images")
     normalised = Normalise(model.info.normalisation, name="normalised")(images)
 
     def call(layer: keras.layers.Layer, *args: Any, **kwargs: Any) -> Any:

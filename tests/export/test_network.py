@@ -46,7 +46,11 @@ def test_images_that_are_resized_to_fractions_stay_so(lively, images):
     model = models.RetinaNet(lively.inputs[0], lively.outputs)
     models.set_info(model, replace(lively.info, resize_rule="torchvision"))
     network = build(model)
-    assert network.record.input_type == "float32"
+    assert network.record.input_type == network.model.inputs[0].dtype == "float32"
+    found = Detector(KerasRunner(network.model)).detect(images)
+    difference = compare(Detector(network.exact).detect(images), found, EXACT, 0.05)
+    assert difference.compared > 50
+    assert difference.unmatched == 0
 
 
 def test_a_converted_model_keeps_its_settings(lively):
