@@ -1,9 +1,11 @@
 """A web server: POST a photo, get its objects as JSON.
 
-pip install '.[server,onnx]'
+pip install '.[server]' onnxruntime
 retinanet-convert-model snapshot.keras detector.onnx
 MODEL=detector.onnx uvicorn --app-dir examples server:app --port 8000
 curl --data-binary @photo.jpg 'http://127.0.0.1:8000/detect?score=0.5'
+
+Requests run in threads that share the detector. `--workers N` starts processes that each load it.
 """
 
 import os
@@ -30,7 +32,7 @@ app = FastAPI(lifespan=load)
 @app.post("/detect")
 async def detect(request: Request, score: float = 0.5) -> dict:
     """Return boxes in pixels of the photo, scores, labels and names."""
-    data = b""
+    data = bytearray()
     async for chunk in request.stream():
         data += chunk
         if len(data) > MAX_BYTES:

@@ -153,12 +153,17 @@ def _with_pillow(data: bytes, max_pixels: int) -> np.ndarray | None:
         image = _opened_by_pillow(io.BytesIO(data))
         if image is None or image.width * image.height > max_pixels or image.mode in _TOO_DEEP:
             return None
-        if image.mode.startswith("I;16"):
-            grey = (np.asarray(image) >> 8).astype("uint8")
-            return np.dstack([grey] * 3)
-        return np.ascontiguousarray(np.asarray(image.convert("RGB"))[..., ::-1])
+        return pillow_to_bgr(image)
     except Exception:  # its many formats raise many types of errors
         return None
+
+
+def pillow_to_bgr(image: Image.Image) -> np.ndarray:
+    """Return a PIL image as uint8 `(h, w, 3)`; of 16 bits the upper eight."""
+    if image.mode.startswith("I;16"):
+        grey = (np.asarray(image) >> 8).astype("uint8")
+        return np.dstack([grey] * 3)
+    return np.ascontiguousarray(np.asarray(image.convert("RGB"))[..., ::-1])
 
 
 def _opened_by_pillow(file: BinaryIO) -> ImageFile.ImageFile | None:

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from keras_retinanet import models
 from keras_retinanet.images import BGR_MEAN
+from keras_retinanet.layers import PadToMultiple
 from keras_retinanet.models.heads import default_classification_model, default_regression_model
 from keras_retinanet.models.retinanet import create_pyramid_features, retinanet
 from keras_retinanet.preprocessing.generator import Generator
@@ -114,11 +115,13 @@ def detailed_finder(**info):
     return model
 
 
-def tiny_retinanet(num_classes=2, seed=1, kernel=3):
+def tiny_retinanet(num_classes=2, seed=1, kernel=3, pad_multiple=1, levels=(3, 4, 5, 6, 7)):
     """A training model of a few thousand weights, with an info; `kernel` is that of the first."""
     keras.utils.set_random_seed(seed)
     inputs = keras.Input((None, None, 3))
     features, x = {}, inputs
+    if pad_multiple > 1:
+        x = PadToMultiple(pad_multiple, name="padded")(inputs)
     for level, stride in ((3, 8), (4, 2), (5, 2)):
         sides = kernel if level == 3 else 3
         x = keras.layers.Conv2D(8, sides, strides=stride, padding="same", activation="relu")(x)
@@ -128,6 +131,7 @@ def tiny_retinanet(num_classes=2, seed=1, kernel=3):
         features,
         num_classes,
         create_pyramid_features=partial(create_pyramid_features, feature_size=8),
+        pyramid_levels=levels,
         submodels=[
             ("regression", default_regression_model(4, 9, 8, 8)),
             (
@@ -138,6 +142,7 @@ def tiny_retinanet(num_classes=2, seed=1, kernel=3):
             ),
         ],
     )
-    info = models.ModelInfo("resnet50", num_classes, image_min_side=64, image_max_side=96)
+    sides = {"image_min_side": 64, "image_max_side": 96}
+    info = models.ModelInfo("resnet50", num_classes, pyramid_levels=levels, **sides)
     models.set_info(model, info)
     return model

@@ -21,10 +21,12 @@ from keras_retinanet.zoo.fetching import check_name
 from keras_retinanet.zoo.table import find, is_name
 
 # Help for an argument that `check_model` checks.
+KERAS_MODEL_HELP = (
+    "training snapshot or converted model, .keras or .h5; checkpoint of torchvision, detectron2 or "
+    "MMDetection, .pth, .pkl or .safetensors; or a name that retinanet-detect --list-models shows"
+)
 MODEL_HELP = (
-    "training snapshot or converted model, .keras or .h5; exported model, .onnx, .xml, .tflite or "
-    "the folder of a SavedModel; checkpoint of torchvision, detectron2 or MMDetection, .pth, .pkl "
-    "or .safetensors; or a name that retinanet-detect --list-models shows"
+    f"{KERAS_MODEL_HELP}; or an exported model, .onnx, .xml, .tflite or the folder of a SavedModel"
 )
 
 Parameters = ParamSpec("Parameters")
@@ -273,7 +275,7 @@ def check_model(model: str) -> None:
         ValueError: if it is neither.
     """
     check_name(model)
-    if os.path.isfile(model) or exported_format(model) is not None:
+    if os.path.isfile(model) or (os.path.isdir(model) and exported_format(model) is not None):
         return
     if is_name(model) and not os.path.exists(model):
         return

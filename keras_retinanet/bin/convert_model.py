@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import os
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from keras_retinanet.bin import common
+from keras_retinanet.detection.formats import (
+    EXPORTED,
+    FORMATS,
+    Format,
+    exported_format,
+    format_by_ending,
+    format_named,
+)
 from keras_retinanet.system import devices
 
 
@@ -20,14 +28,16 @@ def parse_args(args: Sequence[str] | None) -> argparse.Namespace:
         "is written for another runtime is run at once and compared with the model.",
     )
     # No defaults here: what is not given is left to the model.
-    parser.add_argument("model_in", help=f"the model to convert: {common.MODEL_HELP}")
+    parser.add_argument("model_in", help=f"the model to convert: {common.KERAS_MODEL_HELP}")
     parser.add_argument(
         "model_out",
         help="where to save the converted model: .keras, .h5, .onnx, .xml (OpenVINO), .tflite "
         "(LiteRT), or a folder (SavedModel)",
     )
     parser.add_argument(
-        "--format", choices=sorted(FORMATS), help="the format (default: by the ending of the name)"
+        "--format",
+        choices=[one.name for one in FORMATS],
+        help="the format (default: by the ending of the name)",
     )
     parser.add_argument(
         "--precision",
@@ -38,8 +48,8 @@ def parse_args(args: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--calibrate",
         metavar="FOLDER",
-        help="photos to choose the whole numbers of int8 by, and to compare on (default for the "
-        "comparison: drawn pictures)",
+        help="photos to calibrate int8 with, and to compare on (default for the comparison: drawn "
+        "pictures)",
     )
     parser.add_argument(
         "--input-size",
@@ -101,8 +111,8 @@ def main(args: Sequence[str] | None = None) -> None:
     """Run the command."""
     options = parse_args(args)
     common.check_model(options.model_in)
-    name = _format(options)
-    _check_keras_options(options, name)
+    kind = _format(options)
+    _check_options(options, kind)
     devices.start_tensorflow()
     devices.setup_gpu("cpu")
     from keras_retinanet.config import load_config
@@ -110,85 +120,91 @@ def main(args: Sequence[str] | None = None) -> None:
     from keras_retinanet.models.conversion import convert_file
 
     settings = given_settings(vars(options))
-    config = load_config(options.config) if options.config else None
-    if name in KERAS_FORMATS:
-        convert_file(
-            options.model_in,
-            options.model_out,
-            backbone=options.backbone,
-            config=config,
+    path_in, path_out = options.model_in, options.model_out
+    shared: dict[str, Any] = {
+        "backbone": options.backbone,
+        "config": load_config(options.config) if options.config else None,
+    }
+    if kind in EXPORTED:
+        from keras_retinanet.export.convert import export_file
+
+        export_file(
+            path_in,
+            path_out,
+            kind.name,
             precision=options.precision,
+            input_size=options.input_size,
+            calibrate=options.calibrate,
+            is_raw=not settings.pop("nms", True),
+            log=print,
+            **shared,
             **settings,
         )
-        return
-    from keras_retinanet.export.convert import export_file
+    elif options.precision == "float32":
+        convert_file(path_in, path_out, **shared, **settings)
+    else:
+        from keras_retinanet.export.convert import convert_keras_file
 
-    export_file(
-        options.model_in,
-        options.model_out,
-        name,
-        precision=options.precision,
-        input_size=options.input_size,
-        calibrate=options.calibrate,
-        is_raw=not settings.pop("nms", True),
-        backbone=options.backbone,
-        config=config,
-        **settings,
-    )
-
-
-# Each format by the endings of its files; a folder has none.
-FORMATS = {
-    "keras": (".keras",),
-    "h5": (".h5", ".hdf5"),
-    "saved-model": ("",),
-    "onnx": (".onnx",),
-    "openvino": (".xml",),
-    "litert": (".tflite",),
-}
-KERAS_FORMATS = ("keras", "h5")
+        convert_keras_file(
+            path_in,
+            path_out,
+            precision=options.precision,
+            calibrate=options.calibrate,
+            log=print,
+            **shared,
+            **settings,
+        )
 
 
-def _format(options: argparse.Namespace) -> str:
+def _format(options: argparse.Namespace) -> Format:
     """Return the format to write.
 
     Raises:
-        ValueError: if the file's name does not fit.
+        ValueError: if the name does not fit it.
     """
-    ending = os.path.splitext(options.model_out.rstrip(os.sep))[1].lower()
+    by_ending = format_by_ending(options.model_out)
     if options.format is None:
-        for name, endings in FORMATS.items():
-            if ending in endings:
-                return name
-        known = ", ".join(e for endings in FORMATS.values() for e in endings if e)
+        if by_ending is None:
+            known = ", ".join(ending for one in FORMATS for ending in one.endings)
+            raise ValueError(
+                f"{options.model_out}: expected a file name that ends in {known}, or the name of "
+                "a folder (--format saved-model)"
+            )
+        return by_ending
+    chosen = format_named(options.format)
+    if chosen.endings and by_ending != chosen:
         raise ValueError(
-            f"{options.model_out}: expected a file name that ends in {known}, or a folder"
+            f"{options.model_out}: expected a name that ends in {' or '.join(chosen.endings)} for "
+            f"--format {chosen.name}"
         )
-    if options.format != "saved-model" and ending not in FORMATS[options.format]:
-        expected = " or ".join(FORMATS[options.format])
-        raise ValueError(
-            f"{options.model_out}: expected a name that ends in {expected} for --format "
-            f"{options.format}"
-        )
-    return options.format
+    return chosen
 
 
-def _check_keras_options(options: argparse.Namespace, name: str) -> None:
-    """Refuse options that a file of Keras cannot obey.
+def _check_options(options: argparse.Namespace, kind: Format) -> None:
+    """Refuse what a format cannot obey, before TensorFlow starts.
 
     Raises:
         ValueError: naming the option.
     """
-    if name not in KERAS_FORMATS:
-        return
-    if options.precision not in ("float32", "bfloat16"):
+    if exported_format(options.model_in) is not None:
         raise ValueError(
-            f"--precision {options.precision}: a model of Keras computes in float32 or bfloat16"
+            f"{options.model_in}: expected a model of Keras to convert, got an exported one: "
+            "give the snapshot that it was made of"
         )
-    for option in ("calibrate", "input_size"):
-        if getattr(options, option) is not None:
+    if kind in EXPORTED:
+        without_effect = ["parallel_iterations"]
+    else:
+        if options.precision not in kind.precisions:
             raise ValueError(
-                f"{common.flag(option)} has no effect on a file of Keras: leave it out"
+                f"--precision {options.precision}: a model of Keras computes in "
+                f"{' or '.join(kind.precisions)}"
+            )
+        without_effect = ["input_size", *(["calibrate"] if options.precision == "float32" else [])]
+    for name in without_effect:
+        if getattr(options, name) is not None:
+            raise ValueError(
+                f"{common.flag(name)} has no effect on {kind.name} in {options.precision}: leave "
+                "it out"
             )
 
 

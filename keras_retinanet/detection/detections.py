@@ -54,8 +54,10 @@ class Detections:
         capped = self.capped or (count is not None and count < len(self))
         return replace(self[np.arange(len(self))[:count]], capped=capped)
 
-    def __getitem__(self, chosen: np.ndarray) -> Detections:
+    def __getitem__(self, chosen: int | slice | np.ndarray) -> Detections:
         """Return the detections at positions, or where a mask is true."""
+        if isinstance(chosen, (int, np.integer)):
+            chosen = np.array([chosen])
         return replace(
             self, boxes=self.boxes[chosen], scores=self.scores[chosen], labels=self.labels[chosen]
         )
@@ -70,25 +72,26 @@ class Detections:
         self,
         *,
         score: float | None = None,
-        classes: Iterable[str | int] | None = None,
+        classes: str | int | Iterable[str | int] | None = None,
         min_side: float | None = None,
     ) -> Detections:
         """Return the detections that fulfil every condition given.
 
         Args:
             score: minimum score.
-            classes: names, or labels, of the classes to keep.
+            classes: names, or labels, of the classes to keep, or one of them.
             min_side: pixels that both sides of a box have at least.
 
         Raises:
-            ValueError: if no class has a name.
+            ValueError: if the model has no class of a name.
         """
         kept, capped = np.ones(len(self), bool), self.capped
         if score is not None:
             kept &= self.scores >= score
             capped = capped and bool(kept.all())  # else those that were cut off have lower scores
         if classes is not None:
-            kept &= np.isin(self.labels, class_labels(classes, self.class_names))
+            several = [classes] if isinstance(classes, (str, int)) else classes
+            kept &= np.isin(self.labels, class_labels(several, self.class_names))
         if min_side is not None:
             kept &= (self.boxes[:, 2:] - self.boxes[:, :2] >= min_side).all(axis=1)
         return replace(self[kept], capped=capped)
@@ -109,7 +112,11 @@ class Detections:
         return coco_results([image_id], [self], categories)
 
     def to_supervision(self) -> supervision.Detections:
-        """Return the detections as those of the package `supervision`, if it is installed."""
+        """Return the detections as those of the package `supervision`.
+
+        Raises:
+            ImportError: if it is not installed (`pip install supervision`).
+        """
         import supervision
 
         names = [
@@ -139,11 +146,11 @@ def class_labels(
     """Return the labels of classes.
 
     Args:
-        classes: names, or labels.
+        classes: names, or labels, also as text.
         class_names: the name of each label; None if no names are known.
 
     Raises:
-        ValueError: if no class has a name.
+        ValueError: if the model has no class of a name.
     """
     labels = []
     for one in classes:
@@ -151,6 +158,8 @@ def class_labels(
             labels.append(int(one))
         elif class_names is not None and one in class_names:
             labels.append(list(class_names).index(one))
+        elif one.isdecimal():
+            labels.append(int(one))
         else:
             known = ", ".join(name for name in class_names or () if name is not None)
             raise ValueError(

@@ -11,10 +11,10 @@ import itertools
 import sys
 import time
 import warnings
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol, cast
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, Protocol, TypeVar, cast
 
 import numpy as np
 
@@ -24,13 +24,14 @@ from keras_retinanet.detection.detections import Detections
 from keras_retinanet.detection.formats import exported_format
 from keras_retinanet.detection.inputs import ImageLike, as_image, is_one_image
 from keras_retinanet.detection.runners import Runner, open_exported
-from keras_retinanet.detection.tiles import merge, tiles_of
+from keras_retinanet.detection.tiles import OVERLAPPING_PART, merge, tiles_of
 from keras_retinanet.geometry.anchors import guess_shapes
 from keras_retinanet.geometry.boxes import clip
 from keras_retinanet.geometry.filter_settings import FilterSettings
 from keras_retinanet.geometry.suppression import filter_boxes
 from keras_retinanet.images import resize_image, to_uint8
 from keras_retinanet.model_info import ModelInfo
+from keras_retinanet.system.limits import MAX_PIXELS
 from keras_retinanet.system.resizing import Scale
 from keras_retinanet.system.types import StrPath
 
@@ -53,6 +54,10 @@ class InferenceModel(Protocol):
         """Return boxes (b, n, 4), scores (b, n), labels (b, n), padded with -1."""
 
 
+# What tells an image in `Detector.detect_in_order`.
+Key = TypeVar("Key")
+
+
 @dataclass(frozen=True)
 class Prepared:
     """An image at the network's size, not yet normalised.
@@ -68,6 +73,21 @@ class Prepared:
     size: tuple[int, int]
 
 
+@dataclass
+class _Waiting(Generic[Key]):
+    """An image that waits for a batch, or for those before it.
+
+    Attributes:
+        key: what tells the image.
+        sample: the image; None once it has been run, or if it is not.
+        result: its detections, or the error of the network.
+    """
+
+    key: Key
+    sample: Prepared | None
+    result: Detections | Exception | None = None
+
+
 class Detector:
     """A model together with the preparation of its images.
 
@@ -81,7 +101,7 @@ class Detector:
         tile: pixels; larger images are cut into square tiles of this side, each of which is resized
             as an image is. None for whole images.
         overlap: pixels that neighbouring tiles share at least; objects up to this size are whole in
-            one of them.
+            one of them. None for a quarter of a tile.
         **convert_options: for `convert_model`, if the model has to be converted.
 
     Attributes:
@@ -102,7 +122,7 @@ class Detector:
         preprocess_image: Normalise | None = None,
         *,
         tile: int | None = None,
-        overlap: int = 0,
+        overlap: int | None = None,
         **convert_options: Any,
     ) -> None:
         info: ModelInfo | None = getattr(model, "info", None)
@@ -117,9 +137,12 @@ class Detector:
         self.info = info
         self.class_names = info.class_names if info is not None else None
         self._resize, self._normalise = resize_image, preprocess_image
+        if tile is None and overlap is not None:
+            raise ValueError(f"overlap: {overlap} has no effect without tile")
+        self.tile = tile
+        self.overlap = overlap if overlap is not None else (tile or 0) // OVERLAPPING_PART
         if tile is not None:
-            tiles_of(1, 1, tile, overlap)  # refuses an overlap that is too large
-        self.tile, self.overlap = tile, overlap
+            tiles_of(1, 1, tile, self.overlap)  # refuses an overlap that is too large
         self.runner = as_runner(model, **convert_options)
         self.devices = self.runner.devices
 
@@ -133,7 +156,7 @@ class Detector:
         score_threshold: float = 0.05,
         max_detections: int | None = None,
         tile: int | None = None,
-        overlap: int = 0,
+        overlap: int | None = None,
     ) -> Detector:
         """Return the detector of a model in a file; a training snapshot is converted.
 
@@ -165,6 +188,14 @@ class Detector:
             loaded = models.load_model(model)
             is_converted = not models.is_training_model(loaded)
         info: ModelInfo | None = getattr(loaded, "info", None)
+        size = getattr(loaded, "input_size", None)
+        if size is not None and (min_side is not None or max_side is not None):
+            warnings.warn(
+                f"{model}: sides of images have no effect on a model that takes images of "
+                f"{size[0]}x{size[1]} pixels only",
+                stacklevel=2,
+            )
+            min_side = max_side = None
         resize = resizing(with_sides(info, min_side, max_side)) if info is not None else None
         if info is not None and is_converted:
             _warn_of_limits(model, info, score_threshold, max_detections or 0)
@@ -210,6 +241,7 @@ class Detector:
         max_detections: int | None = None,
         batch_size: int = 1,
         order: str = "bgr",
+        max_pixels: int = MAX_PIXELS,
     ) -> Detections | Iterator[Detections]:
         """Return the detections of an image, or yield those of several, in their order.
 
@@ -223,13 +255,14 @@ class Detector:
 
         Args:
             images: an image, or an iterable of images, as `inputs.as_image` takes them: a path, a
-                URL, the bytes of a file, an image of PIL, an array.
+                URL, the bytes of a file, a PIL image, an array.
             score_threshold: minimum score.
             max_detections: maximum number of detections per image, the best ones; None for all that
                 the model gives.
             batch_size: maximum number of images in a batch; it changes speed and memory, not
                 results.
             order: "bgr" or "rgb", that of the channels of arrays.
+            max_pixels: maximum number of pixels that the header of a file may declare.
 
         Raises:
             OSError: if a file cannot be opened.
@@ -237,33 +270,79 @@ class Detector:
         """
         is_one = is_one_image(images)
         many = cast("Iterable[ImageLike]", [images] if is_one else images)
-        found = (
-            one.filter(score=score_threshold).best(max_detections)
-            for one in self._in_order(many, batch_size, order)
+        read = (as_image(one, order=order, max_pixels=max_pixels) for one in many)
+        everything = (
+            (self.detect_large(image, batch_size) for image in read)
+            if self.tile is not None
+            else self._in_order(map(self.prepare, read), batch_size)
         )
+        found = (one.filter(score=score_threshold).best(max_detections) for one in everything)
         return next(found) if is_one else found
 
-    def _in_order(
-        self, images: Iterable[ImageLike], batch_size: int, order: str
-    ) -> Iterator[Detections]:
-        """Yield all detections of each image, in their order."""
-        left = iter(images)
-        if self.tile is not None:
-            for one in left:
-                yield self.detect_large(as_image(one, order=order), batch_size)
-            return
-        while some := list(itertools.islice(left, batch_size * WAITING_BATCHES)):
-            samples = enumerate(self.prepare(as_image(one, order=order)) for one in some)
-            found: dict[int, Detections] = {}
-            for indices, results, _ in self.detect_batches(samples, batch_size):
-                found.update(zip(indices, results, strict=True))
-            yield from (found[i] for i in range(len(some)))
+    def _in_order(self, samples: Iterable[Prepared], batch_size: int) -> Iterator[Detections]:
+        """Yield all detections of each prepared image, in their order."""
+        entries = ((None, sample) for sample in samples)
+        for _, found in self.detect_in_order(entries, batch_size):
+            if isinstance(found, Exception):
+                raise found
+            if found is not None:
+                yield found
+
+    def detect_in_order(
+        self, samples: Iterable[tuple[Key, Prepared | None]], batch_size: int
+    ) -> Iterator[tuple[Key, Detections | Exception | None]]:
+        """Run prepared images in batches of equal size, and yield what becomes of each, in order.
+
+        Few images wait at a time: if some of rare sizes hold up the others, their batches are run
+        with fewer images. An image that fails costs no other: where a batch does, its images are
+        run one by one.
+
+        Args:
+            samples: (anything that tells the image, prepared image); None for one that is not run.
+            batch_size: maximum number of images in a batch.
+
+        Yields:
+            What told the image, with all detections, the error of the network, or None if it was
+            not run.
+        """
+        waiting: deque[_Waiting[Key]] = deque()
+        by_shape: dict[tuple[int, ...], list[_Waiting[Key]]] = {}
+        limit = batch_size * WAITING_BATCHES if batch_size > 1 else 1
+        for key, sample in samples:
+            entry = _Waiting(key, sample)
+            waiting.append(entry)
+            if sample is not None:
+                group = by_shape.setdefault(sample.image.shape, [])
+                group.append(entry)
+                if len(group) == batch_size:
+                    self._run_group(by_shape.pop(sample.image.shape))
+            while waiting and (waiting[0].sample is None or len(waiting) >= limit):
+                first = waiting.popleft()
+                if first.sample is not None:
+                    self._run_group(by_shape.pop(first.sample.image.shape))
+                yield first.key, first.result
+        for group in by_shape.values():
+            self._run_group(group)
+        yield from ((entry.key, entry.result) for entry in waiting)
+
+    def _run_group(self, group: list[_Waiting[Any]]) -> None:
+        """Give waiting images of one size their detections, or the error of the network."""
+        try:
+            results: Sequence[Detections | Exception]
+            results, _ = self.detect_batch([one.sample for one in group if one.sample is not None])
+        except Exception as error:
+            if len(group) > 1:  # one image may fit into the memory where a batch does not
+                for one in group:
+                    self._run_group([one])
+                return
+            results = [error]
+        for entry, result in zip(group, results, strict=True):
+            entry.sample, entry.result = None, result
 
     def prepare(self, image: np.ndarray) -> Prepared:
         """Resize a BGR image (h, w, 3) to the network's size."""
-        resized, scale = self._resize(image)
-        if self.runner.input_size is not None:
-            resized, scale = fit(image, self.runner.input_size, self.info)
+        size = self.runner.input_size
+        resized, scale = self._resize(image) if size is None else fit(image, size, self.info)
         # A function of the caller's may return any kind of number.
         return Prepared(resized, scale if np.ndim(scale) else float(scale), image.shape[:2])
 
@@ -314,7 +393,9 @@ class Detector:
             return found[0]
         settings = self.info.filter_settings if self.info is not None else FilterSettings()
         ordered = [found[i] for i in range(len(tiles))]
-        return merge(ordered, tiles, (height, width), settings.nms_threshold)
+        # How many pixels of a tile become one of the network's.
+        scale = float(np.min(self.prepare(tiles[0].crop(image)).scale))
+        return merge(ordered, tiles, (height, width), settings.nms_threshold, 1 / scale)
 
     def detect_batches(
         self, samples: Iterable[tuple[int, Prepared]], batch_size: int

@@ -68,8 +68,11 @@ class ExportRecord:
 
     @classmethod
     def _from_values(cls, values: Any) -> ExportRecord:
-        if not isinstance(values, dict) or set(values) != {field.name for field in fields(cls)}:
+        names = {field.name for field in fields(cls)}
+        if not isinstance(values, dict) or "info" not in values or not set(values) <= names:
             raise ValueError(f"expected the record of an export, got {shorten(values)}")
+        defaults = {field.name: field.default for field in fields(cls)}
+        values = {**defaults, **values}
         size = values["input_size"]
         checks = {
             "is_raw": isinstance(values["is_raw"], bool),

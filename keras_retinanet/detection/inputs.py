@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import re
+import time
 import urllib.request
 from collections.abc import Iterable
 from typing import TypeAlias
@@ -11,17 +13,19 @@ from typing import TypeAlias
 import numpy as np
 from PIL import Image
 
-from keras_retinanet.images import decode_image_bgr, read_image_bgr, to_uint8
+from keras_retinanet.images import decode_image_bgr, pillow_to_bgr, read_image_bgr, to_uint8
 from keras_retinanet.system.limits import MAX_DOWNLOADED_IMAGE_BYTES, MAX_PIXELS
 from keras_retinanet.system.messages import shorten
 from keras_retinanet.system.types import StrPath
 
-# One image: the path of a file, a URL, the bytes of a file, an image of PIL, an array.
+# One image: the path of a file, a URL, the bytes of a file, a PIL image, an array.
 ImageLike: TypeAlias = StrPath | bytes | Image.Image | np.ndarray
 
 _URL = re.compile(r"https?://", re.IGNORECASE)
-# Seconds without a byte from a server.
+# Seconds without a byte from a server, and for all bytes.
 _TIMEOUT = 30
+_DEADLINE = 300
+_PART = 2**16  # bytes
 
 
 def is_one_image(value: ImageLike | Iterable[ImageLike]) -> bool:
@@ -40,8 +44,8 @@ def as_image(value: ImageLike, *, order: str = "bgr", max_pixels: int = MAX_PIXE
     """Return an image as an array, BGR uint8 `(h, w, 3)`.
 
     Args:
-        value: the path of a file, a URL (http or https), the bytes of a file, an image of PIL, or
-            an array `(h, w, 3)`, `(h, w, 4)` or `(h, w)` of values 0..255.
+        value: the path of a file, a URL (http or https), the bytes of a file, a PIL image, or an
+            array `(h, w, 3)`, `(h, w, 4)` or `(h, w)` of values 0..255.
         order: "bgr" or "rgb", that of an array's channels.
         max_pixels: maximum number of pixels that the header of a file may declare.
 
@@ -59,11 +63,11 @@ def as_image(value: ImageLike, *, order: str = "bgr", max_pixels: int = MAX_PIXE
     if isinstance(value, (bytes, bytearray, memoryview)):
         return decode_image_bgr(bytes(value), "the bytes of an image", max_pixels=max_pixels)
     if isinstance(value, Image.Image):
-        return np.ascontiguousarray(np.asarray(value.convert("RGB"))[..., ::-1])
+        return pillow_to_bgr(value)
     if isinstance(value, np.ndarray):
         return _array_as_image(value, order)
     raise TypeError(
-        "expected an image: a path, a URL, bytes, an image of PIL or an array, got "
+        "expected an image: a path, a URL, bytes, a PIL image or an array, got "
         f"{type(value).__name__}"
     )
 
@@ -74,17 +78,19 @@ def fetch(url: str) -> bytes:
     Raises:
         ValueError: naming the address, if it cannot be read or is larger.
     """
-    request = urllib.request.Request(url, headers={"User-Agent": "keras-retinanet"})
+    end, data = time.monotonic() + _DEADLINE, bytearray()
     try:
+        request = urllib.request.Request(url, headers={"User-Agent": "keras-retinanet"})
         with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer:
-            data = answer.read(MAX_DOWNLOADED_IMAGE_BYTES + 1)
-    except (OSError, ValueError) as error:  # URLError is an OSError
+            while part := answer.read1(_PART):
+                data += part
+                if len(data) > MAX_DOWNLOADED_IMAGE_BYTES:
+                    raise ValueError(f"expected at most {MAX_DOWNLOADED_IMAGE_BYTES} bytes")
+                if time.monotonic() > end:
+                    raise TimeoutError(f"it takes more than {_DEADLINE} seconds")
+    except (OSError, ValueError, http.client.HTTPException) as error:
         raise ValueError(f"{shorten(url, 200)}: cannot be read: {shorten(error, 200)}") from None
-    if len(data) > MAX_DOWNLOADED_IMAGE_BYTES:
-        raise ValueError(
-            f"{shorten(url, 200)}: expected at most {MAX_DOWNLOADED_IMAGE_BYTES} bytes, got more"
-        )
-    return data
+    return bytes(data)
 
 
 def _array_as_image(array: np.ndarray, order: str) -> np.ndarray:

@@ -40,7 +40,7 @@ class KerasRunner(Runner):
 
     def run_all(self, batches: Sequence[np.ndarray]) -> list[Sequence[Any]]:
         """Run as many batches as there are devices at once."""
-        return self._run_all(batches)
+        return super().run_all(batches) if self.devices == 1 else self._run_all(batches)
 
 
 def compiled(model: keras.Model) -> Callable[[np.ndarray], Sequence[Any]]:

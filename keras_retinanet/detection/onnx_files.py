@@ -13,10 +13,11 @@ from keras_retinanet.system.files import only_regular
 from keras_retinanet.system.types import StrPath
 
 # Numbers of fields.
-_GRAPH, _METADATA = 7, 14  # of a model
+_GRAPH, _METADATA, _TRAINING, _FUNCTIONS = 7, 14, 20, 25  # of a model
 _NODE, _INITIALIZER, _SPARSE = 1, 5, 15  # of a graph
 _ATTRIBUTE = 5  # of a node
-_ATTRIBUTE_TENSOR, _ATTRIBUTE_GRAPH, _ATTRIBUTE_TENSORS, _ATTRIBUTE_GRAPHS = 5, 6, 10, 11
+_TENSORS, _GRAPHS, _SPARSE_TENSORS = (5, 10), (6, 11), (22, 23)  # of an attribute
+_SPARSE_PARTS = (1, 2)  # of a sparse tensor: its values and their places
 _EXTERNAL_DATA = 13  # of a tensor: where its values are, in another file
 _KEY, _VALUE = 1, 2  # of an entry of the metadata
 # Graphs inside each other; ours have none.
@@ -60,6 +61,8 @@ def _metadata(data: mmap.mmap) -> dict[str, bytes]:
         if number == _GRAPH:
             has_graph = True
             _check_graph(data, span, 0)
+        elif number in (_TRAINING, _FUNCTIONS):
+            raise ValueError("more than one graph")
         elif number == _METADATA:
             entry = {field: data[slice(*place)] for field, place in _fields(data, span)}
             metadata[entry.get(_KEY, b"").decode("utf-8", "replace")] = entry.get(_VALUE, b"")
@@ -76,8 +79,7 @@ def _check_graph(data: mmap.mmap, span: Span, depth: int) -> None:
         if number == _INITIALIZER:
             _check_tensor(data, part)
         elif number == _SPARSE:
-            for _, tensor in _fields(data, part):
-                _check_tensor(data, tensor)
+            _check_sparse(data, part)
         elif number == _NODE:
             for field, attribute in _fields(data, part):
                 if field == _ATTRIBUTE:
@@ -86,10 +88,18 @@ def _check_graph(data: mmap.mmap, span: Span, depth: int) -> None:
 
 def _check_attribute(data: mmap.mmap, span: Span, depth: int) -> None:
     for number, part in _fields(data, span):
-        if number in (_ATTRIBUTE_TENSOR, _ATTRIBUTE_TENSORS):
+        if number in _TENSORS:
             _check_tensor(data, part)
-        elif number in (_ATTRIBUTE_GRAPH, _ATTRIBUTE_GRAPHS):
+        elif number in _SPARSE_TENSORS:
+            _check_sparse(data, part)
+        elif number in _GRAPHS:
             _check_graph(data, part, depth + 1)
+
+
+def _check_sparse(data: mmap.mmap, span: Span) -> None:
+    for number, part in _fields(data, span):
+        if number in _SPARSE_PARTS:
+            _check_tensor(data, part)
 
 
 def _check_tensor(data: mmap.mmap, span: Span) -> None:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
 
 from keras_retinanet.detection.detections import Detections
-from keras_retinanet.detection.detector import WAITING_BATCHES, Detector, Prepared, equal_sizes
+from keras_retinanet.detection.detector import Detector, Prepared
 from keras_retinanet.detection.inputs import as_image
 from keras_retinanet.detection.videos import Video
 from keras_retinanet.system.limits import MAX_PIXELS
@@ -27,6 +27,7 @@ class Photo:
         image: BGR uint8 (h, w, 3).
         detections: all that the model gives, in pixels of the image, best first.
         frame: number of the frame from 0; None for an image.
+        seconds: from the start of the video to the frame; None for an image.
         video: the video that a frame is of; None for an image.
     """
 
@@ -34,6 +35,7 @@ class Photo:
     image: np.ndarray
     detections: Detections
     frame: int | None = None
+    seconds: float | None = None
     video: Video | None = None
 
 
@@ -46,8 +48,8 @@ class _Item:
     sample: Prepared | None = None
     error: Exception | None = None
     frame: int | None = None
+    seconds: float | None = None
     video: Video | None = None
-    found: Detections | None = None
 
 
 def detect_photos(
@@ -78,25 +80,41 @@ def detect_photos(
         OSError: for a file that cannot be opened, without `on_error`.
         ValueError: for a file that is not an image, without `on_error`.
     """
-    # A camera's frames are not to wait for others where there are no batches.
-    window = batch_size * WAITING_BATCHES if batch_size > 1 else 1
-    ahead = in_background(_items(detector, paths, max_pixels, videos), depth=max(2, batch_size))
+    ahead = _items(detector, paths, max_pixels, videos)
+    if detector.tile is None:  # images that are cut into tiles may fill the memory one by one
+        ahead = in_background(ahead, max(2, batch_size))
     with contextlib.closing(ahead):
-        while some := list(itertools.islice(ahead, window)):
-            _detect(detector, some, batch_size)
-            while some:
-                item = some.pop(0)
-                if item.error is None and item.image is not None and item.found is not None:
-                    yield Photo(item.path, item.image, item.found, item.frame, item.video)
-                elif item.error is not None:
-                    if on_error is None:
-                        raise item.error
-                    on_error(item.path, item.error)
+        for item, found in _detected(detector, ahead, batch_size):
+            error = found if isinstance(found, Exception) else item.error
+            if error is not None:
+                if on_error is None:
+                    raise error
+                on_error(item.path, error)
+            elif isinstance(found, Detections) and item.image is not None:
+                yield Photo(item.path, item.image, found, item.frame, item.seconds, item.video)
+
+
+def _detected(
+    detector: Detector, items: Iterator[_Item], batch_size: int
+) -> Iterator[tuple[_Item, Detections | Exception | None]]:
+    """Yield each item with its detections, or the error of the network; None for bad items."""
+    if detector.tile is None:
+        samples = ((item, item.sample) for item in items)
+        yield from detector.detect_in_order(samples, batch_size)
+        return
+    for item in items:
+        found: Detections | Exception | None = None
+        if item.image is not None and item.error is None:
+            try:
+                found = detector.detect_large(item.image, batch_size)
+            except Exception as error:
+                found = error
+        yield item, found
 
 
 def _items(
     detector: Detector, paths: Sequence[str], max_pixels: int, videos: Mapping[str, bool]
-) -> Iterator[_Item]:
+) -> Generator[_Item, None, None]:
     """Yield each image and frame, read and prepared, or its error."""
     for path in paths:
         if path in videos:
@@ -112,51 +130,29 @@ def _items(
 
 
 def _frames(detector: Detector, path: str, is_live: bool) -> Iterator[_Item]:
-    """Yield the frames of a video."""
+    """Yield the frames of a video, and an error where it breaks off."""
+    number = -1
     try:
         video = Video(int(path) if path.isdecimal() and is_live else path, is_live=is_live)
-    except ValueError as error:
+        with contextlib.closing(video):
+            start = time.monotonic()
+            for number, image in enumerate(video.frames()):
+                # A camera gives frames when it likes, and some are missed.
+                seconds = time.monotonic() - start if video.is_live else number / video.rate
+                item = _Item(path, image, frame=number, seconds=round(seconds, 3), video=video)
+                try:
+                    _prepare(detector, item)
+                except Exception as error:
+                    item.error = error
+                yield item
+    except Exception as error:  # must not cost the other files
         yield _Item(path, error=error)
         return
-    number = -1
-    for number, image in enumerate(video.frames()):
-        item = _Item(path, image, frame=number, video=video)
-        try:
-            _prepare(detector, item)
-        except Exception as error:
-            item.error = error
-        yield item
-    video.close()
-    if number < 0:
-        yield _Item(path, error=ValueError(f"{path}: expected a video, got none with a frame"))
+    if error := video.missing(number + 1):
+        yield _Item(path, error=ValueError(error))
 
 
 def _prepare(detector: Detector, item: _Item) -> None:
     """Resize the image of an item, unless it will be cut into tiles."""
     if detector.tile is None and item.image is not None:
         item.sample = detector.prepare(item.image)
-
-
-def _detect(detector: Detector, items: Sequence[_Item], batch_size: int) -> None:
-    """Give items their detections, or the error of the network."""
-    samples = [(i, item.sample) for i, item in enumerate(items) if item.sample is not None]
-    for batch in equal_sizes(samples, batch_size):
-        groups = [batch]
-        while groups:
-            group = groups.pop(0)
-            try:
-                results, _ = detector.detect_batch([sample for _, sample in group])
-            except Exception as error:
-                if len(group) > 1:  # one image may fit into the memory where a batch does not
-                    groups = [[one] for one in group]
-                else:
-                    items[group[0][0]].error = error
-            else:
-                for (i, _), found in zip(group, results, strict=True):
-                    items[i].found = found
-    for item in items:
-        if item.sample is None and item.image is not None and item.error is None:
-            try:
-                item.found = detector.detect_large(item.image, batch_size)
-            except Exception as error:
-                item.error = error

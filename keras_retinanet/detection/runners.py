@@ -9,7 +9,7 @@ import importlib
 import os
 import threading
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import Any
@@ -18,20 +18,30 @@ from xml.etree import ElementTree
 import numpy as np
 
 from keras_retinanet.detection.exported import KEY, MAX_RECORD_BYTES, ExportRecord
-from keras_retinanet.detection.formats import ENDINGS, FOLDER, exported_format
+from keras_retinanet.detection.formats import (
+    EXPORTED,
+    LITERT,
+    ONNX,
+    OPENVINO,
+    SAVED_MODEL,
+    Format,
+    exported_format,
+)
 from keras_retinanet.detection.onnx_files import read_metadata
+from keras_retinanet.detection.saved_model_files import check_saved_model
 from keras_retinanet.model_info import ModelInfo
-from keras_retinanet.system.files import read_file
+from keras_retinanet.system.files import only_regular, read_file
 from keras_retinanet.system.machine import cores
 from keras_retinanet.system.messages import shorten
 from keras_retinanet.system.types import StrPath
 
+# The name of the input, and that of the function from it to the outputs where a format has names.
+INPUT = "images"
+SIGNATURE = "serve"
 # The names of outputs, in the order of a runner's results; a raw network has no labels.
 OUTPUTS = ("boxes", "scores", "labels")
 # The graph of a network of a thousand layers, without weights, takes 2 MB.
 MAX_XML_BYTES = 2**26
-# The graphs of a SavedModel, protocol buffers with small constants: those of ours take 5 MB.
-MAX_GRAPH_BYTES = 2**28
 # Where a SavedModel has its record.
 RECORD_IN_FOLDER = os.path.join("assets.extra", f"{KEY}.json")
 
@@ -65,48 +75,93 @@ class Runner:
 class _ExportedRunner(Runner):
     """An exported file, as its record describes it."""
 
-    def __init__(self, record: ExportRecord) -> None:
+    format: Format
+
+    def __init__(self, record: ExportRecord, path: str) -> None:
         self.record, self.info = record, record.info
         self.input_type, self.input_size = record.input_type, record.input_size
         self.is_raw = record.is_raw
         self.outputs = OUTPUTS[:2] if record.is_raw else OUTPUTS
+        runtime = _import(self.format, path)
+        try:
+            inputs, outputs = self._open(runtime, path)
+        except Exception as error:  # a runtime raises nearly anything for a damaged file
+            raise ValueError(f"{path}: cannot be loaded: {shorten(error, 200)}") from error
+        if list(inputs) != [INPUT] or not set(self.outputs) <= set(outputs):
+            raise ValueError(
+                f"{path}: expected a network from {INPUT} to {', '.join(self.outputs)}, as its "
+                f"metadata says, got one from {shorten(', '.join(inputs))} to "
+                f"{shorten(', '.join(outputs))}"
+            )
+        self._process = os.getpid()
+
+    def _open(self, runtime: ModuleType, path: str) -> tuple[Iterable[str], Iterable[str]]:
+        """Load the file; return the names of inputs and outputs."""
+        raise NotImplementedError
+
+    def run(self, batch: np.ndarray) -> Sequence[np.ndarray]:
+        """Run a batch.
+
+        Raises:
+            RuntimeError: in a fork of the process that loaded the file.
+        """
+        if os.getpid() != self._process:
+            raise RuntimeError(
+                "the model was loaded before this process was forked, so it would wait for ever "
+                "for threads that only its parent has: load it in each worker"
+            )
+        return self._run(batch)
+
+    def _run(self, batch: np.ndarray) -> Sequence[np.ndarray]:
+        raise NotImplementedError
 
 
 class OnnxRunner(_ExportedRunner):
-    """An .onnx file in ONNX Runtime."""
+    """An .onnx file in ONNX Runtime, on a GPU where its package has CUDA."""
+
+    format = ONNX
 
     def __init__(self, path: str) -> None:
-        record = ExportRecord.from_json(read_metadata(path).get(KEY), path)
-        super().__init__(record)
-        runtime = _import("onnxruntime", "onnx", path)
+        super().__init__(ExportRecord.from_json(read_metadata(path).get(KEY), path), path)
+
+    def _open(self, runtime: ModuleType, path: str) -> tuple[Iterable[str], Iterable[str]]:
         options = runtime.SessionOptions()
         options.intra_op_num_threads = cores()
         options.log_severity_level = 3  # errors
-        providers = runtime.get_available_providers()
+        # With TF32, products would have 10 bits.
+        known = {"CUDAExecutionProvider": {"use_tf32": "0"}, "CPUExecutionProvider": {}}
+        there = runtime.get_available_providers()
+        providers = [one for one in known.items() if one[0] in there]
         self._session = runtime.InferenceSession(path, options, providers)
-        self._input = self._session.get_inputs()[0].name
+        return (
+            [one.name for one in self._session.get_inputs()],
+            [one.name for one in self._session.get_outputs()],
+        )
 
-    def run(self, batch: np.ndarray) -> Sequence[np.ndarray]:
-        """Run a batch."""
-        return self._session.run(self.outputs, {self._input: batch})
+    def _run(self, batch: np.ndarray) -> Sequence[np.ndarray]:
+        return self._session.run(self.outputs, {INPUT: batch})
 
 
 class OpenVinoRunner(_ExportedRunner):
-    """An .xml file, with the .bin file beside it, in OpenVINO."""
+    """An .xml file, with the .bin file beside it, in OpenVINO on the processor."""
+
+    format = OPENVINO
 
     def __init__(self, path: str) -> None:
-        record = ExportRecord.from_json(_record_in_xml(path), path)
-        super().__init__(record)
-        runtime = _import("openvino", "openvino", path)
-        core = runtime.Core()
-        network = core.read_model(path)
-        precision = "bf16" if record.precision == "bfloat16" else "f32"
-        options = {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": cores()}
-        self._network = core.compile_model(network, "CPU", options)
-        self._requests = threading.local()
+        super().__init__(ExportRecord.from_json(_record_in_xml(path), path), path)
 
-    def run(self, batch: np.ndarray) -> Sequence[np.ndarray]:
-        """Run a batch."""
+    def _open(self, runtime: ModuleType, path: str) -> tuple[Iterable[str], Iterable[str]]:
+        core = runtime.Core()
+        precision = "bf16" if self.record.precision == "bfloat16" else "f32"
+        options = {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": cores()}
+        self._network = core.compile_model(core.read_model(path), "CPU", options)
+        self._requests = threading.local()
+        return (
+            [name for port in self._network.inputs for name in port.names],
+            [name for port in self._network.outputs for name in port.names],
+        )
+
+    def _run(self, batch: np.ndarray) -> Sequence[np.ndarray]:
         if not hasattr(self._requests, "own"):  # a request runs one batch at a time
             self._requests.own = self._network.create_infer_request()
         results = self._requests.own.infer([batch])
@@ -116,102 +171,59 @@ class OpenVinoRunner(_ExportedRunner):
 class LiteRtRunner(_ExportedRunner):
     """A .tflite file in LiteRT."""
 
-    def __init__(self, path: str) -> None:
-        super().__init__(ExportRecord.from_json(_appended_record(path), path))
-        runtime = _import("ai_edge_litert.interpreter", "litert", path)
-        interpreter = runtime.Interpreter(model_path=path, num_threads=cores())
-        self._run = interpreter.get_signature_runner("serve")
-        self._one_at_a_time = threading.Lock()
+    format = LITERT
 
-    def run(self, batch: np.ndarray) -> Sequence[np.ndarray]:
-        """Run the images of a batch one after the other: the file is of one image."""
-        with self._one_at_a_time:
-            results = [self._run(images=image[None]) for image in batch]
+    def __init__(self, path: str) -> None:
+        super().__init__(ExportRecord.from_json(_appended_record(path), path), path)
+
+    def _open(self, runtime: ModuleType, path: str) -> tuple[Iterable[str], Iterable[str]]:
+        interpreter = runtime.Interpreter(model_path=path, num_threads=cores())
+        names = interpreter.get_signature_list()[SIGNATURE]
+        self._serve = interpreter.get_signature_runner(SIGNATURE)
+        self._one_at_a_time = threading.Lock()
+        return names["inputs"], names["outputs"]
+
+    def _run(self, batch: np.ndarray) -> Sequence[np.ndarray]:
+        with self._one_at_a_time:  # and one image at a time
+            results = [self._serve(images=image[None]) for image in batch]
         return [np.concatenate([one[name] for one in results]) for name in self.outputs]
 
 
 class SavedModelRunner(_ExportedRunner):
     """A folder in TensorFlow's format."""
 
+    format = SAVED_MODEL
+
     def __init__(self, path: str) -> None:
         record = Path(path, RECORD_IN_FOLDER)
         text = read_file(record, MAX_RECORD_BYTES) if record.is_file() else None
-        super().__init__(ExportRecord.from_json(text, path))
-        tensorflow = _import("tensorflow", None, path)
-        _check_operations(path)
-        self._model = tensorflow.saved_model.load(path)
-        self._serve = self._model.signatures["serve"]
+        known = ExportRecord.from_json(text, path)
+        _import(self.format, path)
+        check_saved_model(path)
+        super().__init__(known, path)
 
-    def run(self, batch: np.ndarray) -> Sequence[np.ndarray]:
-        """Run a batch."""
-        from keras_retinanet.system.processes import refuse_after_fork
+    def _open(self, runtime: ModuleType, path: str) -> tuple[Iterable[str], Iterable[str]]:
+        self._model = runtime.saved_model.load(path)  # keeps the weights alive
+        self._serve = self._model.signatures[SIGNATURE]
+        return self._serve.structured_input_signature[1], self._serve.structured_outputs
 
-        refuse_after_fork()
+    def _run(self, batch: np.ndarray) -> Sequence[np.ndarray]:
         results = self._serve(images=batch)
         return [np.asarray(results[name]) for name in self.outputs]
 
 
-# Operations of TensorFlow that read or write files, or call Python: no network has them.
-_FORBIDDEN = {
-    "CreateSummaryFileWriter",
-    "DebugIdentityV2",
-    "DebugIdentityV3",
-    "EagerPyFunc",
-    "FixedLengthRecordDataset",
-    "FixedLengthRecordReaderV2",
-    "IdentityReaderV2",
-    "ImmutableConst",
-    "LoadLibrary",
-    "MatchingFiles",
-    "Print",
-    "PrintV2",
-    "PyFunc",
-    "PyFuncStateless",
-    "ReadFile",
-    "Save",
-    "SaveSlices",
-    "TFRecordDataset",
-    "TFRecordReaderV2",
-    "TextLineDataset",
-    "TextLineReaderV2",
-    "WholeFileReaderV2",
-    "WriteFile",
-    "WriteGraphSummary",
-    "WriteSummary",
-}
-
-
-def _check_operations(path: str) -> None:
-    """Check that the graphs of a SavedModel do nothing but compute.
-
-    Raises:
-        ValueError: naming the folder, if one does, or the file of the graphs is damaged.
-    """
-    from google.protobuf.message import DecodeError
-    from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
-
-    content = SavedModel()
-    try:
-        content.ParseFromString(read_file(os.path.join(path, "saved_model.pb"), MAX_GRAPH_BYTES))
-    except DecodeError:
-        raise ValueError(f"{path}: saved_model.pb is damaged, or of another kind") from None
-    for meta_graph in content.meta_graphs:
-        graph = meta_graph.graph_def
-        nodes = [*graph.node, *(node for f in graph.library.function for node in f.node_def)]
-        found = sorted({node.op for node in nodes} & _FORBIDDEN)
-        if found:
-            raise ValueError(
-                f"{path}: expected a network, got a program that uses {', '.join(found[:5])}"
-            )
-
-
-# The runner of each format of `formats.exported_format`.
-RUNNERS: Mapping[str, Callable[[str], Runner]] = MappingProxyType(
-    {".onnx": OnnxRunner, ".xml": OpenVinoRunner, ".tflite": LiteRtRunner, FOLDER: SavedModelRunner}
+# The runner of each format.
+RUNNERS: Mapping[str, Callable[[str], _ExportedRunner]] = MappingProxyType(
+    {
+        ONNX.name: OnnxRunner,
+        OPENVINO.name: OpenVinoRunner,
+        LITERT.name: LiteRtRunner,
+        SAVED_MODEL.name: SavedModelRunner,
+    }
 )
 
 
-def open_exported(path: StrPath) -> Runner:
+def open_exported(path: StrPath) -> _ExportedRunner:
     """Return the runner of an exported file.
 
     Raises:
@@ -221,23 +233,22 @@ def open_exported(path: StrPath) -> Runner:
     """
     kind = exported_format(path)
     if kind is None:
+        endings = ", ".join(ending for one in EXPORTED for ending in one.endings)
         raise ValueError(
-            f"{path}: expected an exported model: a file that ends in {', '.join(ENDINGS)}, or the "
-            "folder of a SavedModel"
+            f"{path}: expected an exported model: a file that ends in {endings}, or the folder of "
+            "a SavedModel"
         )
     os.stat(path)  # the system's error if there is no such file
-    try:
-        return RUNNERS[kind](os.fspath(path))
-    except (ValueError, OSError):
-        raise
-    except Exception as error:  # a runtime raises nearly anything for a damaged file
-        raise ValueError(f"{path}: cannot be loaded: {shorten(error, 200)}") from error
+    return RUNNERS[kind.name](os.fspath(path))
 
 
 def _appended_record(path: str) -> bytes | None:
     """Return the record in the zip archive at the end of a .tflite file; None if it has none."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with (
+            open(path, "rb", opener=only_regular) as whole,
+            zipfile.ZipFile(whole) as archive,
+        ):
             name = f"{KEY}.json"
             if name not in archive.namelist():
                 return None
@@ -264,17 +275,16 @@ def _record_in_xml(path: str) -> str | None:
     return None if entry is None else entry.get("value")
 
 
-def _import(name: str, extra: str | None, path: str) -> ModuleType:
-    """Import a runtime.
+def _import(format: Format, path: str) -> ModuleType:
+    """Import the runtime of a format.
 
     Raises:
         ValueError: naming the file, if the runtime is not installed.
     """
     try:
-        return importlib.import_module(name)
+        return importlib.import_module(format.module)
     except ImportError as error:
-        package = "tensorflow" if extra is None else f"'keras-retinanet[{extra}]'"
         raise ValueError(
-            f"{path}: running it needs {name.partition('.')[0]}, which is not installed: "
-            f"pip install {package} ({error})"
+            f"{path}: running it needs {format.package}, which is not installed: "
+            f"pip install {format.package} ({error})"
         ) from None

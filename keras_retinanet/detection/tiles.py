@@ -17,10 +17,15 @@ from keras_retinanet.geometry.boxes import area
 from keras_retinanet.geometry.filter_settings import FilterSettings
 from keras_retinanet.geometry.suppression import suppress
 
-# Pixels from the edge of a tile within which a box is cut by it.
-_EDGE = 2.0
+# Neighbouring tiles share a quarter of their side unless told otherwise.
+OVERLAPPING_PART = 4
+# A box is cut by an edge of its tile if it ends so near to it: pixels of the image, pixels of the
+# network, share of the box's side. Networks do not find edges exactly.
+_NEAR_PIXELS, _NEAR_NETWORK_PIXELS, _NEAR_SHARE = 2.0, 2.0, 0.05
 # Share of a cut box inside a better one of its class from which it is part of the same object.
 _PART = 0.6
+# Boxes that are compared with all others at a time, for the memory.
+_ROWS = 256
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,11 @@ def _starts(side: int, size: int, overlap: int) -> list[int]:
 
 
 def merge(
-    found: Sequence[Detections], tiles: Sequence[Tile], size: tuple[int, int], overlap_iou: float
+    found: Sequence[Detections],
+    tiles: Sequence[Tile],
+    size: tuple[int, int],
+    overlap_iou: float,
+    network_pixel: float = 1.0,
 ) -> Detections:
     """Return the detections of all tiles as those of the image, each object once.
 
@@ -87,6 +96,7 @@ def merge(
         tiles: the tiles.
         size: height and width of the image.
         overlap_iou: IoU above which a box suppresses another of its class.
+        network_pixel: how many pixels of the image are one of the network's, as tiles are resized.
     """
     if not found:
         return Detections.empty()
@@ -97,17 +107,15 @@ def merge(
     boxes = np.concatenate([one.boxes for one in moved]).reshape(-1, 4)
     scores = np.concatenate([one.scores for one in moved])
     labels = np.concatenate([one.labels for one in moved]).astype(int)
-    cut = np.concatenate(
-        [_cut(one.boxes, tile, size) for one, tile in zip(moved, tiles, strict=True)]
-    ).reshape(-1, 4)
+    near = _nearness(boxes, network_pixel)
+    cut = _cut(boxes, near, tiles, [len(one) for one in moved], size)
     parts = [(np.zeros((0, 4), "float32"), np.zeros(0, "float32"), np.zeros(0, int))]
     for label in np.unique(labels):
         of_class, is_cut = labels == label, cut.any(axis=1)
         whole, are_cut = np.flatnonzero(of_class & ~is_cut), np.flatnonzero(of_class & is_cut)
         whole = whole[_suppress(boxes[whole], scores[whole], overlap_iou)]
-        inside = _inside(boxes[are_cut], boxes[whole])
-        are_cut = are_cut[~(inside > _PART).any(axis=1)]
-        joined, joined_scores = _join(boxes[are_cut], cut[are_cut], scores[are_cut])
+        are_cut = are_cut[~_are_inside(boxes[are_cut], boxes[whole])]
+        joined, joined_scores = _join(boxes[are_cut], cut[are_cut], near[are_cut], scores[are_cut])
         both = np.concatenate([boxes[whole], joined])
         both_scores = np.concatenate([scores[whole], joined_scores])
         kept = _suppress(both, both_scores, overlap_iou)
@@ -118,12 +126,25 @@ def merge(
     return merged[np.argsort(-merged.scores, kind="stable")]
 
 
-def _cut(boxes: np.ndarray, tile: Tile, size: tuple[int, int]) -> np.ndarray:
-    """Return which edges of a tile, other than those of the image, each box touches, `(n, 4)`."""
+def _nearness(boxes: np.ndarray, network_pixel: float) -> np.ndarray:
+    """Return how near to an edge a box has to end to be cut by it, `(n, 2)` pixels for x and y."""
+    sides = boxes[:, 2:] - boxes[:, :2]
+    return np.maximum(_NEAR_SHARE * sides, max(_NEAR_PIXELS, _NEAR_NETWORK_PIXELS * network_pixel))
+
+
+def _cut(
+    boxes: np.ndarray,
+    near: np.ndarray,
+    tiles: Sequence[Tile],
+    counts: Sequence[int],
+    size: tuple[int, int],
+) -> np.ndarray:
+    """Return which edges of its tile, other than those of the image, each box touches, `(n, 4)`."""
     height, width = size
-    edges = np.array([tile.x, tile.y, tile.x + tile.width, tile.y + tile.height])
-    is_inner = np.array([tile.x > 0, tile.y > 0, edges[2] < width, edges[3] < height])
-    return (np.abs(boxes - edges) <= _EDGE) & is_inner
+    edges = np.array([[t.x, t.y, t.x + t.width, t.y + t.height] for t in tiles])
+    is_inner = (edges > 0) & (edges < [width, height, width, height])
+    of_box = np.repeat(np.arange(len(tiles)), counts)
+    return (np.abs(boxes - edges[of_box]) <= np.tile(near, 2)) & is_inner[of_box]
 
 
 def _suppress(boxes: np.ndarray, scores: np.ndarray, overlap_iou: float) -> np.ndarray:
@@ -133,14 +154,21 @@ def _suppress(boxes: np.ndarray, scores: np.ndarray, overlap_iou: float) -> np.n
     return order[suppress(boxes[order], settings)]
 
 
-def _inside(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Return the share of each box `(n, 4)` that is inside each of others `(m, 4)`, `(n, m)`."""
-    low = np.maximum(boxes[:, None, :2], others[None, :, :2])
-    high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
-    return np.maximum(high - low, 0).prod(axis=-1) / np.maximum(area(boxes), 1e-9)[:, None]
+def _are_inside(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return whether most of each box `(n, 4)` is inside one of others `(m, 4)`, bool `(n,)`."""
+    result = np.zeros(len(boxes), bool)
+    for start in range(0, len(boxes), _ROWS):
+        some = boxes[start : start + _ROWS]
+        low = np.maximum(some[:, None, :2], others[None, :, :2])
+        high = np.minimum(some[:, None, 2:], others[None, :, 2:])
+        shared = np.maximum(high - low, 0).prod(axis=-1)
+        result[start : start + _ROWS] = (shared > _PART * area(some)[:, None]).any(axis=1)
+    return result
 
 
-def _join(boxes: np.ndarray, cut: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _join(
+    boxes: np.ndarray, cut: np.ndarray, near: np.ndarray, scores: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the boxes around parts of one object, and their best scores.
 
     Rows of parts are joined first, then what became of them, until nothing continues anything.
@@ -148,45 +176,55 @@ def _join(boxes: np.ndarray, cut: np.ndarray, scores: np.ndarray) -> tuple[np.nd
     Args:
         boxes: (n, 4), all cut.
         cut: (n, 4), by which edges: left, top, right, bottom.
+        near: (n, 2), how exact the edges of each box are.
         scores: (n,).
     """
-    while len(boxes):
-        groups = _groups(_continue_each_other(boxes, cut))
-        if len(np.unique(groups)) == len(boxes):
-            break
-        members = [groups == group for group in np.unique(groups)]
-        boxes = np.stack(
-            [np.concatenate([boxes[m, :2].min(axis=0), boxes[m, 2:].max(axis=0)]) for m in members]
-        )
-        scores = np.array([scores[m].max() for m in members])
-        cut = np.stack([cut[m].any(axis=0) for m in members])
-    return boxes, scores
-
-
-def _continue_each_other(boxes: np.ndarray, cut: np.ndarray) -> np.ndarray:
-    """Return which boxes are parts of one object that two tiles have cut, bool `(n, n)`.
-
-    They are cut at opposite edges, overlap there, and span about the same along the edge.
-    """
-    result = np.zeros((len(boxes), len(boxes)), bool)
-    low = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
-    shared = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:]) - low  # (n, n, 2)
-    sides = boxes[:, 2:] - boxes[:, :2]
-    longer = np.maximum(sides[:, None], sides[None])
-    for axis in (0, 1):
-        opposite = cut[:, None, axis + 2] & cut[None, :, axis]
-        along = shared[..., 1 - axis] > _PART * longer[..., 1 - axis]
-        result |= opposite & (shared[..., axis] > 0) & along
-    np.fill_diagonal(result, False)
-    return result | result.T
-
-
-def _groups(are_linked: np.ndarray) -> np.ndarray:
-    """Return for each of n things the number of its group, of a symmetric bool `(n, n)`."""
-    groups = np.arange(len(are_linked))
     while True:
-        lowest = np.where(are_linked, groups[None], len(groups)).min(axis=1)
-        new = np.minimum(groups, lowest)
+        pairs = _continuing_pairs(boxes, cut, near)
+        if not len(pairs):
+            return boxes, scores
+        _, groups = np.unique(_groups(len(boxes), pairs), return_inverse=True)
+        count = groups.max() + 1
+        low, high = np.full((count, 2), np.inf), np.full((count, 2), -np.inf)
+        np.minimum.at(low, groups, boxes[:, :2])
+        np.maximum.at(high, groups, boxes[:, 2:])
+        cut_by, best = np.zeros((count, 4), bool), np.zeros(count, scores.dtype)
+        np.logical_or.at(cut_by, groups, cut)
+        np.maximum.at(best, groups, scores)
+        exact = np.zeros((count, 2))
+        np.maximum.at(exact, groups, near)
+        boxes = np.concatenate([low, high], axis=1).astype(boxes.dtype)
+        cut, scores, near = cut_by, best, exact
+
+
+def _continuing_pairs(boxes: np.ndarray, cut: np.ndarray, near: np.ndarray) -> np.ndarray:
+    """Return the positions of boxes that are parts of one object that two tiles have cut, `(k, 2)`.
+
+    They are cut at opposite edges, overlap or meet there, and span about the same along the edge.
+    """
+    sides = boxes[:, 2:] - boxes[:, :2]
+    found = [np.zeros((0, 2), int)]
+    for start in range(0, len(boxes), _ROWS):
+        some = slice(start, start + _ROWS)
+        low = np.maximum(boxes[some, None, :2], boxes[None, :, :2])
+        shared = np.minimum(boxes[some, None, 2:], boxes[None, :, 2:]) - low  # (rows, n, 2)
+        meet = shared >= -(near[some, None] + near[None])
+        along = shared > _PART * np.maximum(sides[some, None], sides[None])
+        for axis in (0, 1):
+            opposite = cut[some, None, axis + 2] & cut[None, :, axis]
+            rows, columns = np.nonzero(opposite & meet[..., axis] & along[..., 1 - axis])
+            pairs = np.stack([rows + start, columns], axis=1)
+            found.append(pairs[pairs[:, 0] != pairs[:, 1]])
+    return np.concatenate(found)
+
+
+def _groups(count: int, pairs: np.ndarray) -> np.ndarray:
+    """Return the group of each of some things, of which pairs `(k, 2)` belong together."""
+    groups = np.arange(count)
+    while True:
+        new = groups.copy()
+        np.minimum.at(new, pairs[:, 0], groups[pairs[:, 1]])
+        np.minimum.at(new, pairs[:, 1], groups[pairs[:, 0]])
         if (new == groups).all():
             return groups
         groups = new

@@ -91,13 +91,15 @@ def counts_all_names(labels: np.ndarray | None, model_names: Names | None) -> bo
     return all(name is None or label >= 0 for name, label in zip(model_names, labels, strict=True))
 
 
-def relabel(found: Detections, labels: np.ndarray | None) -> Detections:
-    """Return detections with the labels of a data set, without those of other classes.
+def relabel(found: Detections, labels: np.ndarray | None, dataset_names: Names) -> Detections:
+    """Return detections with labels and names of a data set, without those of other classes.
 
     Args:
         found: detections whose labels are outputs of a model.
         labels: what `pair` returned.
+        dataset_names: as for `pair`.
     """
+    found = replace(found, class_names=dataset_names)
     if labels is None:
         return found
     is_output = found.labels < len(labels)

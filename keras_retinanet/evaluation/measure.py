@@ -262,12 +262,14 @@ def detect_dataset(
     labels = class_labels(model, generator)
     class_pairs.warn_of_pairs(model, generator, labels)
     detector = as_detector(model, generator)
+    known = class_names(generator)
+    names = [known.get(label) for label in range(generator.num_classes())]
     found: dict[int, Detections] = {}
     own, total, short = own_images(generator.size()), 0.0, 0
     for indices, results, seconds in _detected(generator, detector, own, batch_size):
         for index, result in zip(indices, results, strict=True):
             above = result.above(score_threshold)
-            paired = class_pairs.relabel(above, labels)
+            paired = class_pairs.relabel(above, labels, names)
             found[index] = paired.best(max_detections)
             wanted = DEFAULT_LIMIT if max_detections is None else max_detections
             short += paired.capped and len(paired) < min(len(above), wanted)

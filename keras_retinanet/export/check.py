@@ -9,6 +9,7 @@ from types import MappingProxyType
 import numpy as np
 
 from keras_retinanet.detection.detections import Detections
+from keras_retinanet.geometry.boxes import iou
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,11 @@ class Tolerance:
     of_side: float
     unmatched: float
 
+    def __str__(self) -> str:
+        """Return how far apart detections may be, for a message."""
+        sides = f" or {100 * self.of_side:g} % of a side" if self.of_side else ""
+        return f"{self.score:g} of its score and {self.pixels:g} pixels{sides} of its box"
+
 
 TOLERANCES: Mapping[str, Tolerance] = MappingProxyType(
     {
@@ -44,16 +50,33 @@ class Difference:
     """What two networks find differently.
 
     Attributes:
-        compared: number of detections of both that are far enough above the score threshold.
+        compared: number of detections of both networks that are far enough above the score
+            threshold.
         unmatched: how many of them have no counterpart within the tolerance.
-        score: greatest difference of scores of counterparts.
-        box: greatest difference of a coordinate, in pixels.
+        score: greatest difference of the scores of counterparts.
+        box: greatest difference of their coordinates, in pixels.
+        farthest: the same two of those without counterpart and the detection of the same label in
+            the other network that overlaps it most; zeros if there is none.
     """
 
     compared: int = 0
     unmatched: int = 0
     score: float = 0.0
     box: float = 0.0
+    farthest: tuple[float, float] = (0.0, 0.0)
+
+    def __str__(self) -> str:
+        """Return a sentence with the differences."""
+        text = (
+            f"{self.compared} detections of both; scores differ by at most {self.score:.6f}, "
+            f"boxes by {self.box:.3f} pixels"
+        )
+        if self.unmatched:
+            text += (
+                f"; {self.unmatched} of them have no counterpart, the nearest differ by at most "
+                f"{self.farthest[0]:.6f} and {self.farthest[1]:.3f} pixels"
+            )
+        return text
 
     def is_within(self, tolerance: Tolerance) -> bool:
         """Return whether few enough detections have no counterpart."""
@@ -78,17 +101,31 @@ def compare(
         score_threshold: the one that both networks have.
     """
     compared, unmatched, score, box = 0, 0, 0.0, 0.0
+    farthest = np.zeros(2)
     for ours, theirs in zip(expected, found, strict=True):
         cut = max(_cut(one, score_threshold) for one in (ours, theirs)) + tolerance.score
         pairs = _pairs(ours, theirs, tolerance)
         for k, one in enumerate((ours, theirs)):
+            is_compared = one.scores > cut
             matched = np.isin(np.arange(len(one)), [pair[k] for pair in pairs])
-            compared += int((one.scores > cut).sum())
-            unmatched += int(((one.scores > cut) & ~matched).sum())
+            compared += int(is_compared.sum())
+            unmatched += int((is_compared & ~matched).sum())
+            for i in np.flatnonzero(is_compared & ~matched):
+                farthest = np.maximum(farthest, _apart(one, int(i), theirs if k == 0 else ours))
         for i, k in pairs:
             score = max(score, abs(float(ours.scores[i]) - float(theirs.scores[k])))
             box = max(box, float(np.abs(ours.boxes[i] - theirs.boxes[k]).max()))
-    return Difference(compared, unmatched, score, box)
+    return Difference(compared, unmatched, score, box, (float(farthest[0]), float(farthest[1])))
+
+
+def _apart(one: Detections, i: int, other: Detections) -> tuple[float, float]:
+    """Return how far detection `i` is from the one that overlaps it most, in score and pixels."""
+    overlaps = iou(one.boxes[[i]], other.boxes)[0] * (other.labels == one.labels[i])
+    if not len(overlaps) or overlaps.max() == 0:
+        return 0.0, 0.0
+    k = int(overlaps.argmax())
+    apart = np.abs(one.boxes[i] - other.boxes[k]).max()
+    return abs(float(one.scores[i] - other.scores[k])), float(apart)
 
 
 def _cut(one: Detections, score_threshold: float) -> float:

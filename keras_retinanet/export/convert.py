@@ -1,70 +1,44 @@
-"""A file of a model to a file of another runtime, checked before it is in its place."""
+"""A file of a model to a file of another format, checked before it is in its place."""
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
 import os
-import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from keras_retinanet.config import Config
+from keras_retinanet.detection.detections import Detections
 from keras_retinanet.detection.detector import Detector
+from keras_retinanet.detection.formats import (
+    EXPORTED,
+    SAVED_MODEL,
+    Format,
+    exported_format,
+    format_named,
+)
 from keras_retinanet.detection.keras_runner import KerasRunner
-from keras_retinanet.detection.runners import open_exported
+from keras_retinanet.detection.runners import RECORD_IN_FOLDER, open_exported
 from keras_retinanet.export import samples
 from keras_retinanet.export.check import TOLERANCES, Difference, compare
 from keras_retinanet.export.network import Network, build
+from keras_retinanet.geometry.filter_settings import FIXED_TOP_K
 from keras_retinanet.models import load_model
-from keras_retinanet.models.snapshots import check_backbone
+from keras_retinanet.models.conversion import convert_file
+from keras_retinanet.models.snapshots import check_backbone, check_suffix
 from keras_retinanet.system.types import StrPath
 
 # Images that an export is compared on.
 _COMPARED = 4
-# Photos that whole numbers are calibrated with.
+# Photos that int8 is calibrated with.
 _CALIBRATED = 100
-
-
-@dataclass(frozen=True)
-class Format:
-    """A format of exported files.
-
-    Attributes:
-        module: its file in this folder.
-        ending: of its files; empty for a folder.
-        needs: packages that writing it takes, besides TensorFlow.
-        precisions: those that it can have.
-        fixed_size: whether its images need one size.
-    """
-
-    module: str
-    ending: str
-    needs: tuple[str, ...] = ()
-    precisions: tuple[str, ...] = ("float32",)
-    fixed_size: bool = False
-
-
-FORMATS: Mapping[str, Format] = MappingProxyType(
-    {
-        "saved-model": Format("saved_model", ""),
-        "onnx": Format(
-            "onnx", ".onnx", ("onnx", "tf2onnx", "onnxruntime"), ("float32", "float16", "int8")
-        ),
-        "openvino": Format(
-            "openvino", ".xml", ("openvino",), ("float32", "float16", "bfloat16", "int8")
-        ),
-        "litert": Format(
-            "litert", ".tflite", ("ai_edge_litert",), ("float32", "float16", "int8"), True
-        ),
-    }
-)
 
 
 def export_file(
@@ -78,15 +52,15 @@ def export_file(
     is_raw: bool = False,
     backbone: str | None = None,
     config: Config | None = None,
-    log: Callable[[str], None] = print,
+    log: Callable[[str], None] | None = None,
     **filter_settings: Any,
 ) -> Difference:
-    """Write the model in a file in a format of `FORMATS`, if it detects what the model detects.
+    """Write the model in a file in another format, if it detects what the model detects.
 
     Args:
         path_in: what `models.load_model` takes.
-        path_out: where to write; a folder for a SavedModel.
-        name: the format.
+        path_out: where to write; a folder for a SavedModel, which may replace another one.
+        name: the name of one of `formats.EXPORTED`.
         precision: see `ExportRecord`.
         input_size: height and width of the images; None for any.
         calibrate: a folder of photos, for int8, and to compare with; None for drawn pictures.
@@ -104,91 +78,228 @@ def export_file(
         ValueError: if the format cannot be written, the file holds no model, or the differences are
             more than `check.TOLERANCES` allows: then nothing is written.
     """
-    kind = FORMATS[name]
-    check_request(name, precision, input_size, calibrate)
+    kind = format_named(name)
+    check_request(kind, path_out, precision, input_size, calibrate)
+    photos = [] if calibrate is None else samples.photos_of(calibrate)
     model = load_model(path_in)
     if backbone:
         check_backbone(model, backbone)
     config = config or Config()
-    network = build(
-        model,
-        is_raw=is_raw,
-        input_size=input_size,
-        precision=precision,
-        anchor_params=config.anchor_params,
-        pyramid_levels=config.pyramid_levels,
-        **filter_settings,
-    )
-    images, what = _images(calibrate)
-    out = Path(path_out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.stem[:50]}-") as folder:
-        written = Path(folder, out.name)
-        write = importlib.import_module(f"keras_retinanet.export.{kind.module}").write
-        write(network, str(written), _calibration(calibrate, network))
+    options: dict[str, Any] = {
+        "is_raw": is_raw,
+        "input_size": input_size,
+        "precision": precision,
+        "one_image": kind.one_image,
+        "anchor_params": config.anchor_params,
+        "pyramid_levels": config.pyramid_levels,
+    }
+    try:
+        network = build(model, **options, **filter_settings)
+    except ValueError as error:
+        raise ValueError(f"{path_in}: {error}") from None
+    images, what = _images(photos, calibrate)
+    write = importlib.import_module(f"keras_retinanet.export.{kind.name.replace('-', '_')}").write
+    with _replacing(Path(os.path.abspath(path_out))) as written:
+        write(network, str(written), _calibration(network, photos))
         difference = _difference(network, written, images)
-        log(_describe(difference, f"{len(images)} {what}"))
-        if not difference.is_within(TOLERANCES[precision]):
-            raise ValueError(
-                f"{path_out}: not written: {difference.unmatched} of {difference.compared} "
-                f"detections have no counterpart within {_within(precision)}"
-            )
-        if kind.ending == "" and out.is_dir():
-            shutil.rmtree(out)
-        for file in Path(folder).iterdir():
-            os.replace(file, out.with_name(file.name))
+        if not difference.compared:
+            # Whatever the model finds on them, with however low a score, has to agree.
+            what += ", where the model finds nothing: with a score threshold of 0"
+            all_scores = {"score_threshold": 0.0, "pre_nms_top_k": FIXED_TOP_K}
+            low = build(model, **options, **{**filter_settings, **all_scores})
+            other = written.with_name(f"all-{written.name}")
+            write(low, str(other), _calibration(low, photos))
+            difference = _difference(low, other, images)
+        _accept(difference, precision, path_out, what, log)
     return difference
 
 
+def convert_keras_file(
+    path_in: StrPath,
+    path_out: StrPath,
+    *,
+    precision: str,
+    calibrate: StrPath | None = None,
+    log: Callable[[str], None] | None = None,
+    **options: Any,
+) -> Difference:
+    """Write an inference model of Keras in half precision, if it detects what it does in float32.
+
+    Args:
+        path_in: what `models.conversion.convert_file` takes.
+        path_out: where to write it.
+        precision: "bfloat16".
+        calibrate: a folder of photos to compare on; None for drawn pictures.
+        log: called with a line about the comparison.
+        **options: for `convert_file`.
+
+    Returns:
+        The greatest differences.
+
+    Raises:
+        OSError: if a file cannot be read or written.
+        ValueError: as `convert_file`, and if the differences are more than `check.TOLERANCES`
+            allows: then nothing is written.
+    """
+    check_suffix(path_out)
+    images, what = _images([] if calibrate is None else samples.photos_of(calibrate), calibrate)
+    with _replacing(Path(os.path.abspath(path_out))) as written:
+        exact = written.with_name(f"exact-{written.name}")
+        found: list[list[Detections]] = []
+        for path, numbers in ((exact, "float32"), (written, precision)):
+            convert_file(path_in, path, precision=numbers, **options)
+            model = load_model(path)
+            settings = model.info.filter_settings
+            detector = Detector(model)
+            found.append(detector.detect(images, settings.score_threshold, settings.max_detections))
+        difference = compare(found[0], found[1], TOLERANCES[precision], settings.score_threshold)
+        _accept(difference, precision, path_out, what, log)
+    return difference
+
+
+def _images(photos: Sequence[str], folder: StrPath | None) -> tuple[list[np.ndarray], str]:
+    """Return images to compare on, and what they are."""
+    if photos:
+        images = list(samples.read(photos, _COMPARED))
+        return images, f"{len(images)} photos of {folder}"
+    images = list(samples.drawn_images(_COMPARED))
+    return images, f"{len(images)} drawn pictures"
+
+
+def _accept(
+    difference: Difference,
+    precision: str,
+    path_out: StrPath,
+    what: str,
+    log: Callable[[str], None] | None,
+) -> None:
+    """Report differences, and refuse those that are more than allowed.
+
+    Raises:
+        ValueError: if they are.
+    """
+    allowed = TOLERANCES[precision]
+    if not difference.compared:
+        warnings.warn(
+            f"{path_out}: not compared, as the model finds nothing on {what}: give --calibrate "
+            "FOLDER with photos of what it finds",
+            stacklevel=3,
+        )
+        return
+    if not difference.is_within(allowed):
+        raise ValueError(
+            f"{path_out}: not written: it differs from the model by more than {allowed}. On "
+            f"{what}: {difference}. {_advice(precision)}"
+        )
+    if log is not None:
+        log(f"compared on {what}: {difference}")
+
+
 def check_request(
-    name: str, precision: str, input_size: tuple[int, int] | None, calibrate: StrPath | None
+    kind: Format,
+    path_out: StrPath,
+    precision: str,
+    input_size: tuple[int, int] | None,
+    calibrate: StrPath | None,
 ) -> None:
     """Check that a format can be written as it is asked for, before a model is loaded.
 
     Raises:
         ValueError: if it cannot.
     """
-    kind = FORMATS[name]
+    if kind not in EXPORTED:
+        raise ValueError(f"format: {kind.name} is written by models.conversion.convert_file")
     if precision not in kind.precisions:
         raise ValueError(
-            f"--precision {precision}: {name} has {' and '.join(kind.precisions)} only"
+            f"--precision {precision}: {kind.name} has {', '.join(kind.precisions)} only"
         )
-    if kind.fixed_size and input_size is None:
+    if kind.one_image and input_size is None:
         raise ValueError(
-            f"a {kind.ending} file has one size of images: give --input-size HEIGHTxWIDTH"
+            f"a {kind.endings[0]} file has one size of images: give --input-size HEIGHTxWIDTH"
         )
     if precision == "int8" and calibrate is None:
         raise ValueError("--precision int8 needs --calibrate FOLDER, a hundred photos or so")
-    for package in (*kind.needs, *(_QUANTISERS[name] if precision == "int8" else ())):
-        if importlib.util.find_spec(package) is None:
+    for module in (*kind.writers, *(kind.quantisers if precision == "int8" else ())):
+        if importlib.util.find_spec(module) is None:
             raise ValueError(
-                f"writing {name} needs {package}, which is not installed: "
-                f"pip install 'keras-retinanet[{name}]'"
+                f"writing {kind.name} needs {module}, which is not installed: "
+                f"pip install 'keras-retinanet[{kind.name}]'"
             )
+    if kind == SAVED_MODEL:
+        _check_folder(path_out)
+    elif os.path.isdir(path_out):
+        raise ValueError(f"{path_out}: expected the name of a file to write, got a folder")
 
 
-# The packages that int8 takes besides.
-_QUANTISERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {"onnx": (), "openvino": ("nncf",), "litert": ("ai_edge_quantizer",)}
-)
+def _check_folder(path: StrPath) -> None:
+    """Check that a SavedModel may be written to a path: it replaces nothing but another one."""
+    if not os.path.lexists(path):
+        return
+    is_ours = os.path.isdir(path) and not os.path.islink(path)
+    if is_ours and os.listdir(path):
+        is_ours = exported_format(path) == SAVED_MODEL and os.path.isfile(
+            os.path.join(path, RECORD_IN_FOLDER)
+        )
+    if not is_ours or os.path.samefile(path, os.curdir):
+        raise ValueError(
+            f"{path}: expected the name of a new folder, or of one with an exported SavedModel to "
+            "replace"
+        )
 
 
-def _images(calibrate: StrPath | None) -> tuple[list[np.ndarray], str]:
-    """Return images to compare on, and what they are."""
-    if calibrate is None:
-        return list(samples.drawn_images(_COMPARED)), "drawn pictures"
-    return list(samples.photos(os.fspath(calibrate), _COMPARED)), f"photos of {calibrate}"
+@contextlib.contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """Yield a path to write a file or folder to; what is there, and its .bin, replaces `path`.
+
+    Nothing is replaced if an error is raised. The .xml file is in place last, so that it never
+    stands beside the weights of another.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.stem[:50]}-") as folder:
+        written = Path(folder, path.name)
+        yield written
+        if written.is_dir():
+            _sync(*(one for one in written.rglob("*") if one.is_file()))
+            if path.is_dir():
+                path.rename(Path(folder, "before"))
+            written.rename(path)
+            return
+        weights = written.with_suffix(".bin")
+        _sync(written)
+        if weights.exists():
+            _sync(weights)
+            path.unlink(missing_ok=True)
+            os.replace(weights, path.with_suffix(".bin"))
+        os.replace(written, path)
 
 
-def _calibration(calibrate: StrPath | None, network: Network) -> Sequence[np.ndarray]:
-    """Return batches of one image `(1, h, w, 3)`, as the network takes them, for int8."""
-    if network.record.precision != "int8" or calibrate is None:
-        return []
-    detector = exact_detector(network)
-    return [
-        detector.prepare(photo).image[None].astype(network.record.input_type)
-        for photo in samples.photos(os.fspath(calibrate), _CALIBRATED)
-    ]
+def _sync(*paths: Path) -> None:
+    """Wait until files are on the disk."""
+    for path in paths:
+        with open(path, "rb") as file:
+            os.fsync(file.fileno())
+
+
+class _Calibration:
+    """Batches of one image `(1, h, w, 3)`, as a network takes them; the photos are read each time.
+
+    Args:
+        network: the network.
+        photos: paths.
+    """
+
+    def __init__(self, network: Network, photos: Sequence[str]) -> None:
+        self._detector, self._photos = exact_detector(network), photos
+        self._type = network.record.input_type
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        for photo in samples.read(self._photos, _CALIBRATED):
+            yield self._detector.prepare(photo).image[None].astype(self._type)
+
+
+def _calibration(network: Network, photos: Sequence[str]) -> Iterable[np.ndarray]:
+    """Return what int8 is calibrated with."""
+    return _Calibration(network, photos) if network.record.precision == "int8" else ()
 
 
 def exact_detector(network: Network) -> Detector:
@@ -207,20 +318,9 @@ def _difference(network: Network, written: Path, images: Sequence[np.ndarray]) -
     return compare(expected, found, TOLERANCES[network.record.precision], threshold)
 
 
-def _within(precision: str) -> str:
-    allowed = TOLERANCES[precision]
-    sides = f" or {100 * allowed.of_side:g} % of a side" if allowed.of_side else ""
-    return f"{allowed.score:g} of its score and {allowed.pixels:g} pixels{sides} of its box"
-
-
-def _describe(difference: Difference, images: str) -> str:
-    if not difference.compared:
-        return (
-            f"compared on {images}: the model finds nothing on them; give "
-            "--calibrate FOLDER with photos on which it does"
-        )
-    return (
-        f"compared on {images}, {difference.compared} detections: scores differ by at "
-        f"most {difference.score:.1g}, boxes by {difference.box:.1g} pixels; "
-        f"{difference.unmatched} have no counterpart"
-    )
+def _advice(precision: str) -> str:
+    if precision == "int8":
+        return "Give --calibrate photos like those that it will see, or use float16"
+    if precision == "float32":
+        return "Use another format, and report this one"
+    return "Use float32"

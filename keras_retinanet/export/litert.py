@@ -6,7 +6,7 @@ import os
 import tempfile
 import warnings
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 import tensorflow as tf
@@ -15,7 +15,7 @@ from keras_retinanet.detection.exported import KEY
 from keras_retinanet.export.network import Network, save_frozen
 
 
-def write(network: Network, path: str, calibration: Sequence[np.ndarray] = ()) -> None:
+def write(network: Network, path: str, calibration: Iterable[np.ndarray] = ()) -> None:
     """Write a network of one image of a fixed size; its record is a zip archive at the end."""
     with tempfile.TemporaryDirectory() as folder:
         save_frozen(network, folder)
@@ -32,8 +32,8 @@ def write(network: Network, path: str, calibration: Sequence[np.ndarray] = ()) -
         archive.writestr(f"{KEY}.json", network.record.to_json())
 
 
-def _quantised(data: bytes, calibration: Sequence[np.ndarray]) -> bytes:
-    """Return a model whose convolutions compute with whole numbers of 8 bits."""
+def _quantised(data: bytes, calibration: Iterable[np.ndarray]) -> bytes:
+    """Return a model whose convolutions compute with 8-bit integers."""
     from ai_edge_quantizer import qtyping, quantizer
 
     with tempfile.TemporaryDirectory() as folder:
@@ -54,4 +54,4 @@ def _quantised(data: bytes, calibration: Sequence[np.ndarray]) -> bytes:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*preserve_all_tensors")  # its own choice
             statistics = tool.calibrate({"serve": [{"images": batch} for batch in calibration]})
-        return bytes(tool.quantize(statistics).quantized_model)
+            return bytes(tool.quantize(statistics).quantized_model)

@@ -17,6 +17,7 @@ from keras_retinanet.model_info import ModelInfo
 from keras_retinanet.models import RetinaNet, RetinaNetBBox, convert_model, set_info
 from keras_retinanet.models.device_normalisation import normalise_on_device
 from keras_retinanet.models.folding import fold_batch_norm
+from keras_retinanet.models.precision import set_precision
 from keras_retinanet.models.retinanet import extract_training_model
 
 
@@ -30,11 +31,13 @@ class Network:
         exact: the inference model that it has to agree with, with the filter of fixed shapes
             replaced by the exact one.
         record: what the file will say of itself.
+        one_image: whether it takes batches of one image.
     """
 
     model: keras.Model
     exact: keras.Model
     record: ExportRecord
+    one_image: bool = False
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -43,13 +46,13 @@ class Network:
 
     def signature(self) -> tf.TensorSpec:
         """Return the specification of the images."""
-        size = self.record.input_size
-        shape = (None, None, None, 3) if size is None else (1, *size, 3)
+        shape = (1 if self.one_image else None, *(self.record.input_size or (None, None)), 3)
         return tf.TensorSpec(shape, self.record.input_type, name="images")
 
     def serve(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         """Return the outputs by name."""
         outputs = self.model(images, training=False)
+        # Those of further submodels are left out, as everywhere in detection.
         return dict(zip(self.outputs, outputs, strict=False))
 
 
@@ -59,6 +62,7 @@ def build(
     is_raw: bool = False,
     input_size: tuple[int, int] | None = None,
     precision: str = "float32",
+    one_image: bool = False,
     **convert_options: Any,
 ) -> Network:
     """Return the network to export of a training or inference model.
@@ -68,6 +72,7 @@ def build(
         is_raw: whether to leave the filter out.
         input_size: height and width of the images; None for any.
         precision: see `ExportRecord`.
+        one_image: whether it takes batches of one image.
         **convert_options: for `convert_model`, such as `score_threshold`.
 
     Raises:
@@ -75,7 +80,11 @@ def build(
     """
     info: ModelInfo | None = getattr(model, "info", None)
     if info is None:
-        raise ValueError("expected a model that knows how its images are prepared (model.info)")
+        raise ValueError(
+            "expected a training snapshot or a converted model, which know how their images are "
+            "prepared (model.info), got another model"
+        )
+    set_precision(model, "float32")
     if isinstance(model, RetinaNetBBox):
         convert_options = {**info.filter_settings.to_dict(), **convert_options}
         model = extract_training_model(model)
@@ -100,7 +109,7 @@ def build(
         input_type=input_type,
         input_size=input_size,
     )
-    return Network(network, exact, record)
+    return Network(network, exact, record, one_image)
 
 
 def _all_anchors(model: RetinaNetBBox) -> RetinaNet:

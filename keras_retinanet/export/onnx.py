@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -17,11 +17,11 @@ from keras_retinanet.export.network import Network
 
 # The operators of ONNX 1.13, which runtimes since 2023 have.
 OPSET = 18
-# Values of a tensor from which half precision saves something.
-_MANY = 1000
+# Tensors with fewer values stay in float32: half precision would save next to nothing.
+_LARGE = 1000
 
 
-def write(network: Network, path: str, calibration: Sequence[np.ndarray] = ()) -> None:
+def write(network: Network, path: str, calibration: Iterable[np.ndarray] = ()) -> None:
     """Write a network; its batch and image size are free unless the record says otherwise.
 
     Args:
@@ -46,7 +46,7 @@ def _store_in_half(graph: onnx.GraphProto) -> None:
     casts = []
     for tensor in graph.initializer:
         values = onnx.numpy_helper.to_array(tensor)
-        if values.dtype == np.float32 and values.size >= _MANY:
+        if values.dtype == np.float32 and values.size >= _LARGE:
             name = tensor.name
             half = onnx.numpy_helper.from_array(values.astype("float16"), f"{name}_half")
             tensor.CopyFrom(half)
@@ -56,8 +56,8 @@ def _store_in_half(graph: onnx.GraphProto) -> None:
         graph.node.insert(0, cast)
 
 
-def _quantised(model: onnx.ModelProto, calibration: Sequence[np.ndarray]) -> onnx.ModelProto:
-    """Return a model whose convolutions compute with whole numbers of 8 bits."""
+def _quantised(model: onnx.ModelProto, calibration: Iterable[np.ndarray]) -> onnx.ModelProto:
+    """Return a model whose convolutions compute with 8-bit integers."""
     from onnxruntime import quantization
 
     class Reader(quantization.CalibrationDataReader):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 import openvino
@@ -12,7 +12,7 @@ from keras_retinanet.detection.exported import KEY
 from keras_retinanet.export.network import Network, save_frozen
 
 
-def write(network: Network, path: str, calibration: Sequence[np.ndarray] = ()) -> None:
+def write(network: Network, path: str, calibration: Iterable[np.ndarray] = ()) -> None:
     """Write a network.
 
     Args:
@@ -30,8 +30,8 @@ def write(network: Network, path: str, calibration: Sequence[np.ndarray] = ()) -
     openvino.save_model(model, path, compress_to_fp16=network.record.precision == "float16")
 
 
-def _quantised(model: openvino.Model, calibration: Sequence[np.ndarray]) -> openvino.Model:
-    """Return a model whose convolutions compute with whole numbers of 8 bits."""
+def _quantised(model: openvino.Model, calibration: Iterable[np.ndarray]) -> openvino.Model:
+    """Return a model whose convolutions compute with 8-bit integers."""
     import nncf
 
     others = {node.get_type_name() for node in model.get_ordered_ops()} - _QUANTISED
@@ -39,10 +39,9 @@ def _quantised(model: openvino.Model, calibration: Sequence[np.ndarray]) -> open
         model,
         nncf.Dataset(calibration),
         preset=nncf.QuantizationPreset.MIXED,
-        subset_size=len(calibration),
         ignored_scope=nncf.IgnoredScope(types=sorted(others), validate=False),
     )
 
 
-# The operations that compute with whole numbers; boxes and scores take more digits.
+# The operations that compute with 8-bit integers; boxes and scores need more digits.
 _QUANTISED = {"Convolution", "GroupConvolution"}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from keras_retinanet.detection.sources import find_images
 from keras_retinanet.images import read_image_bgr
 from keras_retinanet.preprocessing.shapes.renderer import render
 from keras_retinanet.preprocessing.shapes.scene import plan_scene, sample_size
+from keras_retinanet.system.types import StrPath
 
 
 def drawn_images(count: int, seed: int = 0) -> Iterator[np.ndarray]:
@@ -21,13 +22,21 @@ def drawn_images(count: int, seed: int = 0) -> Iterator[np.ndarray]:
         yield render(plan_scene(width, height, rng), rng)
 
 
-def photos(folder: str, count: int) -> Iterator[np.ndarray]:
-    """Yield photos of a folder and its subfolders, evenly chosen, BGR uint8 `(h, w, 3)`.
+def photos_of(folder: StrPath) -> list[str]:
+    """Return the paths of the photos in a folder and its subfolders, in order.
 
     Raises:
-        ValueError: if there is no image, or one cannot be read.
+        ValueError: if there is none.
     """
-    paths = list(find_images([folder]).images)
-    step = max(1, len(paths) // count)
-    for path in itertools.islice(paths, 0, step * count, step):
-        yield read_image_bgr(path)
+    return list(find_images([os.fspath(folder)]).images)
+
+
+def read(paths: Sequence[str], count: int) -> Iterator[np.ndarray]:
+    """Yield at most `count` of some photos, evenly chosen, BGR uint8 `(h, w, 3)`.
+
+    Raises:
+        OSError: if one cannot be opened.
+        ValueError: naming a file that is no image.
+    """
+    for place in np.linspace(0, len(paths) - 1, min(count, len(paths))).astype(int):
+        yield read_image_bgr(paths[place])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 
 import keras
 import numpy as np
@@ -14,8 +14,8 @@ from keras_retinanet.export.network import Network
 from keras_retinanet.export.resizing import resize_in_graph
 
 
-def write(network: Network, path: str, calibration: Sequence[np.ndarray] = ()) -> None:
-    """Write a network with the signatures `serve` and, if it filters, `serve_bytes`.
+def write(network: Network, path: str, calibration: Iterable[np.ndarray] = ()) -> None:
+    """Write a network with the signatures `serve` and, if it filters images of any size, another.
 
     `serve` takes BGR images `(b, h, w, 3)` of one size, as resized, and returns boxes in their
     pixels. `serve_bytes` takes the bytes `(b,)` of JPEG or PNG files of any sizes, and returns
@@ -24,7 +24,7 @@ def write(network: Network, path: str, calibration: Sequence[np.ndarray] = ()) -
     archive = keras.export.ExportArchive()
     archive.track(network.model)
     archive.add_endpoint("serve", network.serve, input_signature=[network.signature()])
-    if not network.record.is_raw:
+    if not network.record.is_raw and network.record.input_size is None:
         files = tf.TensorSpec((None,), tf.string, name="images")
         archive.add_endpoint("serve_bytes", _from_files(network), input_signature=[files])
     archive.write_out(path, verbose=False)

@@ -61,10 +61,12 @@ class FilterSettings:
         """
         if self.nms and _is_number(self.nms_threshold) and not 0 <= self.nms_threshold <= 1:
             raise ValueError(f"nms_threshold: expected 0 to 1, got {shorten(self.nms_threshold)}")
-        for name in ("max_detections", "pre_nms_top_k"):
+        for name, low in (("max_detections", 0), ("pre_nms_top_k", 1)):
             value = getattr(self, name)
-            if _is_number(value) and (value < 0 or not isinstance(value, numbers.Integral)):
-                raise ValueError(f"{name}: expected an integer of at least 0, got {shorten(value)}")
+            if _is_number(value) and (value < low or not isinstance(value, numbers.Integral)):
+                raise ValueError(
+                    f"{name}: expected an integer of at least {low}, got {shorten(value)}"
+                )
         if self.clip not in CLIPPING:
             raise ValueError(
                 f"clip: expected one of {', '.join(CLIPPING)}, got {shorten(repr(self.clip))}"

@@ -61,6 +61,10 @@ def suppress(boxes: np.ndarray, settings: FilterSettings) -> np.ndarray:
         boxes: (n, 4), best first.
         settings: `nms_threshold`, and `max_detections`, after which it stops.
     """
+    # A network may give corners in any order.
+    boxes = np.concatenate(
+        [np.minimum(boxes[:, :2], boxes[:, 2:]), np.maximum(boxes[:, :2], boxes[:, 2:])], axis=1
+    )
     kept: list[int] = []
     left = np.arange(len(boxes))
     while len(left) and len(kept) < settings.max_detections:

@@ -104,6 +104,12 @@ def _suppress(
     cells = groups + classes * tf.range(shape[0])[:, None]
     side = tf.cast(tf.math.ceil(tf.sqrt(tf.cast(classes * shape[0], "float32"))), "int32")
     moves = tf.stack([cells % side, cells // side] * 2, axis=-1)  # (B, M, 4)
+    # A box without area overlaps nothing; LiteRT's suppression would end with it.
+    is_candidate = scores > settings.score_threshold
+    has_area = tf.reduce_all(boxes[..., 2:] != boxes[..., :2], axis=-1)
+    scores = tf.where(has_area, scores, -1.0)
+    # Boxes that are no candidates may be anywhere.
+    boxes = tf.where(is_candidate[..., None], boxes, 0.0)
     cell_size = tf.reduce_max(boxes) - tf.reduce_min(boxes) + 1
     moved = boxes + tf.cast(moves, boxes.dtype) * cell_size
     total = shape[0] * shape[1]
@@ -119,7 +125,7 @@ def _suppress(
     # one place differs.
     places = tf.where(tf.range(total) < valid, kept, total)
     is_kept = tf.scatter_nd(places[:, None], tf.ones_like(places), [total + 1])
-    return tf.reshape(is_kept[:total] > 0, shape)
+    return tf.reshape(is_kept[:total] > 0, shape) | (is_candidate & ~has_area)
 
 
 def _mask(values: tf.Tensor, is_kept: tf.Tensor) -> tf.Tensor:

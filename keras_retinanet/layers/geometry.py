@@ -236,7 +236,8 @@ class PadToMultiple(keras.layers.Layer):
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """Return the padded images `(B, h, w, channels)`."""
-        missing = -image_sides(inputs) % self.multiple
+        # Not `-sides % multiple`: exported to ONNX, the remainder of a negative number is negative.
+        missing = (self.multiple - image_sides(inputs) % self.multiple) % self.multiple
         axis = _rows_axis()
         paddings = [[0, 0]] * 4
         paddings[axis], paddings[axis + 1] = [0, missing[0]], [0, missing[1]]

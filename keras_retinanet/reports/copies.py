@@ -7,12 +7,9 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 
 from keras_retinanet.detection.photos import Photo
-from keras_retinanet.detection.videos import VideoFile
+from keras_retinanet.detection.videos import Video, VideoFile
 from keras_retinanet.reports.detections import ImageDetections, drawn, write_copy
 from keras_retinanet.system.prefetch import Background
-
-# Images that wait to be drawn.
-_DEPTH = 4
 
 
 class Copies:
@@ -20,18 +17,19 @@ class Copies:
 
     Args:
         copies: source -> file of its copy, for those that get one.
-        videos: those of the sources that are videos -> whether it is live.
         on_error: called with the path of a source whose copy cannot be written, and the error.
+        depth: maximum number of images that wait to be drawn.
     """
 
     def __init__(
         self,
         copies: Mapping[str, str],
-        videos: Mapping[str, bool],
         on_error: Callable[[str, Exception], None],
+        depth: int = 4,
     ) -> None:
-        self._copies, self._videos, self._on_error = copies, videos, on_error
-        self._thread = Background(_DEPTH)
+        self._copies, self._on_error = copies, on_error
+        self._failed: set[str] = set()
+        self._thread = Background(depth)
         self._open: tuple[str, VideoFile] | None = None  # the video that is written
 
     def add(self, photo: Photo, found: ImageDetections) -> None:
@@ -43,24 +41,37 @@ class Copies:
             )
 
     def _write(self, photo: Photo, found: ImageDetections) -> None:
-        target = self._copies[photo.path]
-        if photo.video is None:
-            write_copy(photo.image, found, target)
-            return
-        if self._open is None or self._open[0] != photo.path:
+        if self._open is not None and self._open[0] != photo.path:
             self._close(None)
-            file = VideoFile(
-                target, photo.video.rate, photo.video.size, keep_part=self._videos[photo.path]
-            )
+        if photo.video is None:
+            write_copy(photo.image, found, self._copies[photo.path])
+        elif photo.path not in self._failed:
+            try:
+                self._file_of(photo, photo.video).write(drawn(photo.image, found))
+            except BaseException:
+                self._failed.add(photo.path)  # not once a frame
+                raise
+
+    def _file_of(self, photo: Photo, video: Video) -> VideoFile:
+        """Return the video file that a frame belongs to, which is begun with its first frame."""
+        if self._open is None:
+            size = photo.image.shape[1], photo.image.shape[0]
+            target = self._copies[photo.path]
+            file = VideoFile(target, video.rate, size, keep_part=video.is_live)
             self._open = photo.path, file.__enter__()
-        self._open[1].write(drawn(photo.image, found))
+        return self._open[1]
 
     def _close(self, error: BaseException | None) -> None:
-        """End the video that is written; it is removed if it is not whole."""
-        if self._open is not None:
-            _, file = self._open
-            self._open = None
+        """End the video that is written; it is removed if the run was stopped by an error."""
+        if self._open is None:
+            return
+        path, file = self._open
+        self._open = None
+        try:
             file.__exit__(type(error) if error is not None else None, error, None)
+        except Exception as raised:
+            if raised is not error:
+                self._on_error(path, raised)
 
     def __enter__(self) -> Copies:
         self._thread.__enter__()
@@ -73,9 +84,4 @@ class Copies:
         traceback: TracebackType | None,
     ) -> None:
         self._thread.__exit__(kind, error, traceback)
-        path = self._open[0] if self._open is not None else ""
-        try:
-            self._close(error)
-        except BaseException as raised:
-            if isinstance(raised, Exception) and raised is not error:
-                self._on_error(path, raised)
+        self._close(error)

@@ -58,10 +58,7 @@ def describe(photo: Photo, found: Detections) -> ImageDetections:
         }
         for box, score, label, name in rows
     ]
-    seconds = None
-    if photo.frame is not None and photo.video is not None:
-        seconds = round(photo.frame / photo.video.rate, 3)
-    return ImageDetections(photo.path, width, height, detections, photo.frame, seconds)
+    return ImageDetections(photo.path, width, height, detections, photo.frame, photo.seconds)
 
 
 @dataclass(frozen=True)
@@ -78,10 +75,12 @@ class Selection:
     max_detections: int | None = None
     classes: tuple[str, ...] | None = None
 
-    def of(self, photo: Photo) -> tuple[ImageDetections, bool]:
-        """Return what is reported of an image, and whether there may be more."""
-        best = photo.detections.filter(score=self.score_threshold).best(self.max_detections)
-        return describe(photo, best.filter(classes=self.classes)), best.capped
+    def of(self, photo: Photo) -> tuple[ImageDetections, int | None]:
+        """Return what is reported of an image, and the maximum that left others out, if one did."""
+        chosen = photo.detections.filter(score=self.score_threshold, classes=self.classes)
+        best = chosen.best(self.max_detections)
+        maximum = len(best) if len(best) < len(chosen) else len(photo.detections)
+        return describe(photo, best), maximum if best.capped else None
 
 
 def _display_name(detection: dict[str, Any]) -> str:

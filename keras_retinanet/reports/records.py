@@ -5,6 +5,7 @@ Each is complete after every image, so a stopped run leaves what it found, and m
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import errno
 import io
@@ -19,7 +20,7 @@ from keras_retinanet.system.limits import MAX_TEXT_BYTES
 from keras_retinanet.system.types import StrPath
 from keras_retinanet.zoo.class_names import COCO, COCO_91
 
-# Path of an image, and number of a frame of a video or None.
+# Absolute path of an image, and number of a frame of a video or None.
 Key = tuple[str, int | None]
 
 
@@ -30,10 +31,11 @@ class RecordFile:
         path: the file.
         entries: what one image adds: texts.
         is_list: whether the entries are those of a JSON list; otherwise they are lines.
-        goes_on: whether what the file holds is kept.
+        append: whether what the file holds is kept.
 
     Raises:
         OSError: if it cannot be written.
+        ValueError: naming the file, if it holds something else than such entries.
     """
 
     def __init__(
@@ -42,18 +44,20 @@ class RecordFile:
         entries: Callable[[ImageDetections], list[str]],
         *,
         is_list: bool,
-        goes_on: bool = False,
+        append: bool = False,
     ) -> None:
         self._path, self._entries, self._is_list = path, entries, is_list
         os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-        kept = _whole_part(path, is_list) if goes_on and os.path.exists(path) else b""
+        kept = _whole_part(path, is_list) if append and os.path.exists(path) else b""
         self._file = open(path, "r+b" if kept else "wb", buffering=0)  # noqa: SIM115
         self._is_empty = not kept
         # Where the next entry begins.
-        self._end = len(kept) if kept else int(is_list)
-        self._file.truncate(self._end)
-        if is_list:
-            self._write(0 if not kept else self._end, b"[]\n" if not kept else b"\n]\n")
+        self._end = len(kept) if kept or not is_list else len(_LIST_START)
+        if is_list and not kept:
+            self._write(0, _LIST_START + _END_OF_EMPTY)
+        elif is_list:
+            self._write(self._end, _END)
+        self._file.truncate(self._end + len(self._tail()))
 
     def add(self, found: ImageDetections) -> None:
         """Add what was found on an image.
@@ -61,17 +65,25 @@ class RecordFile:
         Raises:
             OSError: naming the file, if it cannot be written; it stays complete.
         """
-        for entry in self._entries(found):
-            data = entry.encode("utf-8", "surrogateescape")
-            if self._is_list:
-                # In one call, so that the list has its end whenever the process is killed.
-                start = b"\n " if self._is_empty else b",\n "
-                self._write(self._end, start + data + b"\n]\n")
-                self._end += len(start) + len(data)
-            else:
-                self._write(self._end, data + b"\n")
-                self._end += len(data) + 1
-            self._is_empty = False
+        entries = [entry.encode("utf-8", "surrogateescape") for entry in self._entries(found)]
+        if not entries:
+            return
+        # In one call, so that the file has all of an image or nothing of it, and a list has its
+        # end, whenever the process is killed.
+        if self._is_list:
+            data = (b"\n " if self._is_empty else b",\n ") + b",\n ".join(entries)
+            self._write(self._end, data + _END)
+        else:
+            data = b"".join(entry + b"\n" for entry in entries)
+            self._write(self._end, data)
+        self._end += len(data)
+        self._is_empty = False
+
+    def _tail(self) -> bytes:
+        """Return what stands behind the last entry."""
+        if not self._is_list:
+            return b""
+        return _END_OF_EMPTY if self._is_empty else _END
 
     def _write(self, place: int, data: bytes) -> None:
         try:
@@ -80,15 +92,18 @@ class RecordFile:
             if written != len(data):  # the disk is full
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
-            self._file.truncate(self._end)
-            if self._is_list:
+            with contextlib.suppress(OSError):  # nothing can be done about it
+                self._file.truncate(self._end)
                 self._file.seek(self._end)
-                self._file.write(b"]\n" if self._is_empty else b"\n]\n")
+                self._file.write(self._tail())
             raise OSError(error.errno, error.strerror, str(self._path)) from None
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+_LIST_START, _END_OF_EMPTY, _END = b"[", b"]\n", b"\n]\n"
 
 
 def _whole_part(path: StrPath, is_list: bool) -> bytes:
@@ -104,11 +119,14 @@ def _whole_part(path: StrPath, is_list: bool) -> bytes:
     if kept in (b"", b"[]"):
         return b""
     if not (kept.startswith(b"[") and kept.endswith(b"]")):
-        raise ValueError(f"{path}: expected a JSON list of detections to go on with")
+        raise ValueError(
+            f"{path}: expected a JSON list of detections to append to, got another file, or a part "
+            "of one: move it away"
+        )
     return kept[:-1].rstrip()
 
 
-def json_file(path: StrPath, *, goes_on: bool = False) -> RecordFile:
+def json_file(path: StrPath, *, append: bool = False) -> RecordFile:
     """Return a JSON file: a list, or a line for each image if the name ends in .jsonl.
 
     An image is {"file", "width", "height", "detections": [{"box", "score", "label", "name"}]}, a
@@ -116,30 +134,30 @@ def json_file(path: StrPath, *, goes_on: bool = False) -> RecordFile:
     """
     if _is_lines(path):
         return RecordFile(
-            path, lambda found: [json.dumps(_plain(found))], is_list=False, goes_on=goes_on
+            path, lambda found: [json.dumps(_plain(found))], is_list=False, append=append
         )
     return RecordFile(
         path,
         lambda found: [json.dumps(_plain(found), indent=1).replace("\n", "\n ")],
         is_list=True,
-        goes_on=goes_on,
+        append=append,
     )
 
 
-def csv_file(path: StrPath, *, goes_on: bool = False) -> RecordFile:
+def csv_file(path: StrPath, *, append: bool = False) -> RecordFile:
     """Return a CSV file to train on: path,x1,y1,x2,y2,class; an image without objects has a row.
 
     Paths are relative to its folder, as `retinanet-train` reads them.
     """
     folder = os.path.dirname(os.path.abspath(path))
-    return RecordFile(path, lambda found: _csv_rows(found, folder), is_list=False, goes_on=goes_on)
+    return RecordFile(path, lambda found: _csv_rows(found, folder), is_list=False, append=append)
 
 
 def coco_file(path: StrPath, names: Sequence[str | None] | None) -> RecordFile:
     """Return a COCO results file: a list of {"image_id", "category_id", "bbox", "score"}.
 
-    An image's id is the number that its file is called by, else its name. A category's id is
-    COCO's, if the model has COCO's classes, else the label.
+    An image's id is the number that its file is called by, else its name without ending. A
+    category's id is COCO's, if the model has COCO's classes, else the label.
 
     Args:
         path: the file.
@@ -148,12 +166,11 @@ def coco_file(path: StrPath, names: Sequence[str | None] | None) -> RecordFile:
     numbers = _category_ids(names)
 
     def entries(found: ImageDetections) -> list[str]:
-        stem = os.path.splitext(os.path.basename(found.path))[0]
         results = []
         for item in found.detections:
             x1, y1, x2, y2 = item["box"]
             result = {
-                "image_id": int(stem) if stem.isdecimal() else stem,
+                "image_id": coco_id(found.path),
                 "category_id": numbers.get(item["label"], item["label"]),
                 "bbox": [x1, y1, round(x2 - x1, 3), round(y2 - y1, 3)],
                 "score": item["score"],
@@ -164,27 +181,55 @@ def coco_file(path: StrPath, names: Sequence[str | None] | None) -> RecordFile:
     return RecordFile(path, entries, is_list=True)
 
 
-def recorded(path: StrPath) -> set[Key]:
-    """Return the images and frames that a JSON, JSON lines or CSV file has; none if it is absent.
+def coco_id(path: str) -> int | str:
+    """Return the id of an image in a COCO results file."""
+    stem = os.path.splitext(os.path.basename(path))[0]
+    return int(stem) if stem.isdecimal() else stem
 
-    Images of a CSV file have their absolute paths.
+
+def recorded_json(path: StrPath) -> set[Key]:
+    """Return the images and frames in a file of `json_file`; none if it does not exist.
 
     Raises:
         OSError: if it cannot be read.
         ValueError: naming the file, if it is no such file.
     """
-    if not os.path.exists(path):
-        return set()
-    text = read_file(path, MAX_TEXT_BYTES).decode("utf-8", "surrogateescape")
     try:
-        if os.fspath(path).lower().endswith(".csv"):
-            folder = os.path.dirname(os.path.abspath(path))
-            names = [row[0] for row in csv.reader(io.StringIO(text)) if row]
-            return {(os.path.normpath(os.path.join(folder, name)), None) for name in names}
-        entries = _lines(text) if _is_lines(path) else json.loads(text or "[]")
-        return {(entry["file"], entry.get("frame")) for entry in entries}
-    except (ValueError, TypeError, KeyError, AttributeError, csv.Error, RecursionError):
-        raise ValueError(f"{path}: expected a file of detections to go on with") from None
+        entries = _lines(_text(path)) if _is_lines(path) else json.loads(_text(path) or "[]")
+        return {(absolute(entry["file"]), entry.get("frame")) for entry in entries}
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        raise _other_file(path) from None
+
+
+def recorded_csv(path: StrPath) -> set[Key]:
+    """Return the images in a file of `csv_file`; none if it does not exist.
+
+    Raises:
+        OSError: if it cannot be read.
+        ValueError: naming the file, if it is no such file.
+    """
+    whole, _, _ = _text(path).rpartition("\n")  # the last line may be cut off
+    folder = os.path.dirname(os.path.abspath(path))
+    try:
+        names = [row[0] for row in csv.reader(io.StringIO(whole)) if row]
+    except csv.Error:
+        raise _other_file(path) from None
+    return {(os.path.normpath(os.path.join(folder, name)), None) for name in names}
+
+
+def absolute(path: str) -> str:
+    """Return the absolute path of a file; an address or the number of a camera as it is."""
+    return path if "://" in path or path.isdecimal() else os.path.abspath(path)
+
+
+def _text(path: StrPath) -> str:
+    if not os.path.exists(path):
+        return ""
+    return read_file(path, MAX_TEXT_BYTES).decode("utf-8", "surrogateescape")
+
+
+def _other_file(path: StrPath) -> ValueError:
+    return ValueError(f"{path}: expected a file of detections to append to, got another file")
 
 
 def _lines(text: str) -> Iterator[Any]:

@@ -136,8 +136,10 @@ def test_a_published_model_by_name(snapshot, tmp_path, capsys, monkeypatch):
 def test_bad_files(snapshot, tmp_path, capsys):
     run(tmp_path / "missing.keras", tmp_path / "out.keras")
     assert "missing.keras" in capsys.readouterr().err
-    run(snapshot, tmp_path / "out.tflite")
+    run(snapshot, tmp_path / "out.xyz")
     assert "expected a file name that ends in .keras, .h5" in capsys.readouterr().err
+    run(tmp_path / "gone.onnx", tmp_path / "out.keras")
+    assert "got an exported one: give the snapshot" in capsys.readouterr().err
     run(snapshot, tmp_path / "out.keras", "--config", tmp_path / "missing.ini")
     assert "missing.ini" in capsys.readouterr().err
     classifier = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
@@ -145,6 +147,84 @@ def test_bad_files(snapshot, tmp_path, capsys):
     run(tmp_path / "classifier.keras", tmp_path / "out.keras")
     assert "expected a training model" in capsys.readouterr().err
     assert not (tmp_path / "out.keras").exists()
+
+
+@pytest.mark.parametrize(
+    ("out", "options", "message"),
+    [
+        ("m.onnx", ["--format", "litert"], "expected a name that ends in .tflite for --format"),
+        ("m.XML", [], "expected a file name that ends in"),
+        ("m.tflite", [], "give --input-size HEIGHTxWIDTH"),
+        ("m.onnx", ["--precision", "bfloat16"], "onnx has float32, float16, int8 only"),
+        ("m.onnx", ["--precision", "int8"], "needs --calibrate FOLDER"),
+        ("m.onnx", ["--parallel-iterations", "2"], "--parallel-iterations has no effect on onnx"),
+        ("m.keras", ["--precision", "int8"], "a model of Keras computes in float32 or bfloat16"),
+        ("m.keras", ["--calibrate", "photos"], "--calibrate has no effect on keras in float32"),
+        ("m.keras", ["--input-size", "4x4"], "--input-size has no effect on keras in float32"),
+        ("m", ["--calibrate", "no-such-folder"], "no-such-folder"),
+    ],
+)
+def test_what_a_format_cannot_do_is_refused_before_the_model_is_loaded(
+    snapshot, tmp_path, capsys, monkeypatch, out, options, message
+):
+    monkeypatch.setattr("keras_retinanet.export.convert.load_model", None)
+    run(snapshot, tmp_path / out, *options)
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / out).exists()
+
+
+@pytest.mark.parametrize(
+    ("out", "name"),
+    [
+        ("m.onnx", "onnx"),
+        ("m.xml", "openvino"),
+        ("m.tflite", "litert"),
+        ("models/1.0/", "saved-model"),
+    ],
+)
+def test_options_reach_the_export(snapshot, monkeypatch, out, name):
+    calls = []
+    monkeypatch.setattr(
+        "keras_retinanet.export.convert.export_file",
+        lambda *args, **kwargs: calls.append((args, kwargs)),
+    )
+    options = {
+        "precision": "int8",
+        "input_size": "48x64",
+        "calibrate": "photos",
+        "nms": False,
+        "backbone": "tiny",
+        "score_threshold": "0.2",
+    }
+    flags = [f"--{key.replace('_', '-')}={value}" for key, value in options.items() if value]
+    main([str(snapshot), out, *flags, "--no-nms"])
+    ((paths, found),) = calls
+    assert paths == (str(snapshot), out, name)
+    assert {key: found[key] for key in options if key in found} == {
+        "precision": "int8",
+        "input_size": (48, 64),
+        "calibrate": "photos",
+        "backbone": "tiny",
+        "score_threshold": 0.2,
+    }
+    assert found["is_raw"]
+
+
+def test_bfloat16_reaches_keras(snapshot, tmp_path, monkeypatch):
+    calls = []
+    monkeypatch.setattr(
+        "keras_retinanet.export.convert.convert_keras_file",
+        lambda *args, **kwargs: calls.append(kwargs),
+    )
+    main([str(snapshot), "m.keras", "--precision=bfloat16", "--calibrate=p", "--max-detections=9"])
+    (found,) = calls
+    assert (found["precision"], found["calibrate"], found["max_detections"]) == ("bfloat16", "p", 9)
+
+
+@pytest.mark.parametrize("text", ["48", "0x10", "48x64x3", "x", "-1x4", "100000x1"])
+def test_bad_sizes(text, capsys):
+    run("in.keras", "m.onnx", "--input-size", text)
+    assert "expected HEIGHTxWIDTH such as 480x640" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

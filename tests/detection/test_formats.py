@@ -1,21 +1,39 @@
 import pytest
 
-from keras_retinanet.detection.formats import FOLDER, exported_format, runs_in_tensorflow
+from keras_retinanet.detection.formats import (
+    HDF5,
+    KERAS,
+    LITERT,
+    ONNX,
+    OPENVINO,
+    SAVED_MODEL,
+    exported_format,
+    format_by_ending,
+    format_named,
+    runs_in_tensorflow,
+)
 
 
 @pytest.mark.parametrize(
-    ("name", "kind"),
+    ("path", "expected"),
     [
-        ("m.onnx", ".onnx"),
-        ("m.XML", ".xml"),
-        ("m.tflite", ".tflite"),
-        ("m.keras", None),
-        ("m", None),
+        ("m.keras", KERAS),
+        ("m.h5", HDF5),
+        ("m.hdf5", HDF5),
+        ("m.onnx", ONNX),
+        ("a.b/m.xml", OPENVINO),
+        ("m.tflite", LITERT),
+        ("a/m", SAVED_MODEL),
+        ("models/v1.0/", SAVED_MODEL),
+        ("m.txt", None),
+        ("m.XML", None),  # OpenVINO takes no other spelling
     ],
 )
-def test_files_are_known_by_their_ending(name, kind):
-    assert exported_format(name) == kind
-    assert runs_in_tensorflow(name) == (kind is None)
+def test_files_are_known_by_their_endings(path, expected):
+    assert format_by_ending(path) == expected
+    is_exported = expected in (ONNX, OPENVINO, LITERT)
+    assert exported_format(path) == (expected if is_exported else None)  # no such folder
+    assert runs_in_tensorflow(path) != is_exported
 
 
 def test_a_folder_is_a_saved_model_if_it_holds_its_graph(tmp_path):
@@ -23,5 +41,11 @@ def test_a_folder_is_a_saved_model_if_it_holds_its_graph(tmp_path):
     folder.mkdir()
     assert exported_format(folder) is None
     (folder / "saved_model.pb").write_bytes(b"")
-    assert exported_format(folder) == FOLDER
+    assert exported_format(folder) == SAVED_MODEL
     assert runs_in_tensorflow(folder)
+
+
+def test_formats_have_names():
+    assert format_named("litert") == LITERT
+    with pytest.raises(ValueError, match="one of keras, h5, saved-model, .*got tflite"):
+        format_named("tflite")

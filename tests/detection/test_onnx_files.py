@@ -75,3 +75,21 @@ def test_graphs_deep_inside_each_other_are_refused(tmp_path):
     path.write_bytes(made.SerializeToString())
     with pytest.raises(ValueError, match="expected an ONNX file"):
         read_metadata(path)
+
+
+def test_weights_in_other_files_are_found_in_sparse_tensors_and_functions(tmp_path):
+    path = tmp_path / "m.onnx"
+    made = model()
+    attribute = made.graph.node[0].attribute.add(name="sparse", type=11)
+    attribute.sparse_tensor.values.CopyFrom(external())
+    attribute.sparse_tensor.dims[:] = [300, 300]
+    path.write_bytes(made.SerializeToString())
+    with pytest.raises(ValueError, match="its weights are in other files"):
+        read_metadata(path)
+    made = model()
+    made.functions.add(name="f").node.add(op_type="Constant").attribute.add(
+        name="value"
+    ).t.CopyFrom(external())
+    path.write_bytes(made.SerializeToString())
+    with pytest.raises(ValueError, match="expected an ONNX file"):
+        read_metadata(path)

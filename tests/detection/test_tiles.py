@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -95,3 +97,34 @@ def test_a_whole_box_is_preferred_to_a_part_with_a_better_score():
 def test_nothing_found():
     assert len(merge([], [], (10, 10), 0.5)) == 0
     assert len(found_in_tiles([], 220, 220, 100, 40)) == 0
+
+
+@pytest.mark.parametrize("overlap", [0, 256])
+@pytest.mark.parametrize("error", [-6, -3, 3])
+def test_edges_need_not_be_exact(overlap, error):
+    """A network that sees tiles at a third of their size misses the edge by a few pixels."""
+    tiles = tiles_of(1024, 1792, 1024, overlap)
+    box = np.float32([950, 300, 1150, 500])
+    parts = []
+    for tile in tiles:
+        part = seen(tile, [(0, box)])
+        cut_right = part.boxes[:, 2] == tile.width
+        part.boxes[cut_right, 2] += error
+        parts.append(part)
+    found = merge(parts, tiles, (1024, 1792), 0.5, network_pixel=3)
+    assert len(found) == 1
+    np.testing.assert_allclose(found.boxes[0], box, atol=6)
+
+
+def test_many_parts_take_little_memory():
+    rng = np.random.default_rng(0)
+    tiles = tiles_of(20_000, 20_000, 1024, 256)
+    parts = []
+    for _ in tiles:
+        tops = rng.uniform(0, 1000, 9)
+        boxes = np.stack([np.full(9, 1000.0), tops, np.full(9, 1024.0), tops + 20], axis=1)
+        parts.append(Detections(boxes, np.full(9, 0.5), np.zeros(9, int)))
+    tracemalloc.start()
+    merge(parts, tiles, (20_000, 20_000), 0.5)
+    assert tracemalloc.get_traced_memory()[1] < 300e6
+    tracemalloc.stop()

@@ -100,6 +100,9 @@ def test_classes_that_cannot_be_paired_are_refused():
     )
 
 
+NAMES = ("a", "b", "c", "d", "e")
+
+
 def test_relabel_by_hand():
     found = Detections(
         np.arange(20.0).reshape(5, 4),
@@ -107,14 +110,17 @@ def test_relabel_by_hand():
         np.array([2, 0, 1, 7, 2]),
         capped=True,
     )
-    new = class_pairs.relabel(found, np.array([4, -1, 0]))
+    new = class_pairs.relabel(found, np.array([4, -1, 0]), NAMES)
     assert new.labels.tolist() == [0, 4, 0]
     assert new.scores.tolist() == [0.9, 0.8, 0.5]
     assert new.boxes[:, 0].tolist() == [0, 4, 16]
     assert new.capped
     assert found.labels.tolist() == [2, 0, 1, 7, 2]
-    assert class_pairs.relabel(found, None) is found
-    assert len(class_pairs.relabel(Detections.empty(), np.array([0]))) == 0
+    assert new.names == ["a", "e", "a"]
+    same = class_pairs.relabel(found, None, NAMES)
+    assert same.labels is found.labels
+    assert same.class_names is NAMES
+    assert len(class_pairs.relabel(Detections.empty(), np.array([0]), NAMES)) == 0
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from keras_retinanet.detection.keras_runner import KerasRunner
 from keras_retinanet.export.check import TOLERANCES, compare
 from keras_retinanet.export.network import build, save_frozen
 from keras_retinanet.geometry.filter_settings import FIXED_TOP_K
+from keras_retinanet.models.precision import set_precision
 
 EXACT = TOLERANCES["float32"]
 
@@ -20,8 +21,8 @@ class Raw(KerasRunner):
 
 @pytest.mark.parametrize("is_raw", [False, True])
 @pytest.mark.parametrize("clip", ["pixels", "edges", "last"])
-def test_finds_what_the_exact_model_finds(lively, images, clip, is_raw):
-    network = build(lively, is_raw=is_raw, clip=clip, drop_empty=clip != "pixels")
+def test_finds_what_the_exact_model_finds(trained, images, clip, is_raw):
+    network = build(trained, is_raw=is_raw, clip=clip, drop_empty=clip != "pixels")
     runner = Raw(network.model) if is_raw else KerasRunner(network.model)
     expected = Detector(network.exact).detect(images)
     difference = compare(expected, Detector(runner).detect(images), EXACT, 0.05)
@@ -29,8 +30,8 @@ def test_finds_what_the_exact_model_finds(lively, images, clip, is_raw):
     assert difference.unmatched == 0
 
 
-def test_takes_images_as_they_are_read_and_says_so(lively):
-    network = build(lively, score_threshold=0.2)
+def test_takes_images_as_they_are_read_and_says_so(trained):
+    network = build(trained, score_threshold=0.2)
     assert network.record.input_type == "uint8"
     assert network.signature() == tf.TensorSpec((None, None, None, 3), "uint8", name="images")
     info = network.record.info
@@ -42,9 +43,9 @@ def test_takes_images_as_they_are_read_and_says_so(lively):
     assert network.exact.info.filter_settings.pre_nms_top_k is None
 
 
-def test_images_that_are_resized_to_fractions_stay_so(lively, images):
-    model = models.RetinaNet(lively.inputs[0], lively.outputs)
-    models.set_info(model, replace(lively.info, resize_rule="torchvision"))
+def test_images_that_are_resized_to_fractions_stay_so(trained, images):
+    model = models.RetinaNet(trained.inputs[0], trained.outputs)
+    models.set_info(model, replace(trained.info, resize_rule="torchvision"))
     network = build(model)
     assert network.record.input_type == network.model.inputs[0].dtype == "float32"
     found = Detector(KerasRunner(network.model)).detect(images)
@@ -53,20 +54,29 @@ def test_images_that_are_resized_to_fractions_stay_so(lively, images):
     assert difference.unmatched == 0
 
 
-def test_a_converted_model_keeps_its_settings(lively):
-    converted = models.convert_model(lively, score_threshold=0.3, max_detections=7)
+def test_a_converted_model_keeps_its_settings(trained):
+    converted = models.convert_model(trained, score_threshold=0.3, max_detections=7)
     network = build(converted, max_detections=9)
     settings = network.record.info.filter_settings
     assert (settings.score_threshold, settings.max_detections) == (0.3, 9)
 
 
-def test_a_model_without_info_is_refused(lively):
-    with pytest.raises(ValueError, match="knows how its images are prepared"):
-        build(models.RetinaNet(lively.inputs[0], lively.outputs))
+def test_a_model_without_info_is_refused(trained):
+    with pytest.raises(ValueError, match="which know how their images are prepared"):
+        build(models.RetinaNet(trained.inputs[0], trained.outputs))
 
 
-def test_a_frozen_network_has_no_variables_and_named_outputs(lively, images, tmp_path):
-    network = build(lively, input_size=(64, 96))
+def test_a_model_in_half_precision_is_exported_in_float32(trained, images):
+    half = models.convert_model(trained)
+    set_precision(half, "bfloat16")
+    found = Detector(KerasRunner(build(half).model)).detect(images)
+    difference = compare(Detector(models.convert_model(trained)).detect(images), found, EXACT, 0.05)
+    assert difference.compared > 50
+    assert difference.unmatched == 0
+
+
+def test_a_frozen_network_has_no_variables_and_named_outputs(trained, images, tmp_path):
+    network = build(trained, input_size=(64, 96))
     save_frozen(network, str(tmp_path))
     loaded = tf.saved_model.load(str(tmp_path))
     assert not loaded.signatures["serve"].variables

@@ -1,48 +1,66 @@
+import json
+import subprocess
+import sys
+
+import numpy as np
 import pytest
 
-from tests.export.formats import batches, check
+from tests.export.formats import CASES, batches, check
 
+onnx = pytest.importorskip("onnx")
 pytest.importorskip("tf2onnx")
 pytest.importorskip("onnxruntime")
 
 
-def test_finds_what_the_model_finds(lively, images, tmp_path):
-    from keras_retinanet.export.onnx import write
-
-    runner = check(write, lively, images, tmp_path / "model.onnx")
-    (given,) = runner._session.get_inputs()
-    assert (given.name, given.type) == ("images", "tensor(uint8)")
-    assert not any(isinstance(side, int) for side in given.shape[:3])
-    assert {output.name for output in runner._session.get_outputs()} == {
-        "boxes",
-        "scores",
-        "labels",
-    }
-
-
-def test_raw_boxes_and_scores_are_filtered_outside(lively, images, tmp_path):
-    from keras_retinanet.export.onnx import write
-
-    check(write, lively, images, tmp_path / "model.onnx", is_raw=True)
-
-
-def test_half_precision_takes_half_the_room(lively, images, tmp_path):
-    from keras_retinanet.export.onnx import write
-
-    sizes = []
-    for precision in ("float32", "float16"):
-        path = tmp_path / f"{precision}.onnx"
-        check(write, lively, images, path, precision=precision)
-        sizes.append(path.stat().st_size)
-    assert sizes[1] < sizes[0]
-
-
-def test_whole_numbers(lively, images, tmp_path):
+@pytest.mark.parametrize(("kind", "options"), CASES)
+def test_finds_what_the_model_finds(trained_models, images, tmp_path, kind, options):
     from keras_retinanet.export.onnx import write
 
     path = tmp_path / "model.onnx"
-    check(write, lively, images, path, precision="int8", calibration=batches(images))
-    import onnx
+    check(write, trained_models[kind], images, path, **options)
+    graph = onnx.load(path).graph
+    assert [one.name for one in graph.input] == ["images"]
+    sides = [one.dim_value for one in graph.input[0].type.tensor_type.shape.dim]
+    assert sides == [0, *options.get("input_size", (0, 0)), 3]  # 0: any
+    names = {"boxes", "scores"} if "is_raw" in options else {"boxes", "scores", "labels"}
+    assert {one.name for one in graph.output} == names
 
-    kinds = {node.op_type for node in onnx.load(path).graph.node}
-    assert "QuantizeLinear" in kinds
+
+def test_half_precision_stores_the_kernels_in_two_bytes(trained, images, tmp_path):
+    from keras_retinanet.export.onnx import write
+
+    path = tmp_path / "model.onnx"
+    check(write, trained, images, path, precision="float16")
+    kinds = {
+        one.data_type for one in onnx.load(path).graph.initializer if np.prod(one.dims) > 1000
+    }
+    assert kinds == {onnx.TensorProto.FLOAT16}
+
+
+def test_eight_bits(trained, images, tmp_path):
+    from keras_retinanet.export.onnx import write
+
+    path = tmp_path / "model.onnx"
+    check(write, trained, images, path, precision="int8", calibration=batches(images))
+    assert "QuantizeLinear" in {node.op_type for node in onnx.load(path).graph.node}
+
+
+def test_a_file_is_run_without_tensorflow(trained, images, tmp_path):
+    from keras_retinanet.export.network import build
+    from keras_retinanet.export.onnx import write
+
+    write(build(trained), str(tmp_path / "model.onnx"))
+    np.save(tmp_path / "image.npy", images[0])
+    code = (
+        "import json, sys, numpy\n"
+        "from keras_retinanet import Detector\n"
+        "found = Detector.load('model.onnx')(numpy.load('image.npy'), score_threshold=0.1)\n"
+        "there = [name for name in ('tensorflow', 'keras') if name in sys.modules]\n"
+        "print(json.dumps([len(found), there]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    count, there = json.loads(done.stdout.splitlines()[-1])
+    assert count > 5
+    assert there == []

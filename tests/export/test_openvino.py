@@ -1,21 +1,29 @@
 import pytest
 
-from tests.export.formats import batches, check
+from tests.export.formats import CASES, batches, check
 
 pytest.importorskip("openvino")
 
 
-@pytest.mark.parametrize("options", [{}, {"is_raw": True}, {"precision": "float16"}])
-def test_finds_what_the_model_finds(lively, images, tmp_path, options):
+@pytest.mark.parametrize(("kind", "options"), CASES)
+def test_finds_what_the_model_finds(trained_models, images, tmp_path, kind, options):
     from keras_retinanet.export.openvino import write
 
-    check(write, lively, images, tmp_path / "model.xml", **options)
+    check(write, trained_models[kind], images, tmp_path / "model.xml", **options)
 
 
-def test_whole_numbers(lively, images, tmp_path):
+def test_half_precision(trained, images, tmp_path):
+    from keras_retinanet.export.openvino import write
+
+    path = tmp_path / "model.xml"
+    check(write, trained, images, path, precision="float16")
+    assert 'element_type="f16"' in path.read_text()
+
+
+def test_eight_bits(trained, images, tmp_path):
     pytest.importorskip("nncf")
     from keras_retinanet.export.openvino import write
 
     path = tmp_path / "model.xml"
-    check(write, lively, images, path, precision="int8", calibration=batches(images))
+    check(write, trained, images, path, precision="int8", calibration=batches(images))
     assert "FakeQuantize" in path.read_text()

@@ -15,14 +15,15 @@ def test_drawn_images_are_the_same_each_time():
 
 
 @pytest.mark.parametrize(
-    ("count", "expected"), [(2, [0, 3]), (7, [0, 1, 2, 3, 4, 5, 6]), (9, range(7))]
+    ("count", "expected"), [(1, [0]), (2, [0, 6]), (4, [0, 2, 4, 6]), (7, range(7)), (9, range(7))]
 )
 def test_photos_are_chosen_evenly(tmp_path, count, expected):
     for i in range(7):
         cv2.imwrite(str(tmp_path / f"{i}.png"), np.full((4, 5, 3), i, "uint8"))
-    assert [photo[0, 0, 0] for photo in samples.photos(str(tmp_path), count)] == list(expected)
+    paths = samples.photos_of(tmp_path)
+    assert [photo[0, 0, 0] for photo in samples.read(paths, count)] == list(expected)
 
 
 def test_a_folder_without_photos_is_refused(tmp_path):
     with pytest.raises(ValueError, match="no image found"):
-        list(samples.photos(str(tmp_path), 2))
+        samples.photos_of(tmp_path)

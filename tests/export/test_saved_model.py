@@ -8,21 +8,18 @@ from keras_retinanet.detection.detector import Detector
 from keras_retinanet.export.check import Tolerance, compare
 from keras_retinanet.export.network import build
 from keras_retinanet.export.saved_model import write
-from tests.export.formats import check
+from tests.export.formats import CASES, check
 
 
-def test_finds_what_the_model_finds(lively, images, tmp_path):
-    check(write, lively, images, tmp_path / "model")
-
-
-def test_raw_boxes_and_scores_are_filtered_outside(lively, images, tmp_path):
-    runner = check(write, lively, images, tmp_path / "model", is_raw=True)
-    assert "serve_bytes" not in runner._model.signatures
+@pytest.mark.parametrize(("kind", "options"), CASES)
+def test_finds_what_the_model_finds(trained_models, images, tmp_path, kind, options):
+    runner = check(write, trained_models[kind], images, tmp_path / "model", **options)
+    assert ("serve_bytes" in runner._model.signatures) == ("is_raw" not in options)
 
 
 @pytest.mark.parametrize("ending", [".png", ".jpg"])
-def test_files_of_any_sizes_become_boxes_in_their_pixels(lively, images, tmp_path, ending):
-    network = build(lively)
+def test_files_of_any_sizes_become_boxes_in_their_pixels(trained, images, tmp_path, ending):
+    network = build(trained)
     write(network, str(tmp_path / "model"))
     serve = tf.saved_model.load(str(tmp_path / "model")).signatures["serve_bytes"]
     larger = [cv2.resize(image, None, fx=2, fy=2) for image in images]

@@ -53,8 +53,8 @@ def test_numpy_numbers_become_plain_ones():
         ({"nms_threshold": float("nan")}, "nms_threshold: expected 0 to 1, got nan"),
         ({"max_detections": -1}, "max_detections: expected an integer of at least 0, got -1"),
         ({"max_detections": 2.0}, "max_detections: expected an integer of at least 0, got 2.0"),
-        ({"pre_nms_top_k": -1}, "pre_nms_top_k: expected an integer of at least 0, got -1"),
-        ({"pre_nms_top_k": 0.5}, "pre_nms_top_k: expected an integer of at least 0, got 0.5"),
+        ({"pre_nms_top_k": 0}, "pre_nms_top_k: expected an integer of at least 1, got 0"),
+        ({"pre_nms_top_k": 0.5}, "pre_nms_top_k: expected an integer of at least 1, got 0.5"),
     ],
 )
 def test_refuses_what_tensorflow_cannot_do(settings, text):
@@ -69,7 +69,7 @@ def test_refuses_what_tensorflow_cannot_do(settings, text):
         {"score_threshold": -1},  # keeps all
         {"score_threshold": 2},  # keeps none
         {"max_detections": 0},
-        {"pre_nms_top_k": 0},
+        {"pre_nms_top_k": 1},
         {"parallel_iterations": None},  # TensorFlow's own default
         {"nms_threshold": tf.constant(0.5), "max_detections": tf.constant(7)},
     ],

@@ -10,7 +10,7 @@ from keras_retinanet.layers.filter_detections import filter_image
 def example(n=300, classes=4):
     rng = np.random.default_rng(classes)
     corners = rng.uniform(0, 100, (n, 2))
-    sides = rng.uniform(-2, 40, (n, 2))  # some without area
+    sides = rng.uniform(-20, 40, (n, 2))  # some corners in another order
     boxes = np.concatenate([corners, corners + sides], axis=1).astype("float32")
     scores = rng.permutation(n * classes).reshape(n, classes).astype("float32") / (n * classes)
     return boxes, scores

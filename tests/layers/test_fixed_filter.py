@@ -71,3 +71,15 @@ def test_levels_count_apart():
     parts = np.sort(scores.numpy()[0, :300].ravel())[-3:], np.sort(scores.numpy()[0, 300:].ravel())
     expected = np.sort(np.concatenate([parts[0], parts[1][-3:]]))[::-1]
     np.testing.assert_array_equal(two[two > 0], expected)
+
+
+def test_boxes_without_area_and_with_corners_in_another_order_are_filtered_alike():
+    boxes = [[0, 0, 10, 0], [0, 0, 10, 10], [10, 0, 0, 10], [0, 0, 10, 0], [0, 0, 9, 10]]
+    boxes = tf.constant([boxes], "float32")
+    scores = tf.constant([[[0.9], [0.8], [0.7], [0.6], [0.5]]])
+    settings = FilterSettings(max_detections=5)
+    found = filter_fixed(boxes, scores, [], settings, [5])
+    expected = filter_image(boxes[0], scores[0], [], settings)
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(ours[0], theirs)
+    np.testing.assert_allclose(found[1][0], [0.9, 0.8, 0.6, -1, -1])

@@ -28,7 +28,7 @@ def video(tmp_path):
 def test_images_and_videos_get_copies_with_boxes(tmp_path, video):
     targets = {name: str(tmp_path / "out" / name) for name in ("a.png", "v.mp4", "b.png")}
     errors = {}
-    with Copies(targets, {"v.mp4": False}, errors.__setitem__) as copies:
+    with Copies(targets, errors.__setitem__) as copies:
         add(copies, "a.png")
         for frame in range(5):
             add(copies, "v.mp4", frame=frame, video=video)
@@ -48,7 +48,7 @@ def test_a_copy_that_cannot_be_written_costs_no_other(tmp_path):
     (tmp_path / "a.png").mkdir()
     targets = {name: str(tmp_path / name) for name in ("a.png", "b.png")}
     errors = {}
-    with Copies(targets, {}, errors.__setitem__) as copies:
+    with Copies(targets, errors.__setitem__) as copies:
         for name in targets:
             add(copies, name)
     assert list(errors) == ["a.png"]
@@ -58,8 +58,23 @@ def test_a_copy_that_cannot_be_written_costs_no_other(tmp_path):
 @pytest.mark.parametrize("is_live", [True, False])
 def test_a_run_that_is_stopped_keeps_what_a_camera_gave(tmp_path, video, is_live):
     targets = {"0": str(tmp_path / "out" / "camera.mp4")}
-    with pytest.raises(KeyboardInterrupt), Copies(targets, {"0": is_live}, print) as copies:
+    video.is_live = is_live
+    with pytest.raises(KeyboardInterrupt), Copies(targets, print) as copies:
         for frame in range(3):
             add(copies, "0", frame=frame, video=video)
         raise KeyboardInterrupt
     assert len(list((tmp_path / "out").iterdir())) == is_live
+
+
+def test_a_video_that_cannot_be_written_is_told_once_and_costs_no_other(tmp_path, video):
+    (tmp_path / "bad.mp4").mkdir()
+    targets = {name: str(tmp_path / name) for name in ("bad.mp4", "good.mp4")}
+    errors = []
+    with Copies(targets, lambda path, error: errors.append((path, error))) as copies:
+        for name in targets:
+            for frame in range(3):
+                add(copies, name, frame=frame, video=video)
+    ((path, error),) = errors
+    assert path == "bad.mp4"
+    assert "bad.mp4" in str(error)
+    assert Video(targets["good.mp4"]).count == 3

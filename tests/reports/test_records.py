@@ -20,6 +20,19 @@ ENTRY = {"file": "a.png", "width": 60, "height": 50, "detections": [FIRST, SECON
 EMPTY = {"file": "b.png", "width": 60, "height": 50, "detections": []}
 
 
+class FullDisk:
+    """A file with room for a few bytes more."""
+
+    def __init__(self, file):
+        self.file = file
+
+    def __getattr__(self, name):
+        return getattr(self.file, name)
+
+    def write(self, data):
+        return self.file.write(data[:20])
+
+
 def test_a_json_list_is_complete_after_each_image(tmp_path):
     path = tmp_path / "new" / "found.json"
     file = records.json_file(path)
@@ -41,30 +54,34 @@ def test_json_lines_and_frames_of_videos(tmp_path):
     first, second = map(json.loads, path.read_text().splitlines())
     assert first == ENTRY
     assert second == {**EMPTY, "file": "v.mp4", "frame": 12, "time": 0.48}
-    assert records.recorded(path) == {("a.png", None), ("v.mp4", 12)}
+    assert records.recorded_json(path) == {
+        (os.path.abspath("a.png"), None),
+        (os.path.abspath("v.mp4"), 12),
+    }
 
 
 @pytest.mark.parametrize("name", ["found.json", "found.jsonl", "found.csv"])
 def test_a_run_goes_on_where_another_was_stopped(tmp_path, name, monkeypatch):
     monkeypatch.chdir(tmp_path)
     path = tmp_path / name
-    make = records.csv_file if name.endswith(".csv") else records.json_file
+    make, recorded = records.json_file, records.recorded_json
+    if name.endswith(".csv"):
+        make, recorded = records.csv_file, records.recorded_csv
     whole = make(tmp_path / f"whole-{name}")
     for found in (FOUND, NOTHING, FOUND):
         whole.add(found)
     whole.close()
-    assert records.recorded(path) == set()
+    assert recorded(path) == set()
     for found in (FOUND, NOTHING, FOUND):  # each in a run of its own
-        file = make(path, goes_on=True)
+        file = make(path, append=True)
         file.add(found)
         file.close()
     assert path.read_text() == (tmp_path / f"whole-{name}").read_text()
-    folder = str(tmp_path) if name.endswith(".csv") else ""
-    names = [os.path.join(folder, image) for image in ("a.png", "b.png")]
-    assert records.recorded(path) == {(image, None) for image in names}
+    names = [str(tmp_path / image) for image in ("a.png", "b.png")]
+    assert recorded(path) == {(image, None) for image in names}
     # Without it a run begins anew.
     make(path).close()
-    assert records.recorded(path) == set()
+    assert recorded(path) == set()
 
 
 def test_a_line_that_was_cut_off_is_written_again(tmp_path):
@@ -73,8 +90,8 @@ def test_a_line_that_was_cut_off_is_written_again(tmp_path):
     file.add(FOUND)
     file.close()
     path.write_text(path.read_text() + '{"file": "b.p')
-    assert records.recorded(path) == {("a.png", None)}
-    file = records.json_file(path, goes_on=True)
+    assert records.recorded_json(path) == {(os.path.abspath("a.png"), None)}
+    file = records.json_file(path, append=True)
     file.add(NOTHING)
     file.close()
     assert [json.loads(line)["file"] for line in path.read_text().splitlines()] == [
@@ -83,25 +100,38 @@ def test_a_line_that_was_cut_off_is_written_again(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("name", ["found.json", "found.jsonl", "found.csv"])
+def test_all_of_an_image_is_written_in_one_call(tmp_path, name):
+    file = (records.csv_file if name.endswith(".csv") else records.json_file)(tmp_path / name)
+    writes = []
+
+    class Counting(FullDisk):
+        def write(self, data):
+            writes.append(data)
+            return self.file.write(data)
+
+    file._file = Counting(file._file)
+    file.add(FOUND)
+    file.close()
+    assert len(writes) == 1
+
+
+def test_a_row_of_a_csv_file_that_was_cut_off_is_written_again(tmp_path):
+    path = tmp_path / "found.csv"
+    path.write_text("a.png,1,2,3,4,dog\nb.png,1,2,3")
+    assert records.recorded_csv(path) == {(str(tmp_path / "a.png"), None)}
+    file = records.csv_file(path, append=True)
+    file.add(replace(NOTHING, path=str(tmp_path / "b.png")))
+    file.close()
+    assert path.read_text() == f"a.png,1,2,3,4,dog\n{tmp_path / 'b.png'},,,,,\n"
+
+
 @pytest.mark.parametrize("text", ["{", '{"a": 1}', "[1]", '[{"image_id": 1}]'])
-def test_other_files_are_not_gone_on_with(tmp_path, text):
+def test_other_files_are_not_appended_to(tmp_path, text):
     path = tmp_path / "found.json"
     path.write_text(text)
     with pytest.raises(ValueError, match=r"found\.json: expected a file of detections"):
-        records.recorded(path)
-
-
-class FullDisk:
-    """A file with room for a few bytes more."""
-
-    def __init__(self, file):
-        self.file = file
-
-    def __getattr__(self, name):
-        return getattr(self.file, name)
-
-    def write(self, data):
-        return self.file.write(data[:20])
+        records.recorded_json(path)
 
 
 def test_a_full_disk_leaves_a_complete_list(tmp_path):
