@@ -27,13 +27,28 @@ def read_image_list(path: StrPath) -> list[str]:
         ValueError: naming the file, if it is too large.
         ImageListError: naming the file, if it names no image.
     """
-    content = read_file(path, MAX_TEXT_BYTES).removeprefix(codecs.BOM_UTF8)
-    lines = os.fsdecode(content).replace("\r\n", "\n").split("\n")
-    folder = os.path.dirname(os.path.abspath(path))
-    entries = [os.path.normpath(os.path.join(folder, line)) for line in lines if line.strip()]
+    entries = [path_in_list(path, line) for line in read_lines(path)]
     if not entries:
         raise ImageListError(f"{path}: expected the path of an image in each line, got none")
     return entries
+
+
+def read_lines(path: StrPath) -> list[str]:
+    """Return the lines of a list that are not empty, as they are written.
+
+    Raises:
+        OSError: if the file cannot be read.
+        ValueError: naming the file, if it is too large.
+    """
+    content = read_file(path, MAX_TEXT_BYTES).removeprefix(codecs.BOM_UTF8)
+    lines = os.fsdecode(content).replace("\r\n", "\n").split("\n")
+    return [line for line in lines if line.strip()]
+
+
+def path_in_list(path: StrPath, line: str) -> str:
+    """Return the path that a line of a list names."""
+    folder = os.path.dirname(os.path.abspath(path))
+    return os.path.normpath(os.path.join(folder, line))
 
 
 def write_image_list(path: StrPath, names: Sequence[str]) -> None:

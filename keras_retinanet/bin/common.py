@@ -334,18 +334,16 @@ def add_tiles(group: argparse._ActionsContainer) -> None:
 
 
 def check_tiles(options: argparse.Namespace) -> None:
-    """Check the options for tiles, and fill in the overlap.
+    """Check the options for tiles.
 
     Raises:
         ValueError: naming the option.
     """
     check_range(options, "at least 1", ["tile"])
-    if options.tile is None:
-        if options.overlap is not None:
-            raise ValueError("--overlap has no effect without --tile")
-        return
     if options.overlap is None:
-        options.overlap = options.tile // 4
+        return
+    if options.tile is None:
+        raise ValueError("--overlap has no effect without --tile")
     if not 0 <= options.overlap < options.tile:
         raise ValueError(
             f"--overlap: expected 0 to less than --tile {options.tile}, got {options.overlap}"

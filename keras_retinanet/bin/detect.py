@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import contextlib
 import errno
+import itertools
 import os
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from keras_retinanet.bin import common
@@ -24,8 +25,8 @@ from keras_retinanet.system.messages import reason_with_path, shorten
 
 if TYPE_CHECKING:
     from keras_retinanet.detection.detector import Detector
-    from keras_retinanet.reports.detections import Selection, Tally
-    from keras_retinanet.reports.records import RecordFile
+    from keras_retinanet.reports.detections import Selection
+    from keras_retinanet.reports.results import Results
 
 
 def parse_args(args: Sequence[str] | None = None) -> argparse.Namespace:
@@ -57,8 +58,8 @@ def parse_args(args: Sequence[str] | None = None) -> argparse.Namespace:
     add(
         "--output",
         metavar="DIR",
-        help="write copies with boxes drawn to DIR, in the same subfolders as the images; of a "
-        "video, a video",
+        help="write copies with boxes drawn to DIR, in the same subfolders as the images; the copy "
+        "of a video is an .mp4",
     )
     add(
         "--json",
@@ -127,28 +128,36 @@ def main(args: Sequence[str] | None = None, *, own_process: bool = False) -> Non
     _check_model(options.model)
     sources = find_images(options.sources, not options.no_recursive, options.output)
     copies = _copies(options, sources)
+    records = {name: getattr(options, name) for name in RECORDS if getattr(options, name)}
+    _check_records(options, records, sources)
     if options.output:
         _check_writable(options.output, "", "--output")
-    for option in RECORDS:
-        if getattr(options, option):
-            _check_writable(*os.path.split(getattr(options, option)), f"--{option}")
     if sources.left_out:
         print(_left_out(sources.left_out), file=sys.stderr)
-    done = Done.of(options, copies)
-    paths = [path for path in sources.images if path in sources.videos or not done.has(path)]
-    if len(paths) < len(sources.images):
-        print(f"skipped {len(sources.images) - len(paths)} images that are done", file=sys.stderr)
-    if options.engine:
-        tally, errors = run_on_cluster(options, paths, copies, done)
-    else:
-        detector = _load(options, own_process)
-        tally, errors = run(options, detector, paths, copies, sources.videos, done)
-    tally.print_table(options.score_threshold)
-    errors = {**sources.errors, **errors}
+    from keras_retinanet.reports.results import EarlierRun, Results
+
+    earlier = EarlierRun.of(records, copies) if options.skip_existing else EarlierRun()
+    paths = [path for path in sources.images if not earlier.has(path, sources.videos)]
+    skipped = len(sources.images) - len(paths)
+    if skipped:
+        print(f"skipped {skipped} images that are done", file=sys.stderr)
+    errors = {path: reason_with_path(path, error) for path, error in sources.errors.items()}
+    is_empty = not skipped
+    if paths:
+        results = Results(records, copies, earlier, append=options.skip_existing)
+        if options.engine:
+            run_on_cluster(options, paths, results)
+        else:
+            run(options, _load(options, own_process), paths, sources.videos, results)
+        results.report(options.score_threshold)
+        errors |= results.errors
+        is_empty = is_empty and not results.tally.images
     if errors:
-        reasons = "; ".join(reason_with_path(path, error) for path, error in errors.items())
-        text = f"skipped {len(errors)} of {len(paths) + len(sources.errors)} images: {reasons}"
-        if not tally.images:
+        text = (
+            f"skipped {len(errors)} of {len(sources.images) + len(sources.errors)} images: "
+            f"{'; '.join(errors.values())}"
+        )
+        if is_empty:
             raise ValueError(text)
         print(f"error: {text}", file=sys.stderr)
         sys.exit(1)
@@ -162,7 +171,7 @@ def _load_options(options: argparse.Namespace) -> dict[str, Any]:
         "score_threshold": options.score_threshold,
         "max_detections": options.max_detections,
         "tile": options.tile,
-        "overlap": options.overlap or 0,
+        "overlap": options.overlap,
     }
 
 
@@ -223,50 +232,66 @@ def _copies(options: argparse.Namespace, sources: Sources) -> dict[str, str]:
     if sources.videos and (options.csv or options.coco):
         name = "--csv" if options.csv else "--coco"
         raise ValueError(
-            f"{name}: expected images alone, got the video {next(iter(sources.videos))}: its "
-            "frames are no files; use --json"
+            f"{name}: expected images only, got the video {next(iter(sources.videos))}, whose "
+            "frames are not files: use --json"
+        )
+    address = next((path for path in sources.images if "://" in path), None)
+    if options.csv and address is not None:
+        raise ValueError(
+            f"--csv: expected files only, as retinanet-train reads them, got {address}: use --json"
         )
     if not options.output:
         return {}
     paths, names = list(sources.images), list(sources.images.values())
+    if options.skip_existing and not (options.json or options.csv):
+        _check_names(names)
     videos = [path in sources.videos for path in paths]
     targets = picture_paths(paths, options.output, names=names, keep_names=videos)
     return dict(zip(paths, targets, strict=True))
 
 
-@dataclass(frozen=True)
-class Done:
-    """What an earlier run has done, if this one is to go on with it.
+def _check_names(names: Sequence[str]) -> None:
+    """Check that copies have names of their own, which say what is done when files are added.
 
-    Attributes:
-        copies: source -> file of its copy.
-        records: the images and frames of each file of detections.
+    Raises:
+        ValueError: naming one that two images would share.
     """
+    taken: set[str] = set()
+    for name in names:
+        if name.lower() in taken:
+            raise ValueError(
+                f"--skip-existing: several images have the name {shorten(name)}, so their copies "
+                "do not say which are done: give --json or --csv too"
+            )
+        taken.add(name.lower())
 
-    copies: Mapping[str, str]
-    records: Mapping[str, set[tuple[str, int | None]]]
 
-    @classmethod
-    def of(cls, options: argparse.Namespace, copies: Mapping[str, str]) -> Done:
-        """Return what is done, nothing unless --skip-existing is given."""
-        if not options.skip_existing:
-            return cls({}, {})
-        from keras_retinanet.reports.records import recorded
+def _check_records(
+    options: argparse.Namespace, records: Mapping[str, str], sources: Sources
+) -> None:
+    """Check that the files of detections can be written, and replace nothing else.
 
-        files = {name: getattr(options, name) for name in RECORDS if getattr(options, name)}
-        return cls(copies, {name: recorded(path) for name, path in files.items()})
+    Raises:
+        ValueError: naming the option and the file, if not.
+    """
+    taken = {os.path.realpath(path): path for path in (options.model, *sources.images)}
+    for name, path in records.items():
+        if is_image_name(path):
+            raise ValueError(f"--{name} {shorten(path)}: expected a file to write, got an image")
+        other = taken.setdefault(os.path.realpath(path), f"the file of --{name}")
+        if other != f"the file of --{name}":
+            raise ValueError(f"--{name} {shorten(path)}: would replace {shorten(other)}")
+        _check_writable(*os.path.split(path), f"--{name}")
+    if "coco" in records:
+        from keras_retinanet.reports.records import coco_id
 
-    def has(self, path: str) -> bool:
-        """Return whether a source is done with: it has its copy, and is in each file."""
-        if not self.copies and not self.records:
-            return False
-        has_copy = path not in self.copies or os.path.exists(self.copies[path])
-        return has_copy and all(self.is_in(name, path) for name in self.records)
-
-    def is_in(self, name: str, path: str, frame: int | None = None) -> bool:
-        """Return whether the file of an option has an image or a frame."""
-        known = self.records.get(name, set())
-        return (path, frame) in known or (os.path.abspath(path), frame) in known
+        ids: dict[int | str, str] = {}
+        for path in sources.images:
+            if (first := ids.setdefault(coco_id(path), path)) != path:
+                raise ValueError(
+                    f"--coco: {shorten(first)} and {shorten(path)} would have the same image id, "
+                    f"{coco_id(path)!r}: use --json"
+                )
 
 
 def _check_model(path: str) -> None:
@@ -277,8 +302,8 @@ def _check_model(path: str) -> None:
     """
     if is_image_name(path):
         raise ValueError(
-            f"{shorten(path)}: expected a model (.keras or .h5), got the name of an image; write "
-            "the model before the images"
+            f"{shorten(path)}: expected a model, got the name of an image; write the model before "
+            "the images"
         )
     common.check_model(path)
 
@@ -327,23 +352,17 @@ def run(
     options: argparse.Namespace,
     detector: Detector,
     paths: Sequence[str],
-    copies: Mapping[str, str],
     videos: Mapping[str, bool],
-    done: Done,
-) -> tuple[Tally, dict[str, Exception]]:
-    """Run the detector on images and videos, and write results as they come.
+    results: Results,
+) -> None:
+    """Run the detector on images and videos.
 
     Args:
         options: parsed options.
         detector: the detector.
         paths: the images and videos.
-        copies: path -> file of the annotated copy, for those that get one.
         videos: those of the paths that are videos, see `Sources`.
-        done: what need not be written again.
-
-    Returns:
-        What was found, and the error of each image that could not be read, or whose copy could not
-        be written.
+        results: what takes the results.
 
     Raises:
         OSError: if a file of detections cannot be written.
@@ -352,94 +371,81 @@ def run(
     from keras_retinanet.detection.detections import class_labels
     from keras_retinanet.detection.photos import detect_photos
     from keras_retinanet.reports.copies import Copies
-    from keras_retinanet.reports.detections import Tally
     from keras_retinanet.reports.progress import progress_bar
 
     selection = _selection(options)
-    class_labels(selection.classes or (), detector.class_names)  # refuses unknown ones
-    tally, errors = Tally(), {}
-    full: dict[str, int] = {}  # sources that may have more objects than were returned
+    class_labels(selection.classes or (), detector.class_names)  # refuses unknown classes
     total = len(paths) if not videos else None
     with contextlib.ExitStack() as stack:
-        files = _record_files(options, detector.class_names, stack)
+        stack.enter_context(results.writing(detector.class_names))
         progress = stack.enter_context(progress_bar("Detecting", total))
 
         def skip(path: str, error: Exception) -> None:
-            errors[path] = error
+            results.fail(path, error)
             progress(1)
 
-        drawn = stack.enter_context(Copies(copies, videos, errors.__setitem__))
-        for photo in detect_photos(
+        depth = 4 if detector.tile is None else 1
+        copies = stack.enter_context(Copies(results.copies, results.fail, depth))
+        photos = detect_photos(
             detector, paths, options.batch_size, skip, options.max_pixels, videos
-        ):
-            described, is_capped = selection.of(photo)
-            if is_capped:
-                full.setdefault(photo.path, len(described.detections))
-            tally.add(described)
-            for name, file in files.items():
-                if not done.is_in(name, photo.path, photo.frame):
-                    file.add(described)
-            drawn.add(photo, described)
-            progress(1)
-    if full:
-        _tell_full(list(full), next(iter(full.values())))
-    return tally, errors
+        )
+        with _ended_by_hand(any(videos.values())):
+            for photo in photos:
+                found, maximum = selection.of(photo)
+                is_live = photo.video is not None and photo.video.is_live
+                results.add(found, maximum, is_live=is_live)
+                copies.add(photo, found)
+                progress(1)
 
 
-def run_on_cluster(
-    options: argparse.Namespace, paths: Sequence[str], copies: Mapping[str, str], done: Done
-) -> tuple[Tally, dict[str, Exception]]:
-    """Run the detector on a Ray cluster, and write results as they come.
+@contextlib.contextmanager
+def _ended_by_hand(is_live: bool) -> Iterator[None]:
+    """Go on to the results when a camera or a stream is ended, which Ctrl-C alone does."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not is_live:
+            raise
+
+
+def run_on_cluster(options: argparse.Namespace, paths: Sequence[str], results: Results) -> None:
+    """Run the detector on a Ray cluster.
 
     Args:
         options: parsed options.
         paths: the images.
-        copies: path -> file of the annotated copy, for those that get one.
-        done: what need not be written again.
-
-    Returns:
-        What `run` returns.
+        results: what takes the results.
 
     Raises:
         OSError: if a file of detections cannot be written, or there is no cluster.
-        ValueError: if Ray is not installed.
+        ValueError: if Ray is not installed, or the model cannot be loaded or has no such class.
     """
     from keras_retinanet.reports.cluster import ClusterRun, detect_on_cluster
-    from keras_retinanet.reports.detections import Tally
     from keras_retinanet.reports.progress import progress_bar
+    from keras_retinanet.reports.records import absolute
 
     work = ClusterRun(
-        os.path.abspath(options.model) if os.path.exists(options.model) else options.model,
+        absolute(options.model) if os.path.exists(options.model) else options.model,
         _load_options(options),
         _selection(options),
         options.batch_size,
         options.max_pixels,
-        {os.path.abspath(path): os.path.abspath(copy) for path, copy in copies.items()},
+        {absolute(path): os.path.abspath(copy) for path, copy in results.copies.items()},
     )
-    tally = Tally()
-    errors: dict[str, Exception] = {}
-    full: dict[str, int] = {}
+    found = detect_on_cluster(work, [absolute(path) for path in paths], options.address)
     with contextlib.ExitStack() as stack:
-        files = _record_files(options, None, stack)
+        stack.enter_context(contextlib.closing(found))
+        first = next(found, None)  # a cluster that cannot be used leaves the files as they were
+        stack.enter_context(results.writing(None))
         progress = stack.enter_context(progress_bar("Detecting", len(paths)))
-        results = detect_on_cluster(
-            work, [os.path.abspath(path) for path in paths], options.address
-        )
-        for path, result in zip(paths, results, strict=True):
+        for path, result in zip(paths, itertools.chain([first], found), strict=False):
+            if result is None:
+                break
             if result.error:
-                errors[path] = ValueError(result.error)
+                results.errors[path] = result.error
             if result.found is not None:
-                described = replace(result.found, path=path)
-                if result.is_capped:
-                    full.setdefault(path, len(described.detections))
-                tally.add(described)
-                for name, file in files.items():
-                    if not done.is_in(name, path):
-                        file.add(described)
+                results.add(replace(result.found, path=path), result.maximum)
             progress(1)
-    if full:
-        _tell_full(list(full), next(iter(full.values())))
-    return tally, errors
 
 
 def _selection(options: argparse.Namespace) -> Selection:
@@ -450,38 +456,6 @@ def _selection(options: argparse.Namespace) -> Selection:
     if options.classes:
         classes = tuple(name.strip() for name in options.classes.split(","))
     return Selection(options.score_threshold, options.max_detections, classes)
-
-
-def _record_files(
-    options: argparse.Namespace,
-    class_names: Sequence[str | None] | None,
-    stack: contextlib.ExitStack,
-) -> dict[str, RecordFile]:
-    """Open the files of detections that are asked for."""
-    from keras_retinanet.reports import records
-
-    goes_on = options.skip_existing
-    files = {}
-    if options.json:
-        files["json"] = records.json_file(options.json, goes_on=goes_on)
-    if options.csv:
-        files["csv"] = records.csv_file(options.csv, goes_on=goes_on)
-    if options.coco:
-        files["coco"] = records.coco_file(options.coco, class_names)
-    for file in files.values():
-        stack.callback(file.close)
-    return files
-
-
-def _tell_full(paths: Sequence[str], count: int) -> None:
-    images = shorten(paths[0])
-    if len(paths) > 1:
-        images += f" and {len(paths) - 1} more images"
-    print(
-        f"warning: {images}: {count} detections, the maximum: there may be more; raise "
-        "--max-detections",
-        file=sys.stderr,
-    )
 
 
 if __name__ == "__main__":

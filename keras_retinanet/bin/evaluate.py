@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from keras_retinanet.bin import common, datasets
-from keras_retinanet.detection.formats import exported_format
+from keras_retinanet.detection.formats import exported_format, runs_in_tensorflow
 from keras_retinanet.system import devices
 from keras_retinanet.zoo.class_names import with_other_spellings
 
@@ -105,8 +105,11 @@ def parse_args(args: Sequence[str] | None) -> argparse.Namespace:
     common.check_range(options, "at least 1", counts)
     common.check_range(options, "0 to 1", ("score_threshold", "iou_threshold"))
     common.check_tiles(options)
-    if options.max_drop is not None and not options.reference:
-        raise ValueError("--max-drop has no effect without --reference")
+    if options.max_drop is not None:
+        if not options.reference:
+            raise ValueError("--max-drop has no effect without --reference")
+        if not 0 <= options.max_drop <= 100:  # also not a number
+            raise ValueError(f"--max-drop: expected points from 0 to 100, got {options.max_drop}")
     if options.json and os.path.isdir(options.json):
         raise ValueError(f"--json {options.json}: expected a file, got a folder")
     return options
@@ -130,26 +133,34 @@ def main(args: Sequence[str] | None = None, *, own_process: bool = False) -> Non
     generator = open_data(options, model)
     measured = run(options, model, generator)
     if options.reference:
-        compare(options, measured, generator)
+        compare(options, measured)
 
 
-def compare(options: argparse.Namespace, ap: float, generator: Generator) -> None:
+def compare(options: argparse.Namespace, ap: float) -> None:
     """Measure the reference, print both numbers; exit with code 1 if the drop is too large.
 
     Args:
         options: parsed options.
         ap: COCO's AP of the model.
-        generator: the data set, prepared for the model.
+
+    Raises:
+        ValueError: if there is nothing to compare, as without ground truth.
     """
     print(f"\nReference: {options.reference}")
     reference = load_model(options, options.reference)
     alone = argparse.Namespace(**{**vars(options), "json": None, "save_path": None})
     expected = run(alone, reference, open_data(options, reference))
+    if min(ap, expected) < 0:  # COCO's -1
+        raise ValueError("--reference: there is no AP to compare, since the data set has no box")
     drop = 100 * (expected - ap)
-    change = f"{abs(drop):.2f} points {'below' if drop > 0 else 'above'}"
-    print(f"\nAP {100 * ap:.2f}, of the reference {100 * expected:.2f}: {change} it")
+    change = f"{abs(drop):.2f} points {'below' if drop > 0 else 'above'} it" if drop else "the same"
+    print(f"\nAP {100 * ap:.2f}, of the reference {100 * expected:.2f}: {change}")
     if options.max_drop is not None and drop > options.max_drop:
-        print(f"error: more than --max-drop {options.max_drop:g} below", file=sys.stderr)
+        print(
+            f"error: AP {100 * ap:.2f} is {drop:.2f} points below that of the reference, more than "
+            f"--max-drop {options.max_drop:g}",
+            file=sys.stderr,
+        )
         sys.exit(1)
 
 
@@ -161,6 +172,7 @@ def command() -> None:
 def load_model(options: argparse.Namespace, path: str) -> keras.Model | Runner:
     """Return the model in a file, with a warning for options that have no effect on it."""
     from keras_retinanet import models
+    from keras_retinanet.detection.detector import warn_of_limits
     from keras_retinanet.detection.runners import open_exported
 
     print("Loading model, this may take a second...")
@@ -170,8 +182,16 @@ def load_model(options: argparse.Namespace, path: str) -> keras.Model | Runner:
         names = {"backbone_name": options.backbone} if options.backbone else {}
         model = models.load_model(path, **names)
         is_training = models.is_training_model(model)
+    info = getattr(model, "info", None)
+    if not is_training and info is not None:
+        warn_of_limits(path, info, options.score_threshold, options.max_detections or 0)
     if not is_training:
-        for name in ("config", "convert_model"):
+        without_effect = ["config", "convert_model"]
+        if exported_format(path) is not None:
+            without_effect += ["backbone"]
+            if not runs_in_tensorflow(path):
+                without_effect += ["gpu"]
+        for name in without_effect:
             if getattr(options, name):
                 warnings.warn(
                     f"{common.flag(name)} has no effect on a converted model", stacklevel=2
@@ -249,7 +269,7 @@ def run(options: argparse.Namespace, model: keras.Model | Runner, generator: Gen
     limit = measure.detection_limit(generator, options.max_detections)
     measure.warn_if_crowded(generator, limit)
     info = getattr(model, "info", None)
-    tiles = {"tile": options.tile, "overlap": options.overlap or 0}
+    tiles = {"tile": options.tile, "overlap": options.overlap}
     kept = convert_options(options, limit, info)
     detector = measure.as_detector(model, generator, **tiles, **kept)
     with progress_bar("Running network", generator.size()) as progress:

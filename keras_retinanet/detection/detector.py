@@ -198,7 +198,7 @@ class Detector:
             min_side = max_side = None
         resize = resizing(with_sides(info, min_side, max_side)) if info is not None else None
         if info is not None and is_converted:
-            _warn_of_limits(model, info, score_threshold, max_detections or 0)
+            warn_of_limits(model, info, score_threshold, max_detections or 0)
         kept = filter_for(score_threshold, max_detections or 0, info)
         detector = cls(loaded, resize, tile=tile, overlap=overlap, **kept)
         detector.class_names = shown_names(info)
@@ -361,10 +361,13 @@ class Detector:
             score_threshold: scores must be above this.
             max_detections: maximum number of detections per image, the best ones; None for all.
         """
-        samples = enumerate(self.prepare(image) for image in images)
         found: dict[int, Detections] = {}
-        for indices, results, _ in self.detect_batches(samples, len(images)):
-            found.update(zip(indices, results, strict=True))
+        if self.tile is not None:
+            found.update(enumerate(self.detect_large(image, len(images)) for image in images))
+        else:
+            samples = enumerate(self.prepare(image) for image in images)
+            for indices, results, _ in self.detect_batches(samples, len(images)):
+                found.update(zip(indices, results, strict=True))
         above = [found[i].above(score_threshold) for i in range(len(images))]
         full = [len(one) for one in above if one.capped]
         if full and (max_detections is None or max_detections > max(full)):
@@ -605,10 +608,17 @@ def filter_for(
     }
 
 
-def _warn_of_limits(
+def warn_of_limits(
     path: StrPath, info: ModelInfo, score_threshold: float, max_detections: int
 ) -> None:
-    """Warn if a converted model keeps fewer detections than the caller asks for."""
+    """Warn if a converted model keeps fewer detections than the caller asks for.
+
+    Args:
+        path: the file of the model.
+        info: what the model knows about itself.
+        score_threshold: threshold on the scores that the caller will apply.
+        max_detections: number of detections per image that the caller will keep.
+    """
     kept = info.filter_settings
     if kept.score_threshold > score_threshold:
         warnings.warn(

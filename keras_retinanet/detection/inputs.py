@@ -82,6 +82,12 @@ def fetch(url: str) -> bytes:
     try:
         request = urllib.request.Request(url, headers={"User-Agent": "keras-retinanet"})
         with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer:
+            kind = answer.headers.get_content_type()
+            if kind.startswith(("video/", "multipart/")):
+                raise ValueError(
+                    f"expected an image, got {kind}: name it as a video, by an address that ends "
+                    "in .mjpg, .m3u8 or .mp4"
+                )
             while part := answer.read1(_PART):
                 data += part
                 if len(data) > MAX_DOWNLOADED_IMAGE_BYTES:

@@ -148,8 +148,8 @@ def _frames(detector: Detector, path: str, is_live: bool) -> Iterator[_Item]:
     except Exception as error:  # must not cost the other files
         yield _Item(path, error=error)
         return
-    if error := video.missing(number + 1):
-        yield _Item(path, error=ValueError(error))
+    if text := video.missing(number + 1):
+        yield _Item(path, error=ValueError(text))
 
 
 def _prepare(detector: Detector, item: _Item) -> None:

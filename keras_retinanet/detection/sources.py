@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from keras_retinanet.annotations.absent_files import why_absent
-from keras_retinanet.annotations.image_lists import read_image_list
+from keras_retinanet.annotations.image_lists import path_in_list, read_lines
 from keras_retinanet.system.image_kinds import (
     is_image_name,
     is_video_kind,
@@ -73,9 +73,9 @@ def find_images(
     found = Sources()
     skipped = None if output is None else os.path.realpath(output)
     seen: set[str] = set()  # images, by their real paths
-    for source, is_listed in _listed(sources, sys.stdin if stdin is None else stdin):
+    for source, is_listed in _listed(sources, _stdin() if stdin is None else stdin):
         try:
-            named = list(_named(source, recursive, skipped, found))
+            named = list(_named(source, recursive, skipped, len(sources) > 1, found))
         except ValueError as error:
             if not is_listed:
                 raise
@@ -94,19 +94,30 @@ def find_images(
     return found
 
 
+def _stdin() -> Iterator[str]:
+    """Yield the lines of stdin; names of files are bytes, and need not be UTF-8."""
+    if sys.stdin is None:  # closed
+        return
+    buffer = getattr(sys.stdin, "buffer", None)
+    yield from sys.stdin if buffer is None else map(os.fsdecode, buffer)
+
+
 def _listed(sources: Sequence[str], stdin: Iterable[str]) -> Iterator[tuple[str, bool]]:
     """Yield each source and whether a list names it, with those of lists in their place."""
     for source in sources:
         if source == "-":
             yield from ((line.rstrip("\r\n"), True) for line in stdin if line.strip())
         elif source.lower().endswith(".txt") and os.path.isfile(source):
-            yield from ((path, True) for path in read_image_list(source))
+            for line in read_lines(source):
+                path = path_in_list(source, line)
+                is_path = not (_URL.match(line) or line.isdecimal()) or os.path.exists(path)
+                yield path if is_path else line, True
         else:
             yield source, False
 
 
 def _named(
-    source: str, recursive: bool, skipped: str | None, found: Sources
+    source: str, recursive: bool, skipped: str | None, is_one_of_many: bool, found: Sources
 ) -> Iterator[tuple[str, str, bool | None]]:
     """Yield path, name of the copy, and whether it is live (None for an image), of a source.
 
@@ -127,13 +138,14 @@ def _named(
     paths = [source] if is_there else sorted(glob.glob(source, recursive=True))
     errors, left_out, count = len(found.errors), len(found.left_out), 0
     for path in paths:
-        if os.path.isdir(path):
+        is_output = skipped is not None and os.path.realpath(path) == skipped
+        if is_output and (is_one_of_many or path != source):
+            count += 1  # the shell or a pattern named it among others
+        elif os.path.isdir(path):
             for image, name in _images_below(path, recursive, skipped, found):
                 count += 1
                 yield image, name, None
-            continue
-        kind = _other_kind(path)
-        if is_video_kind(kind):
+        elif is_video_kind(kind := _other_kind(path)):
             count += 1
             yield path, f"{os.path.splitext(os.path.basename(path))[0]}.mp4", False
         elif kind:
@@ -222,5 +234,7 @@ def _others(left_out: Sequence[str]) -> str:
     if not left_out:
         return ""
     kind = next((kind for path in left_out if (kind := kind_by_name(path))), "")
+    if is_video_kind(kind):
+        kind = "a video: name the file itself to detect in its frames"
     example = shorten(os.path.basename(left_out[0]), 60)
     return f"; it holds {len(left_out)} others such as {example}" + (f", {kind}" if kind else "")

@@ -110,8 +110,9 @@ def compare(
             matched = np.isin(np.arange(len(one)), [pair[k] for pair in pairs])
             compared += int(is_compared.sum())
             unmatched += int((is_compared & ~matched).sum())
-            for i in np.flatnonzero(is_compared & ~matched):
-                farthest = np.maximum(farthest, _apart(one, int(i), theirs if k == 0 else ours))
+            other = theirs if k == 0 else ours
+            for lonely in np.flatnonzero(is_compared & ~matched):
+                farthest = np.maximum(farthest, _apart(one, int(lonely), other))
         for i, k in pairs:
             score = max(score, abs(float(ours.scores[i]) - float(theirs.scores[k])))
             box = max(box, float(np.abs(ours.boxes[i] - theirs.boxes[k]).max()))

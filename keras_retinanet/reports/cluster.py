@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from keras_retinanet.detection.detections import class_labels
 from keras_retinanet.detection.detector import Detector
 from keras_retinanet.detection.photos import detect_photos
 from keras_retinanet.reports.detections import ImageDetections, Selection, write_copy
-from keras_retinanet.system.messages import reason_with_path
+from keras_retinanet.system.messages import reason_with_path, shorten
 
 # Images that a machine gets at a time.
 _IMAGES_AT_ONCE = 16
@@ -47,19 +47,19 @@ class Result:
     Attributes:
         path: the file.
         found: its detections; None if it could not be read.
-        is_capped: whether there may be more.
+        maximum: the maximum that left others out, if one did.
         error: what went wrong, also where only the copy could not be written; empty if nothing.
     """
 
     path: str
     found: ImageDetections | None
-    is_capped: bool
+    maximum: int | None
     error: str
 
 
 def detect_on_cluster(
     run: ClusterRun, paths: Sequence[str], address: str | None = None
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """Yield what became of each image, in their order.
 
     Args:
@@ -69,12 +69,14 @@ def detect_on_cluster(
             machine, which ends with the iteration.
 
     Raises:
-        ValueError: if Ray is not installed.
+        ValueError: if Ray is not installed, or the machines cannot load the model, or it has no
+            such class.
         ConnectionError: if there is no cluster at the address.
     """
     try:
         import ray
         import ray.data
+        import ray.exceptions
     except ImportError as error:
         raise ValueError(
             f"--engine ray needs ray, which is not installed: pip install 'keras-retinanet[ray]' "
@@ -95,6 +97,10 @@ def detect_on_cluster(
         )
         for row in rows.iter_rows():
             yield _result(row)
+    except ray.exceptions.RayError as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        causes = [line for line in lines if "Error: " in line]
+        raise ValueError(f"--engine ray: {shorten((causes or lines)[-1], 300)}") from error
     finally:
         ray.shutdown()
 
@@ -109,26 +115,24 @@ class _Worker:
         if runs_in_tensorflow(run.model):
             start_tensorflow(weights_are_frozen=True)
         self._run, self._detector = run, Detector.load(run.model, **run.load_options)
-        class_labels(
-            run.selection.classes or (), self._detector.class_names
-        )  # refuses unknown ones
+        class_labels(run.selection.classes or (), self._detector.class_names)  # refuses others
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, list[Any]]:
         """Return a row for each path."""
         run, paths = self._run, [str(path) for path in batch["path"]]
         found: dict[str, str] = {}
         errors: dict[str, str] = {}
-        capped: set[str] = set()
+        maxima: dict[str, int] = {}
 
         def fail(path: str, error: Exception) -> None:
             errors[path] = reason_with_path(path, error)
 
         photos = detect_photos(self._detector, paths, run.batch_size, fail, run.max_pixels)
         for photo in photos:
-            described, is_capped = run.selection.of(photo)
+            described, maximum = run.selection.of(photo)
             found[photo.path] = json.dumps(asdict(described))
-            if is_capped:
-                capped.add(photo.path)
+            if maximum is not None:
+                maxima[photo.path] = maximum
             if photo.path in run.copies:
                 try:
                     write_copy(photo.image, described, run.copies[photo.path])
@@ -137,11 +141,12 @@ class _Worker:
         return {
             "path": paths,
             "found": [found.get(path, "") for path in paths],
-            "is_capped": [path in capped for path in paths],
+            "maximum": [maxima.get(path, -1) for path in paths],
             "error": [errors.get(path, "") for path in paths],
         }
 
 
 def _result(row: Mapping[str, Any]) -> Result:
     found = ImageDetections(**json.loads(row["found"])) if row["found"] else None
-    return Result(row["path"], found, bool(row["is_capped"]), row["error"])
+    maximum = int(row["maximum"])
+    return Result(row["path"], found, maximum if maximum >= 0 else None, row["error"])

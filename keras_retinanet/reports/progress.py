@@ -38,7 +38,9 @@ def progress_bar(
     if not shown:
         yield lambda steps: None
     elif not console.is_terminal:
-        yield _plain_progress(title, total, last_line=not transient)
+        plain = _PlainProgress(title, total, last_line=not transient)
+        yield plain.advance
+        plain.end()
     else:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Speed())
         with Progress(*columns, TimeRemainingColumn(), console=console, transient=transient) as bar:
@@ -55,18 +57,29 @@ class _Speed(ProgressColumn):
         return Text("" if speed is None else f"{speed:.1f}/s")
 
 
-def _plain_progress(title: str, total: int | None, last_line: bool) -> Callable[[int], None]:
-    done, start = 0, time.monotonic()
-    written = start
+class _PlainProgress:
+    """Lines of text instead of a bar."""
 
-    def advance(steps: int) -> None:
-        nonlocal done, written
-        done += steps
-        if time.monotonic() - written > 30 or (last_line and done == total):
-            written = time.monotonic()
-            # Rich would end the program with its own code if nobody reads the output any more.
-            of_total = "" if total is None else f" of {total}"
-            speed = done / max(written - start, 1e-3)
-            print(f"{title}: {done}{of_total}, {speed:.1f}/s", file=sys.stderr)
+    def __init__(self, title: str, total: int | None, last_line: bool) -> None:
+        self._title, self._total, self._last_line = title, total, last_line
+        self._done, self._shown = 0, 0
+        self._start = self._written = time.monotonic()
 
-    return advance
+    def advance(self, steps: int) -> None:
+        """Count steps; write a line if the last one is old."""
+        self._done += steps
+        is_end = self._last_line and self._done == self._total
+        if is_end or time.monotonic() - self._written > 30:
+            self._write()
+
+    def end(self) -> None:
+        """Write the last line, if it is not there yet."""
+        if self._last_line and self._done != self._shown:
+            self._write()
+
+    def _write(self) -> None:
+        self._written, self._shown = time.monotonic(), self._done
+        # Rich would end the program with its own code if nobody reads the output any more.
+        of_total = "" if self._total is None else f" of {self._total}"
+        speed = self._done / max(self._written - self._start, 1e-3)
+        print(f"{self._title}: {self._done}{of_total}, {speed:.1f}/s", file=sys.stderr)

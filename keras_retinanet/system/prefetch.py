@@ -8,6 +8,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, TypeVar
 
+# Seconds to wait for a thread that nobody needs any more.
+_PATIENCE = 5.0
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -78,7 +81,8 @@ def in_background(items: Iterable[Item], depth: int) -> Generator[Item, None, No
             raise value
     finally:
         is_over.set()
-        thread.join()
+        # A camera that does not answer holds up the thread, but not the end of the program.
+        thread.join(_PATIENCE)
 
 
 class Background:

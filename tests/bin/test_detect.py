@@ -308,16 +308,37 @@ def test_files_that_are_no_images_are_counted_once(folder, model, capsys):
     [
         (
             ["a.jpg", "model.keras"],
-            "a.jpg: expected a model (.keras or .h5), got the name of an im",
+            "a.jpg: expected a model, got the name of an image; write the model before",
         ),
         (["photos", "a.jpg"], "model not found: photos (it is a folder)"),
         (["model.keras", "model.keras"], "model.keras: expected an image, got a model"),
         (["model.keras", "a.pdf"], "a.pdf: expected an image, got a PDF document"),
         (
             ["model.keras", "clip.mp4", "--csv", "a.csv"],
-            "--csv: expected images alone, got the vid",
+            "--csv: expected images only, got the video clip.mp4",
         ),
-        (["model.keras", "clip.mp4", "--coco", "a.json"], "--coco: expected images alone, got the"),
+        (["model.keras", "clip.mp4", "--coco", "a.json"], "--coco: expected images only, got the"),
+        (["model.keras", "http://h/a.jpg", "--csv", "a.csv"], "--csv: expected files only, as ret"),
+        (
+            ["model.keras", "photos", "--json", "a.json", "--coco", "./a.json"],
+            "--coco ./a.json: would replace the file of --json",
+        ),
+        (
+            ["model.keras", "photos", "--json", "photos/a.jpg"],
+            "--json photos/a.jpg: expected a file",
+        ),
+        (
+            ["model.keras", "photos", "--json", "model.keras"],
+            "--json model.keras: would replace model.keras",
+        ),
+        (
+            ["model.keras", "photos", "more", "--coco", "a.json"],
+            "--coco: photos/a.jpg and more/a.png would have the same image id, 'a'",
+        ),
+        (
+            ["model.keras", "photos", "more", "--output", "out", "--skip-existing"],
+            "--skip-existing: several images have the name b.png",
+        ),
         (["model.keras", "photos", "--output", "model.keras"], "--output: model.keras"),
         (["model.keras", "photos", "--output", "model.keras/x"], "--output: model.keras/x"),
         (["model.keras", "photos", "--json", "photos"], "--json: photos cannot be written: Is a"),
@@ -332,6 +353,9 @@ def test_what_cannot_work_is_said_before_the_model_is_loaded(
     monkeypatch.chdir(folder.parent)
     (folder.parent / "clip.mp4").touch()
     (folder.parent / "a.pdf").touch()
+    (folder.parent / "more").mkdir()
+    for name in ("a.png", "b.png"):
+        (folder.parent / "more" / name).touch()
     with pytest.raises(SystemExit) as stop:
         detect.main(arguments)
     assert stop.value.code == 2
@@ -511,6 +535,53 @@ def test_a_run_goes_on_where_it_was_stopped(folder, model, tmp_path, monkeypatch
     model.batches.clear()
     assert run(folder, *out, "--skip-existing")[1] == report
     assert len(model.batches) == len((tmp_path / "out.csv").read_text().splitlines()) == 3
+
+
+def test_a_run_that_is_done_loads_no_model(folder, model, tmp_path, monkeypatch, capsys):
+    (folder / "d.png").write_bytes(b"")  # no image
+    assert run(folder, str(folder))[0] == 1
+    monkeypatch.setattr(models, "load_model", lambda path: pytest.fail("loaded"))
+    (folder / "d.png").unlink()
+    assert run(folder, str(folder), "--skip-existing")[0] == 0
+    assert "skipped 3 images that are done" in capsys.readouterr().err
+
+
+def test_one_bad_image_among_many_that_are_done_is_no_total_failure(folder, model, capsys):
+    (folder / "d.png").write_bytes(b"")
+    for _ in range(2):
+        assert run(folder, str(folder), "--skip-existing")[0] == 1
+        assert "error: skipped 1 of 4 images: " in capsys.readouterr().err
+
+
+def test_a_camera_is_ended_by_hand_with_its_results(folder, model, tmp_path, monkeypatch, capsys):
+    """A video stands for the camera; after three frames somebody presses Ctrl-C."""
+    from keras_retinanet.detection import photos
+    from keras_retinanet.detection.videos import VideoFile
+
+    monkeypatch.chdir(tmp_path)
+    with VideoFile("clip.mp4", 10, (120, 100)) as file:
+        for _ in range(5):
+            file.write(cv2.imread(str(folder / "b.png")))
+
+    class Camera(photos.Video):
+        def __init__(self, source, is_live):
+            super().__init__("clip.mp4")
+            self.is_live = is_live
+
+        def frames(self):
+            for number, image in enumerate(super().frames()):
+                if number == 3:
+                    raise KeyboardInterrupt
+                yield image
+
+    monkeypatch.setattr(photos, "Video", Camera)
+    code, report = run(folder, "0", "--output", "out")
+    assert "Found on 3 images" in " ".join(capsys.readouterr().out.split())
+    assert [entry["frame"] for entry in report] == [0, 1, 2]
+    assert photos.Video.__mro__[1]("out/camera-0.mp4").count == 3
+    # Nothing of a camera is done: the frames of another day are added.
+    code, report = run(folder, "0", "--skip-existing")
+    assert [entry["frame"] for entry in report] == [0, 1, 2] * 2
 
 
 def test_only_the_classes_asked_for(folder, model, capsys):

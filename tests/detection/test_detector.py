@@ -82,7 +82,15 @@ def test_detections_stay_inside_their_image_and_come_best_first(training_model):
     with pytest.warns(UserWarning, match="the maximum of this model"):
         few.detect(images, score_threshold=0.0, max_detections=101)
     assert len(few.detect(images, score_threshold=0.0, max_detections=100)[0]) == 100
-    assert detector.detect(images, score_threshold=0.99) is not None
+    # Without a warning: nothing with such a score was cut off.
+    assert [len(one) for one in detector.detect(images, score_threshold=0.99)] == [0, 0, 0]
+
+
+def test_tiles_share_a_quarter_unless_told_otherwise(training_model):
+    assert Detector(training_model, tile=100).overlap == 25
+    assert Detector(training_model, tile=100, overlap=0).overlap == 0
+    with pytest.raises(ValueError, match="overlap: 20 has no effect without tile"):
+        Detector(training_model, overlap=20)
 
 
 def test_a_box_may_reach_the_far_edge_of_the_image():

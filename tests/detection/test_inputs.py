@@ -89,13 +89,32 @@ def test_other_types_and_orders_are_refused():
         as_image(PIXELS, order="RGB")
 
 
+def test_a_bad_address_is_named(file, server, monkeypatch):
+    with pytest.raises(ValueError, match="my photo.png: cannot be read"):
+        as_image(f"{server}/my photo.png")
+    monkeypatch.setattr(inputs, "_DEADLINE", -1)
+    with pytest.raises(ValueError, match="more than -1 seconds"):
+        as_image(f"{server}/photo.png")
+
+
+def test_a_stream_of_a_camera_is_no_image(server, tmp_path):
+    (tmp_path / "clip.mpeg").write_bytes(b"x")
+    with pytest.raises(ValueError, match="expected an image, got video/mpeg: name it as a video"):
+        as_image(f"{server}/clip.mpeg")
+
+
+def test_pil_images_of_sixteen_bits_keep_their_upper_eight():
+    deep = Image.fromarray(np.array([[0, 255, 256, 65535]], "uint16"))
+    assert as_image(deep)[0, :, 0].tolist() == [0, 0, 1, 255]
+
+
 def test_what_a_server_does_not_have_or_is_too_large_is_named(file, server, monkeypatch):
     with pytest.raises(ValueError, match=f"{server}/gone.png: cannot be read: .*404"):
         as_image(f"{server}/gone.png")
     with pytest.raises(ValueError, match="cannot be read"):
         as_image("http://127.0.0.1:1/photo.png")
     monkeypatch.setattr(inputs, "MAX_DOWNLOADED_IMAGE_BYTES", 20)
-    with pytest.raises(ValueError, match="expected at most 20 bytes, got more"):
+    with pytest.raises(ValueError, match="cannot be read: expected at most 20 bytes"):
         as_image(f"{server}/photo.png")
 
 

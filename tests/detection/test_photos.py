@@ -203,3 +203,5 @@ def test_images_larger_than_a_tile_are_cut(detector, tmp_path):
     (cut,) = photos.detect_photos(detector, [str(tmp_path / "large.png")], 3)
     boxes = sorted(cut.detections.boxes.tolist())
     assert boxes == [[10, 40, 35, 60], [110, 40, 135, 60], [210, 40, 235, 60]]
+    (same,) = detector.detect([image])
+    assert sorted(same.boxes.tolist()) == boxes

@@ -1,4 +1,5 @@
 import glob
+import io
 import os
 
 import pytest
@@ -148,7 +149,7 @@ def test_a_source_without_images_is_named(folder, source, reason):
     with pytest.raises(ValueError, match="no image found") as error:
         find_images([str(folder / "a.jpg"), path])
     assert f"{path} ({reason}" in str(error.value)
-    assert ("ffmpeg" in str(error.value)) == (source == "clips")
+    assert ("name the file itself" in str(error.value)) == (source == "clips")
 
 
 def test_an_empty_folder_says_that_its_subfolders_were_left_out(folder):
@@ -210,3 +211,33 @@ def test_lists_in_files_and_on_stdin(folder):
     found = find_images(["-"], stdin=["gone.jpg", str(folder / "a.jpg")])
     assert below(folder, found) == ["a.jpg"]
     assert "no such file" in str(found.errors["gone.jpg"])
+
+
+def test_the_output_folder_may_be_among_the_sources(folder):
+    add(folder, "out/a.jpg")
+    sources = [str(folder / "a.jpg"), str(folder / "out")]
+    assert below(folder, find_images(sources, output=str(folder / "out"))) == ["a.jpg"]
+    sources = [str(folder / "*")]
+    found = find_images(sources, output=str(folder / "out"))
+    assert below(folder, found) == ["a.jpg", "b.png", "c.png"]
+
+
+def test_a_list_may_name_addresses_and_cameras(folder):
+    (folder / "list.txt").write_text("a.jpg\nhttps://host/x.png\nrtsp://camera/1\n0\ngone.jpg\n")
+    found = find_images([str(folder / "list.txt")])
+    assert list(found.images) == [
+        str(folder / "a.jpg"), "https://host/x.png", "rtsp://camera/1", "0"
+    ]  # fmt: skip
+    assert found.videos == {"rtsp://camera/1": True, "0": True}
+    assert list(found.errors) == [str(folder / "gone.jpg")]
+
+
+def test_names_on_stdin_need_not_be_text(folder, monkeypatch):
+    name = os.fsdecode(b"caf\xe9.jpg")
+    (folder / name).write_bytes(b"")
+    stdin = io.TextIOWrapper(io.BytesIO(os.fsencode(f"{folder / name}\n")), "utf-8")
+    monkeypatch.setattr("sys.stdin", stdin)
+    assert list(find_images(["-"]).images) == [str(folder / name)]
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(ValueError, match="expected a source, got none"):
+        find_images(["-"])

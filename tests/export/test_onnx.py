@@ -31,9 +31,7 @@ def test_half_precision_stores_the_kernels_in_two_bytes(trained, images, tmp_pat
 
     path = tmp_path / "model.onnx"
     check(write, trained, images, path, precision="float16")
-    kinds = {
-        one.data_type for one in onnx.load(path).graph.initializer if np.prod(one.dims) > 1000
-    }
+    kinds = {one.data_type for one in onnx.load(path).graph.initializer if np.prod(one.dims) > 1000}
     assert kinds == {onnx.TensorProto.FLOAT16}
 
 

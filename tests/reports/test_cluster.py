@@ -43,7 +43,7 @@ def test_a_machine_makes_a_row_of_each_image(files, monkeypatch, tmp_path):
         (found,) = results[i].found.detections
         assert found["box"] == list(BOX)
         assert found["name"] == ("cat", "dog")[i % 2]
-        assert (results[i].found.width, results[i].is_capped) == (40, False)
+        assert (results[i].found.width, results[i].maximum) == (40, None)
     assert results[2].found is None
     assert "2.png: expected an image" in results[2].error
     assert (tmp_path / "copy.png").is_file()
@@ -63,7 +63,7 @@ def test_a_missing_ray_is_named_with_its_command(monkeypatch):
 
 
 @pytest.mark.filterwarnings("default")
-def test_a_cluster_gives_what_one_process_gives(files, tmp_path):
+def test_a_cluster_gives_what_one_process_gives(files, tmp_path, capsys):
     pytest.importorskip("ray")
     models.save_model(models.convert_model(tiny_retinanet()), tmp_path / "model.keras")
     assert Detector.load(tmp_path / "model.keras").info is not None
@@ -77,3 +77,12 @@ def test_a_cluster_gives_what_one_process_gives(files, tmp_path):
         reports.append(json.loads(report.read_text()))
     assert [entry["file"] for entry in reports[0]] == [files[i] for i in (0, 1, 3)]
     assert reports[0] == reports[1]
+    # What the machines cannot do is one line, and earlier results stay.
+    arguments = [str(tmp_path / "model.keras"), *files, "--json", str(report), "--classes", "cow"]
+    with pytest.raises(SystemExit) as stop:
+        detect.main([*arguments, "--engine", "ray"])
+    assert stop.value.code == 2
+    assert (
+        "error: --engine ray: ValueError: expected the name of a class" in capsys.readouterr().err
+    )
+    assert json.loads(report.read_text()) == reports[1]

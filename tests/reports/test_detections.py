@@ -55,13 +55,27 @@ def rows(text):
     return [line.replace("│", " ").split() for line in text.splitlines()]
 
 
-class Clock:
-    rate = 12.5
-
-
 def test_a_frame_has_its_number_and_time():
-    found = detections.describe(Photo("v.mp4", IMAGE, FOUND, 5, Clock()), FOUND)
+    found = detections.describe(Photo("v.mp4", IMAGE, FOUND, 5, 0.4), FOUND)
     assert (found.frame, found.seconds) == (5, 0.4)
+
+
+def test_classes_are_chosen_before_the_best():
+    every = replace(FOUND, class_names=("cat", "dog", "cow"))
+    photo = Photo("a.jpg", IMAGE, every)
+    best, other = every.labels[0], next(label for label in every.labels if label != every.labels[0])
+    found, maximum = detections.Selection(0.0, 1, (str(other),)).of(photo)
+    assert [item["label"] for item in found.detections] == [other] != [best]
+    assert maximum == (1 if (every.labels == other).sum() > 1 else None)
+
+
+def test_the_maximum_that_left_others_out_is_told():
+    photo = Photo("a.jpg", IMAGE, FOUND)
+    assert detections.Selection(0.0, 1).of(photo)[1] == 1
+    assert detections.Selection(0.0).of(photo)[1] is None
+    full = Photo("a.jpg", IMAGE, replace(FOUND, capped=True))
+    assert detections.Selection(0.0).of(full)[1] == len(FOUND)
+    assert detections.Selection(0.99).of(full)[1] is None
 
 
 def tally(*found):

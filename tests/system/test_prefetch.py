@@ -86,6 +86,7 @@ def test_an_iterable_that_nobody_wants_any_more_is_left():
     assert next(found) == 0
     found.close()
     assert threading.active_count() == before
+    assert closed == [True]
 
 
 def test_calls_are_made_in_order_and_errors_cost_no_other():
