@@ -32,14 +32,17 @@ CALIBRATED = 8  # images; the speed of whole numbers does not depend on them
 
 def parse():
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("folder", type=Path, help="where the files are written")
+    options.add_argument("folder", type=Path, help="where the files are written, and kept")
     options.add_argument("--backbone", default="resnet50")
     options.add_argument("--size", type=int, nargs=2, default=[800, 1088], metavar="PIXELS")
     options.add_argument("--cases", nargs="*", default=list(CASES), choices=list(CASES))
     options.add_argument("--rounds", type=int, default=15)
     options.add_argument("--torchvision", metavar="PYTHON", help="interpreter with torchvision")
     options.add_argument("--worker", help=argparse.SUPPRESS)
-    return options.parse_args()
+    parsed = options.parse_args()
+    height, width = parsed.size
+    parsed.folder = parsed.folder / f"{parsed.backbone}-{height}x{width}"
+    return parsed
 
 
 def write(options, case):
@@ -76,7 +79,8 @@ def measures(options, case):
     if case == common.TORCHVISION:
         import torch
 
-        model = networks.torchvision_model(detections_per_img=300).eval()
+        sides = {"min_size": min(height, width), "max_size": max(height, width)}
+        model = networks.torchvision_model(detections_per_img=300, **sides).eval()
         networks.find_some_torch(model, networks.torch_image(picture))
 
         def detect():
@@ -120,6 +124,8 @@ def main(options):
             print(f"writing {case}", file=sys.stderr)
             process = common.start(f"write {case}", sys.executable, one_thread=False)
             process.communicate()
+            if process.returncode:
+                sys.exit(f"{case} cannot be written")
     workers = {case: common.start(case, sys.executable, one_thread=False) for case in options.cases}
     if options.torchvision:
         workers[common.TORCHVISION] = common.start(

@@ -101,7 +101,7 @@ def test_detect_from_python(tmp_path, monkeypatch, capsys):
 
 @pytest.mark.parametrize("line", command_lines())
 def test_commands_have_the_options_they_use(line):
-    name, *arguments = shlex.split(line)
+    name, *arguments = shlex.split(line, comments=True)
     COMMANDS[name].parse_args(arguments)
 
 

@@ -111,6 +111,7 @@ def export_file(
             write(low, str(other), _calibration(low, photos))
             difference = _difference(low, other, images)
         _accept(difference, precision, path_out, what, log)
+        _warn_of_limit(network, path_out, images)
     return difference
 
 
@@ -302,11 +303,32 @@ def _calibration(network: Network, photos: Sequence[str]) -> Iterable[np.ndarray
     return _Calibration(network, photos) if network.record.precision == "int8" else ()
 
 
-def exact_detector(network: Network) -> Detector:
+def exact_detector(network: Network, *, is_unlimited: bool = False) -> Detector:
     """Return the detector of the exact model, with images of the size of the export."""
-    runner = KerasRunner(network.exact)
+    runner = KerasRunner(network.unlimited if is_unlimited else network.exact)
     runner.input_size = network.record.input_size
     return Detector(runner)
+
+
+def _warn_of_limit(network: Network, path_out: StrPath, images: Sequence[np.ndarray]) -> None:
+    """Warn if Keras finds something else, since its filter looks at more scores."""
+    if network.unlimited is network.exact:
+        return
+    settings = network.record.info.filter_settings
+    threshold, limit = settings.score_threshold, settings.max_detections
+    every, some = (
+        exact_detector(network, is_unlimited=is_unlimited).detect(images, threshold, limit)
+        for is_unlimited in (True, False)
+    )
+    difference = compare(every, some, TOLERANCES["float32"], threshold)
+    if difference.unmatched:
+        warnings.warn(
+            f"{path_out}: {difference.unmatched} of {difference.compared} detections differ from "
+            f"those of Keras, since more than {settings.pre_nms_top_k} scores of a pyramid level "
+            f"are above the threshold of {settings.score_threshold:g}: a higher --pre-nms-top-k or "
+            "--score-threshold gives the same",
+            stacklevel=3,
+        )
 
 
 def _difference(network: Network, written: Path, images: Sequence[np.ndarray]) -> Difference:

@@ -28,14 +28,17 @@ class Network:
     Attributes:
         model: from BGR images `(b, h, w, 3)` of values 0..255 to boxes, scores and labels, or to
             the boxes and scores of all anchors.
-        exact: the inference model that it has to agree with, with the filter of fixed shapes
-            replaced by the exact one.
+        exact: the inference model that it has to agree with: with the exact filter, of as many
+            candidates.
+        unlimited: the inference model as Keras runs it, whose filter looks at all scores; the same
+            as `exact` if that does.
         record: what the file will say of itself.
         one_image: whether it takes batches of one image.
     """
 
     model: keras.Model
     exact: keras.Model
+    unlimited: keras.Model
     record: ExportRecord
     one_image: bool = False
 
@@ -88,11 +91,13 @@ def build(
     if isinstance(model, RetinaNetBBox):
         convert_options = {**info.filter_settings.to_dict(), **convert_options}
         model = extract_training_model(model)
-    exact = convert_model(model, **convert_options)
+    unlimited = exact = convert_model(model, **convert_options)
     known = cast("ModelInfo", exact.info)
     settings = known.filter_settings
     if settings.pre_nms_top_k is None:
         settings = replace(settings, pre_nms_top_k=FIXED_TOP_K)
+        if not is_raw:
+            exact = convert_model(model, **{**convert_options, **settings.to_dict()})
     fixed = convert_model(model, **{**convert_options, **settings.to_dict(), "fixed_shapes": True})
     network = fold_batch_norm(_all_anchors(fixed) if is_raw else fixed)
     # Images that are resized to whole numbers lose nothing as uint8.
@@ -109,7 +114,7 @@ def build(
         input_type=input_type,
         input_size=input_size,
     )
-    return Network(network, exact, record, one_image)
+    return Network(network, exact, unlimited, record, one_image)
 
 
 def _all_anchors(model: RetinaNetBBox) -> RetinaNet:

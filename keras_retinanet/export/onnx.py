@@ -56,6 +56,11 @@ def _store_in_half(graph: onnx.GraphProto) -> None:
         graph.node.insert(0, cast)
 
 
+def _is_grouped(node: onnx.NodeProto) -> bool:
+    """Return whether a node is a convolution in groups, such as a depthwise one."""
+    return any(one.name == "group" and one.i > 1 for one in node.attribute)
+
+
 def _quantised(model: onnx.ModelProto, calibration: Iterable[np.ndarray]) -> onnx.ModelProto:
     """Return a model whose convolutions compute with 8-bit integers."""
     from onnxruntime import quantization
@@ -72,12 +77,16 @@ def _quantised(model: onnx.ModelProto, calibration: Iterable[np.ndarray]) -> onn
         source, prepared, target = (os.path.join(folder, f"{name}.onnx") for name in "abc")
         onnx.save(model, source)
         quantization.quant_pre_process(source, prepared, skip_symbolic_shape=True)
+        nodes = [node for node in onnx.load(prepared).graph.node if node.op_type == "Conv"]
+        # The first convolution and depthwise ones lose the most by it, and take little time.
+        excluded = [node.name for node in nodes if node is nodes[0] or _is_grouped(node)]
         quantization.quantize_static(
             prepared,
             target,
             Reader(),
             quant_format=quantization.QuantFormat.QDQ,
             op_types_to_quantize=["Conv"],
+            nodes_to_exclude=excluded,
             per_channel=True,
             reduce_range=False,
         )

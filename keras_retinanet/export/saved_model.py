@@ -21,8 +21,8 @@ def write(network: Network, path: str, calibration: Iterable[np.ndarray] = ()) -
     pixels. `serve_bytes` takes the bytes `(b,)` of JPEG or PNG files of any sizes, and returns
     boxes in the pixels of these.
     """
+    # Without `track`: with it Keras 3.15 stores each variable twice.
     archive = keras.export.ExportArchive()
-    archive.track(network.model)
     archive.add_endpoint("serve", network.serve, input_signature=[network.signature()])
     if not network.record.is_raw and network.record.input_size is None:
         files = tf.TensorSpec((None,), tf.string, name="images")

@@ -76,6 +76,18 @@ def test_a_model_that_finds_nothing_is_compared_all_the_same(trained, tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["out", "photos", "shy.keras"]
 
 
+def test_what_the_limit_of_candidates_changes_is_told(snapshot, tmp_path, monkeypatch):
+    monkeypatch.setattr("keras_retinanet.export.network.FIXED_TOP_K", 5)
+    message = (
+        r"out: \d+ of \d+ detections differ .* more than 5 scores of a pyramid level are above"
+    )
+    with pytest.warns(UserWarning, match=message):
+        difference = convert.export_file(
+            snapshot, tmp_path / "out", "saved-model", input_size=(64, 96)
+        )
+    assert difference.unmatched == 0
+
+
 def test_keras_in_half_precision_is_compared_too(snapshot, tmp_path, monkeypatch):
     said = []
     out = tmp_path / "out" / "half.keras"

@@ -40,7 +40,11 @@ def test_takes_images_as_they_are_read_and_says_so(trained):
     assert info.filter_settings.pre_nms_top_k == FIXED_TOP_K
     assert (info.image_min_side, info.image_max_side) == (64, 96)
     assert not network.exact.info.filter_settings.fixed_shapes
-    assert network.exact.info.filter_settings.pre_nms_top_k is None
+    assert network.exact.info.filter_settings.pre_nms_top_k == FIXED_TOP_K
+    assert network.unlimited.info.filter_settings.pre_nms_top_k is None
+    for options in ({"is_raw": True}, {"pre_nms_top_k": 7}):
+        network = build(trained, **options)
+        assert network.unlimited is network.exact
 
 
 def test_images_that_are_resized_to_fractions_stay_so(trained, images):

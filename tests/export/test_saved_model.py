@@ -14,6 +14,9 @@ from tests.export.formats import CASES, check
 @pytest.mark.parametrize(("kind", "options"), CASES)
 def test_finds_what_the_model_finds(trained_models, images, tmp_path, kind, options):
     runner = check(write, trained_models[kind], images, tmp_path / "model", **options)
+    stored = tf.train.list_variables(str(tmp_path / "model" / "variables" / "variables"))
+    weights = [name for name, shape in stored if shape]
+    assert len(weights) == len(build(trained_models[kind]).model.weights)
     assert ("serve_bytes" in runner._model.signatures) == ("is_raw" not in options)
 
 
