@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -82,7 +83,9 @@ def detect_on_cluster(
             f"--engine ray needs ray, which is not installed: pip install 'keras-retinanet[ray]' "
             f"({error})"
         ) from None
-    ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level="error")
+    ray.init(
+        address=address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR
+    )
     try:
         context = ray.data.DataContext.get_current()
         context.execution_options.preserve_order = True
