@@ -98,7 +98,8 @@ def test_notebook_runs(notebook, tmp_path, monkeypatch):
     assert "the names of COCO's 80 classes are assumed" in printed
     found = re.findall(r"(\d{12}\.png): (\d+) objects, \d+\.\d\d s", printed)
     assert [name for name, _ in found] == ["000000000000.png", "000000000001.png"]
-    detector = Detector.load(tmp_path / "small.keras")
+    with pytest.warns(UserWarning, match="names of COCO's 80 classes are assumed"):
+        detector = Detector.load(tmp_path / "small.keras")
     for name, count in found:
         image = read_image_bgr(tmp_path / "images" / "val2017" / name)
         assert int(count) == len(detector.detect([image], score_threshold=0.5)[0]) > 0

@@ -127,7 +127,7 @@ def test_a_training_model_is_converted_once_and_its_weights_are_followed(
     converted = []
     convert = models.convert_model
     monkeypatch.setattr(
-        "keras_retinanet.detection.detector.convert_model",
+        "keras_retinanet.detection.keras_runner.convert_model",
         lambda *args, **options: converted.append(1) or convert(*args, **options),
     )
     model = tiny_retinanet()

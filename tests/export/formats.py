@@ -1,5 +1,7 @@
 """What each format has to do, whatever its runtime."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -17,13 +19,38 @@ CASES = [
 ]
 
 
+# What was built so far: (model, options) -> network. To trace it takes seconds.
+_NETWORKS = {}
+
+
+def network_of(model, precision="float32", **options):
+    """Return the network to export of a model of the session's."""
+    key = (id(model), *options.items())
+    if key not in _NETWORKS:
+        _NETWORKS[key] = build(model, **options)
+    network = _NETWORKS[key]
+    return replace(network, record=replace(network.record, precision=precision))
+
+
+# The same for what the exact model finds.
+_FOUND = {}
+
+
+def expected_of(network, images):
+    """Return what the exact model finds on the images of the session."""
+    key = (id(network.exact), network.record.input_size)
+    if key not in _FOUND:
+        _FOUND[key] = exact_detector(network).detect(images, max_detections=300)
+    return _FOUND[key]
+
+
 def check(write, model, images, path, *, calibration=(), **options):
     """Write a network, and compare what its file finds with the exact model; return the runner."""
-    network = build(model, **options)
+    network = network_of(model, **options)
     write(network, str(path), calibration)
     runner = open_exported(path)
     assert runner.record == network.record
-    expected = exact_detector(network).detect(images, max_detections=300)
+    expected = expected_of(network, images)
     tolerance = TOLERANCES[network.record.precision]
     found = Detector(runner).detect(images, max_detections=300)
     difference = compare(expected, found, tolerance, 0.05)

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from tests.export.formats import CASES, batches, check
+from tests.export.formats import CASES, batches, check, network_of
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("tf2onnx")
@@ -44,10 +44,9 @@ def test_eight_bits(trained, images, tmp_path):
 
 
 def test_a_file_is_run_without_tensorflow(trained, images, tmp_path):
-    from keras_retinanet.export.network import build
     from keras_retinanet.export.onnx import write
 
-    write(build(trained), str(tmp_path / "model.onnx"))
+    write(network_of(trained), str(tmp_path / "model.onnx"))
     np.save(tmp_path / "image.npy", images[0])
     code = (
         "import json, sys, numpy\n"

@@ -6,9 +6,8 @@ import tensorflow as tf
 from keras_retinanet.detection.detections import Detections
 from keras_retinanet.detection.detector import Detector
 from keras_retinanet.export.check import Tolerance, compare
-from keras_retinanet.export.network import build
 from keras_retinanet.export.saved_model import write
-from tests.export.formats import CASES, check
+from tests.export.formats import CASES, check, network_of
 
 
 @pytest.mark.parametrize(("kind", "options"), CASES)
@@ -16,13 +15,13 @@ def test_finds_what_the_model_finds(trained_models, images, tmp_path, kind, opti
     runner = check(write, trained_models[kind], images, tmp_path / "model", **options)
     stored = tf.train.list_variables(str(tmp_path / "model" / "variables" / "variables"))
     weights = [name for name, shape in stored if shape]
-    assert len(weights) == len(build(trained_models[kind]).model.weights)
+    assert len(weights) == len(network_of(trained_models[kind], **options).model.weights)
     assert ("serve_bytes" in runner._model.signatures) == ("is_raw" not in options)
 
 
 @pytest.mark.parametrize("ending", [".png", ".jpg"])
 def test_files_of_any_sizes_become_boxes_in_their_pixels(trained, images, tmp_path, ending):
-    network = build(trained)
+    network = network_of(trained)
     write(network, str(tmp_path / "model"))
     serve = tf.saved_model.load(str(tmp_path / "model")).signatures["serve_bytes"]
     larger = [cv2.resize(image, None, fx=2, fy=2) for image in images]

@@ -181,7 +181,7 @@ def test_paths_stay_as_they_are(home, tmp_path):
         ("detectron_resnet50", "did you mean detectron2_resnet50 or "),
         ("qqqq", ""),
         ("", ""),
-        ("model.onnx", ""),
+        ("model.pb", ""),
     ],
 )
 def test_unknown_names(home, text, close):
