@@ -49,6 +49,7 @@ def write(options, case):
     """Write the file of a case; this process runs TensorFlow, and ends after it."""
     kind, precision, name = CASES[case]
     from keras_retinanet import models
+    from keras_retinanet.detection.formats import format_named
     from keras_retinanet.export.network import build
     from keras_retinanet.models.folding import fold_batch_norm
     from keras_retinanet.models.precision import set_precision
@@ -65,8 +66,9 @@ def write(options, case):
         set_precision(model, precision)
         models.save_model(fold_batch_norm(models.convert_model(model)), options.folder / name)
         return
-    size = (height, width) if kind == "litert" else None
-    network = build(model, precision=precision, input_size=size)
+    one_image = format_named(kind).one_image
+    size = (height, width) if one_image else None
+    network = build(model, precision=precision, input_size=size, one_image=one_image)
     batches = [networks.image(height, width)[None] for _ in range(CALIBRATED)]
     module = importlib.import_module(f"keras_retinanet.export.{kind.replace('-', '_')}")
     module.write(network, str(options.folder / name), batches if precision == "int8" else [])

@@ -101,7 +101,8 @@ def export_file(
     write = importlib.import_module(f"keras_retinanet.export.{kind.name.replace('-', '_')}").write
     with _replacing(Path(os.path.abspath(path_out))) as written:
         write(network, str(written), _calibration(network, photos))
-        difference = _difference(network, written, images)
+        expected = _found(exact_detector(network), network, images)
+        difference = _difference(network, written, images, expected)
         if not difference.compared:
             # Whatever the model finds on them, with however low a score, has to agree.
             what += ", where the model finds nothing: with a score threshold of 0"
@@ -109,9 +110,10 @@ def export_file(
             low = build(model, **options, **{**filter_settings, **all_scores})
             other = written.with_name(f"all-{written.name}")
             write(low, str(other), _calibration(low, photos))
-            difference = _difference(low, other, images)
+            all_expected = _found(exact_detector(low), low, images)
+            difference = _difference(low, other, images, all_expected)
         _accept(difference, precision, path_out, what, log)
-        _warn_of_limit(network, path_out, images)
+        _warn_of_limit(network, path_out, images, expected)
     return difference
 
 
@@ -310,17 +312,37 @@ def exact_detector(network: Network, *, is_unlimited: bool = False) -> Detector:
     return Detector(runner)
 
 
-def _warn_of_limit(network: Network, path_out: StrPath, images: Sequence[np.ndarray]) -> None:
-    """Warn if Keras finds something else, since its filter looks at more scores."""
+def _found(detector: Detector, network: Network, images: Sequence[np.ndarray]) -> list[Detections]:
+    """Return what a detector finds that filters as a network does."""
+    settings = network.record.info.filter_settings
+    return detector.detect(images, settings.score_threshold, settings.max_detections)
+
+
+def _difference(
+    network: Network, written: Path, images: Sequence[np.ndarray], expected: Sequence[Detections]
+) -> Difference:
+    """Return the differences between what the exact model finds and what a written file does."""
+    found = _found(Detector(open_exported(written)), network, images)
+    threshold = network.record.info.filter_settings.score_threshold
+    return compare(expected, found, TOLERANCES[network.record.precision], threshold)
+
+
+def _warn_of_limit(
+    network: Network, path_out: StrPath, images: Sequence[np.ndarray], limited: Sequence[Detections]
+) -> None:
+    """Warn if Keras finds something else, since its filter looks at more scores.
+
+    Args:
+        network: the network.
+        path_out: where it is written, for the warning.
+        images: what it is compared on.
+        limited: what the exact model finds on them among as many scores as the network looks at.
+    """
     if network.unlimited is network.exact:
         return
     settings = network.record.info.filter_settings
-    threshold, limit = settings.score_threshold, settings.max_detections
-    every, some = (
-        exact_detector(network, is_unlimited=is_unlimited).detect(images, threshold, limit)
-        for is_unlimited in (True, False)
-    )
-    difference = compare(every, some, TOLERANCES["float32"], threshold)
+    every = _found(exact_detector(network, is_unlimited=True), network, images)
+    difference = compare(every, limited, TOLERANCES["float32"], settings.score_threshold)
     if difference.unmatched:
         warnings.warn(
             f"{path_out}: {difference.unmatched} of {difference.compared} detections differ from "
@@ -329,15 +351,6 @@ def _warn_of_limit(network: Network, path_out: StrPath, images: Sequence[np.ndar
             "--score-threshold gives the same",
             stacklevel=3,
         )
-
-
-def _difference(network: Network, written: Path, images: Sequence[np.ndarray]) -> Difference:
-    """Return the differences between the exact model and a written file."""
-    settings = network.record.info.filter_settings
-    threshold, limit = settings.score_threshold, settings.max_detections
-    expected = exact_detector(network).detect(images, threshold, limit)
-    found = Detector(open_exported(written)).detect(images, threshold, limit)
-    return compare(expected, found, TOLERANCES[network.record.precision], threshold)
 
 
 def _advice(precision: str) -> str:

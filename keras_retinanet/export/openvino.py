@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 import numpy as np
 import openvino
+from openvino import opset11
 
 from keras_retinanet.detection.exported import KEY
 from keras_retinanet.export.network import Network, save_frozen
@@ -25,10 +26,33 @@ def write(network: Network, path: str, calibration: Iterable[np.ndarray] = ()) -
         # Graphs whose weights are variables are not converted, nor those that went through ONNX.
         save_frozen(network, folder)
         model = openvino.convert_model(folder)
+    _let_ties_be_in_any_order(model)
     if network.record.precision == "int8":
         model = _quantised(model, calibration)
     model.set_rt_info(network.record.to_json(), [KEY])
     openvino.save_model(model, path, compress_to_fp16=network.record.precision == "float16")
+
+
+def _let_ties_be_in_any_order(model: openvino.Model) -> None:
+    """Let the best scores be found in the fast way.
+
+    The converter asks for equal scores in the order of their anchors, for which OpenVINO compares
+    each score with each of the best: 1.9 s for 100,000 anchors, where the network takes 1.3.
+    """
+    for node in model.get_ordered_ops():
+        if node.get_type_name() != "TopK":
+            continue
+        asked = node.get_attributes()
+        found = opset11.topk(
+            *node.input_values(),
+            axis=asked["axis"],
+            mode=asked["mode"],
+            sort=asked["sort"],
+            index_element_type=asked["index_element_type"],
+            stable=False,
+        )
+        for i in range(2):
+            node.output(i).replace(found.output(i))
 
 
 def _quantised(model: openvino.Model, calibration: Iterable[np.ndarray]) -> openvino.Model:
