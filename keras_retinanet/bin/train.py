@@ -39,6 +39,10 @@ def main(args: Sequence[str] | None = None) -> None:
     is_shapes = options.dataset_type == "shapes"
     with naming_flags():
         plan = make_plan(options)
+    if os.environ.pop(devices.FROZEN_WEIGHTS, None):
+        print(
+            f"{devices.FROZEN_WEIGHTS} is not obeyed: weights change in training", file=sys.stderr
+        )
     # Small operations gain nothing from two threads each, but two of them can run side by side: a
     # step on shapes took 135 ms instead of 175 on two cores.
     devices.start_tensorflow(op_threads=1 if is_shapes or plan.deterministic else None)

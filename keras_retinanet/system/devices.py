@@ -7,6 +7,9 @@ from collections.abc import Iterator
 
 from keras_retinanet.system.machine import cores
 
+# Lets oneDNN keep the weights as they are at the first call.
+FROZEN_WEIGHTS = "TF_ONEDNN_ASSUME_FROZEN_WEIGHTS"
+
 
 def start_tensorflow(op_threads: int | None = None, *, weights_are_frozen: bool = False) -> None:
     """Import TensorFlow without its start-up messages, and with its faster CPU kernels.
@@ -25,7 +28,7 @@ def start_tensorflow(op_threads: int | None = None, *, weights_are_frozen: bool 
     if op_threads:
         os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(op_threads))
     if weights_are_frozen:
-        os.environ.setdefault("TF_ONEDNN_ASSUME_FROZEN_WEIGHTS", "1")
+        os.environ.setdefault(FROZEN_WEIGHTS, "1")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     with _without_stderr():

@@ -1,6 +1,7 @@
 """The train command, end to end, on a backbone small enough for tests."""
 
 import csv
+import os
 from dataclasses import replace
 
 import pytest
@@ -132,3 +133,20 @@ def test_a_snapshot_of_other_classes_or_none_is_refused(data_set, tmp_path, caps
     assert "has 3 classes, the data set has 1" in failure(capsys, [*base, training])
     (tmp_path / "text.keras").write_text("no model")
     assert "text.keras" in failure(capsys, [*base, str(tmp_path / "text.keras")])
+
+
+def test_weights_are_never_taken_for_frozen(monkeypatch, capsys):
+    """Such an environment, as detecting makes, would train with the weights of the first step."""
+
+    class StartedError(Exception):
+        pass
+
+    def start(**options):
+        raise StartedError
+
+    monkeypatch.setenv("TF_ONEDNN_ASSUME_FROZEN_WEIGHTS", "1")
+    monkeypatch.setattr("keras_retinanet.system.devices.start_tensorflow", start)
+    with pytest.raises(StartedError):
+        train.main(["csv", "ann.csv", "cls.csv"])
+    assert "TF_ONEDNN_ASSUME_FROZEN_WEIGHTS" not in os.environ
+    assert "is not obeyed: weights change in training" in capsys.readouterr().err

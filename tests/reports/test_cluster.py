@@ -27,11 +27,17 @@ def files(tmp_path):
     return paths
 
 
+@pytest.fixture
+def in_this_process(monkeypatch):
+    """Let a machine be this process, which goes on to other things."""
+    monkeypatch.setattr("keras_retinanet.system.devices.start_tensorflow", lambda **options: None)
+
+
 def work(copies=(), classes=None):
     return ClusterRun("model.keras", {}, Selection(0.5, None, classes), 2, 10**6, dict(copies))
 
 
-def test_a_machine_makes_a_row_of_each_image(files, monkeypatch, tmp_path):
+def test_a_machine_makes_a_row_of_each_image(in_this_process, files, monkeypatch, tmp_path):
     monkeypatch.setattr(models, "load_model", lambda path: detailed_finder())
     copies = [(files[1], str(tmp_path / "copy.png")), (files[3], str(tmp_path))]
     worker = cluster._Worker(work(copies))
@@ -50,7 +56,7 @@ def test_a_machine_makes_a_row_of_each_image(files, monkeypatch, tmp_path):
     assert [bool(result.error) for result in results] == [False, False, True, True]
 
 
-def test_unknown_classes_are_refused(monkeypatch):
+def test_unknown_classes_are_refused(in_this_process, monkeypatch):
     monkeypatch.setattr(models, "load_model", lambda path: detailed_finder())
     with pytest.raises(ValueError, match="got 'cow'; it has cat, dog"):
         cluster._Worker(work(classes=("cow",)))
