@@ -388,7 +388,9 @@ class Detector:
         """
         height, width = image.shape[:2]
         tiles = tiles_of(height, width, self.tile or max(height, width), self.overlap)
-        samples = ((i, self.prepare(tile.crop(image))) for i, tile in enumerate(tiles))
+        first = self.prepare(tiles[0].crop(image))
+        others = (self.prepare(tile.crop(image)) for tile in tiles[1:])
+        samples = enumerate(itertools.chain([first], others))
         found: dict[int, Detections] = {}
         for indices, results, _ in self.detect_batches(samples, batch_size):
             found.update(zip(indices, results, strict=True))
@@ -397,8 +399,8 @@ class Detector:
         settings = self.info.filter_settings if self.info is not None else FilterSettings()
         ordered = [found[i] for i in range(len(tiles))]
         # How many pixels of a tile become one of the network's.
-        scale = float(np.min(self.prepare(tiles[0].crop(image)).scale))
-        return merge(ordered, tiles, (height, width), settings.nms_threshold, 1 / scale)
+        pixel = 1 / float(np.min(first.scale))
+        return merge(ordered, tiles, (height, width), settings.nms_threshold, pixel)
 
     def detect_batches(
         self, samples: Iterable[tuple[int, Prepared]], batch_size: int
