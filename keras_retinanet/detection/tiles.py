@@ -13,9 +13,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from keras_retinanet.detection.detections import Detections
-from keras_retinanet.geometry.boxes import area
-from keras_retinanet.geometry.filter_settings import FilterSettings
-from keras_retinanet.geometry.suppression import suppress
+from keras_retinanet.geometry.boxes import area, iou_of_pairs, order_corners
+from keras_retinanet.geometry.neighbours import overlapping_pairs
 
 # Neighbouring tiles share a quarter of their side unless told otherwise.
 OVERLAPPING_PART = 4
@@ -24,8 +23,6 @@ OVERLAPPING_PART = 4
 _NEAR_PIXELS, _NEAR_NETWORK_PIXELS, _NEAR_SHARE = 2.0, 2.0, 0.05
 # Share of a cut box inside a better one of its class from which it is part of the same object.
 _PART = 0.6
-# Boxes that are compared with all others at a time, for the memory.
-_ROWS = 256
 
 
 @dataclass(frozen=True)
@@ -104,7 +101,7 @@ def merge(
         replace(one, boxes=one.boxes + np.tile([tile.x, tile.y], 2))
         for one, tile in zip(found, tiles, strict=True)
     ]
-    boxes = np.concatenate([one.boxes for one in moved]).reshape(-1, 4)
+    boxes = order_corners(np.concatenate([one.boxes for one in moved]).reshape(-1, 4))
     scores = np.concatenate([one.scores for one in moved])
     labels = np.concatenate([one.labels for one in moved]).astype(int)
     near = _nearness(boxes, network_pixel)
@@ -148,21 +145,31 @@ def _cut(
 
 
 def _suppress(boxes: np.ndarray, scores: np.ndarray, overlap_iou: float) -> np.ndarray:
-    """Return the positions of boxes that no better one overlaps."""
-    settings = FilterSettings(nms_threshold=overlap_iou, max_detections=len(boxes))
+    """Return the positions of boxes that no better one overlaps, best first."""
     order = np.argsort(-scores, kind="stable")
-    return order[suppress(boxes[order], settings)]
+    boxes = boxes[order]
+    suppressed_by = [np.zeros((0, 2), int)]  # better box, worse box: positions in the order
+    for better, worse in overlapping_pairs(boxes, boxes):
+        overlap = (better < worse) & (iou_of_pairs(boxes[better], boxes[worse]) > overlap_iou)
+        suppressed_by.append(np.stack([better[overlap], worse[overlap]], axis=1))
+    pairs = np.concatenate(suppressed_by)
+    pairs = pairs[np.argsort(pairs[:, 0], kind="stable")]
+    starts = np.searchsorted(pairs[:, 0], np.arange(len(boxes) + 1))
+    kept = np.ones(len(boxes), bool)
+    for better in np.unique(pairs[:, 0]):
+        if kept[better]:
+            kept[pairs[starts[better] : starts[better + 1], 1]] = False
+    return order[kept]
 
 
 def _are_inside(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Return whether most of each box `(n, 4)` is inside one of others `(m, 4)`, bool `(n,)`."""
     result = np.zeros(len(boxes), bool)
-    for start in range(0, len(boxes), _ROWS):
-        some = boxes[start : start + _ROWS]
-        low = np.maximum(some[:, None, :2], others[None, :, :2])
-        high = np.minimum(some[:, None, 2:], others[None, :, 2:])
-        shared = np.maximum(high - low, 0).prod(axis=-1)
-        result[start : start + _ROWS] = (shared > _PART * area(some)[:, None]).any(axis=1)
+    for i, j in overlapping_pairs(boxes, others):
+        low = np.maximum(boxes[i, :2], others[j, :2])
+        high = np.minimum(boxes[i, 2:], others[j, 2:])
+        shared = np.maximum(high - low, 0).prod(axis=1)
+        result[i[shared > _PART * area(boxes[i])]] = True
     return result
 
 
@@ -203,18 +210,17 @@ def _continuing_pairs(boxes: np.ndarray, cut: np.ndarray, near: np.ndarray) -> n
     They are cut at opposite edges, overlap or meet there, and span about the same along the edge.
     """
     sides = boxes[:, 2:] - boxes[:, :2]
+    wider = boxes + np.concatenate([-near, near], axis=1)
     found = [np.zeros((0, 2), int)]
-    for start in range(0, len(boxes), _ROWS):
-        some = slice(start, start + _ROWS)
-        low = np.maximum(boxes[some, None, :2], boxes[None, :, :2])
-        shared = np.minimum(boxes[some, None, 2:], boxes[None, :, 2:]) - low  # (rows, n, 2)
-        meet = shared >= -(near[some, None] + near[None])
-        along = shared > _PART * np.maximum(sides[some, None], sides[None])
+    for i, j in overlapping_pairs(wider, wider):
+        low = np.maximum(boxes[i, :2], boxes[j, :2])
+        shared = np.minimum(boxes[i, 2:], boxes[j, 2:]) - low  # (pairs, 2)
+        meet = shared >= -(near[i] + near[j])
+        along = shared > _PART * np.maximum(sides[i], sides[j])
         for axis in (0, 1):
-            opposite = cut[some, None, axis + 2] & cut[None, :, axis]
-            rows, columns = np.nonzero(opposite & meet[..., axis] & along[..., 1 - axis])
-            pairs = np.stack([rows + start, columns], axis=1)
-            found.append(pairs[pairs[:, 0] != pairs[:, 1]])
+            opposite = cut[i, axis + 2] & cut[j, axis]
+            continues = opposite & meet[:, axis] & along[:, 1 - axis] & (i != j)
+            found.append(np.stack([i[continues], j[continues]], axis=1))
     return np.concatenate(found)
 
 

@@ -28,6 +28,12 @@ def area(boxes: np.ndarray) -> np.ndarray:
     return (boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1])
 
 
+def order_corners(boxes: np.ndarray) -> np.ndarray:
+    """Return boxes `(..., 4)` with `x1 <= x2` and `y1 <= y2`: a network may exchange corners."""
+    low, high = boxes[..., :2], boxes[..., 2:]
+    return np.concatenate([np.minimum(low, high), np.maximum(low, high)], axis=-1)
+
+
 def are_valid(boxes: np.ndarray, height: int, width: int) -> np.ndarray:
     """Return which boxes `(n, 4)` have an area and lie inside an image, as bool array `(n,)`."""
     sides = boxes[:, 2:] - boxes[:, :2]

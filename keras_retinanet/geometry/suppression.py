@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from keras_retinanet.geometry.boxes import iou
+from keras_retinanet.geometry.boxes import iou, order_corners
 from keras_retinanet.geometry.filter_settings import FilterSettings
 
 
@@ -61,10 +61,7 @@ def suppress(boxes: np.ndarray, settings: FilterSettings) -> np.ndarray:
         boxes: (n, 4), best first.
         settings: `nms_threshold`, and `max_detections`, after which it stops.
     """
-    # A network may give corners in any order.
-    boxes = np.concatenate(
-        [np.minimum(boxes[:, :2], boxes[:, 2:]), np.maximum(boxes[:, :2], boxes[:, 2:])], axis=1
-    )
+    boxes = order_corners(boxes)
     kept: list[int] = []
     left = np.arange(len(boxes))
     while len(left) and len(kept) < settings.max_detections:

@@ -128,3 +128,21 @@ def test_many_parts_take_little_memory():
     merge(parts, tiles, (20_000, 20_000), 0.5)
     assert tracemalloc.get_traced_memory()[1] < 300e6
     tracemalloc.stop()
+
+
+def test_every_object_of_a_crowded_image_is_found_once():
+    rng = np.random.default_rng(0)
+    places = np.stack(np.meshgrid(np.arange(80), np.arange(80)), axis=-1).reshape(-1, 2) * 50
+    sides = rng.integers(20, 41, places.shape)
+    objects = np.concatenate([places, places + sides], axis=1).astype("float32")
+    tiles = tiles_of(4000, 4000, 1024, 256)
+    found = []
+    for tile in tiles:
+        low, high = [tile.x, tile.y], [tile.x + tile.width, tile.y + tile.height]
+        boxes = np.clip(objects, np.tile(low, 2), np.tile(high, 2))
+        boxes = boxes[(boxes[:, 2:] - boxes[:, :2] > 3).all(axis=1)] - np.tile(low, 2)
+        found.append(Detections(boxes, np.full(len(boxes), 0.5), np.zeros(len(boxes), int)))
+    assert sum(map(len, found)) > 1.5 * len(objects)
+    merged = merge(found, tiles, (4000, 4000), 0.5)
+    assert as_set(merged) == {(0, *map(float, box)) for box in objects}
+    assert len(merged) == len(objects)

@@ -117,3 +117,9 @@ def test_shift_with_two_strides_and_no_offset():
     found = boxes.shift((2, 2), (10, 20), np.array([[-1.0, -2, 1, 2]]), offset=0)
     expected = [[-1, -2, 1, 2], [19, -2, 21, 2], [-1, 8, 1, 12], [19, 8, 21, 12]]
     np.testing.assert_array_equal(found, expected)
+
+
+def test_corners_are_put_in_order():
+    given = np.float32([[1, 2, 3, 4], [3, 2, 1, 4], [3, 4, 1, 2]])
+    np.testing.assert_array_equal(boxes.order_corners(given), np.float32([[1, 2, 3, 4]] * 3))
+    assert boxes.order_corners(np.zeros((0, 4))).shape == (0, 4)
