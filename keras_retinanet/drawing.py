@@ -1,7 +1,8 @@
 """Boxes, captions and sheets of pictures, drawn with OpenCV on BGR images; writing a picture.
 
 As in keras-retinanet 1.0.0, the `draw_*` functions paint on the image they get. Line widths and
-text scale with the image, so both thumbnails and large photos stay readable.
+text scale with the image, so both thumbnails and large photos stay readable; where many boxes share
+an image, they scale with the boxes.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ GREEN = (0, 255, 0)
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 # Height of a capital letter at font scale 1, in pixels.
 _LETTER = 22
+# Letters and lines are those of an image whose side is this many sides of a box: a caption such as
+# "cat: 0.95" is then about as wide as the box.
+_SIDES_OF_BOX = 6.5
 _GOLDEN_RATIO = 0.6180339887498949
 
 
@@ -82,16 +86,7 @@ def draw_caption(image: np.ndarray, box: Sequence[float] | np.ndarray, caption: 
         box: x1, y1, x2, y2 in pixels; the text starts at its left side.
         caption: one line; letters beyond ASCII need OpenCV 5.
     """
-    text, outline = _caption_masks(caption, _letter_height(image))
-    (height, width), (rows, columns) = text.shape, image.shape[:2]
-    x1, y1, _, _ = _inside(image, box)
-    top = y1 - height if y1 >= height else y1
-    top, left = max(0, min(top, rows - height)), max(0, min(x1, columns - width))
-    patch = image[top : top + height, left : left + width]
-    text, outline = (mask[: len(patch), : patch.shape[1], None] for mask in (text, outline))
-    # The outline darkens the image, then the letters are drawn over it.
-    shaded = patch * (1 - outline) * (1 - text) + 255 * text
-    patch[...] = np.rint(shaded).astype(image.dtype)
+    _draw_text(image, box, caption, _letter_height(_side(image)))
 
 
 def draw_detections(
@@ -224,7 +219,7 @@ def _letterbox(image: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def _titled(tile: np.ndarray, title: str) -> np.ndarray:
-    text, _ = _caption_masks(title, _letter_height(tile))
+    text, _ = _caption_masks(title, _letter_height(_side(tile)))
     bar = np.full((len(text), tile.shape[1], 3), 32, "uint8")
     shown = text[:, : tile.shape[1], None]
     bar[:, : shown.shape[1]] = np.maximum(bar[:, : shown.shape[1]], np.rint(shown * 255)).astype(
@@ -241,11 +236,28 @@ def _draw_labelled(
     color: Sequence[int] | None,
 ) -> None:
     """Draw all boxes, then all captions, so that no line is drawn over a caption."""
-    thickness = max(1, round(_side(image) / 300))
+    side = _drawing_side(image, np.asarray(boxes, "float64").reshape(-1, 4))
+    thickness = max(1, round(side / 300))
     for box, label in zip(boxes, labels, strict=True):
         draw_box(image, box, label_color(int(label)) if color is None else color, thickness)
     for box, caption in zip(boxes, captions, strict=True):
-        draw_caption(image, box, caption)
+        _draw_text(image, box, caption, _letter_height(side))
+
+
+def _draw_text(
+    image: np.ndarray, box: Sequence[float] | np.ndarray, caption: str, letter: int
+) -> None:
+    """Write a caption as `draw_caption` does, with capital letters of a given height."""
+    text, outline = _caption_masks(caption, letter)
+    (height, width), (rows, columns) = text.shape, image.shape[:2]
+    x1, y1, _, _ = _inside(image, box)
+    top = y1 - height if y1 >= height else y1
+    top, left = max(0, min(top, rows - height)), max(0, min(x1, columns - width))
+    patch = image[top : top + height, left : left + width]
+    text, outline = (mask[: len(patch), : patch.shape[1], None] for mask in (text, outline))
+    # The outline darkens the image, then the letters are drawn over it.
+    shaded = patch * (1 - outline) * (1 - text) + 255 * text
+    patch[...] = np.rint(shaded).astype(image.dtype)
 
 
 def _name(label: float, label_to_name: Callable[[int], str | None] | None) -> str:
@@ -258,8 +270,23 @@ def _side(image: np.ndarray) -> float:
     return float(np.sqrt(image.shape[0] * image.shape[1]))
 
 
-def _letter_height(image: np.ndarray) -> int:
-    return max(8, round(_side(image) / 38))
+def _drawing_side(image: np.ndarray, boxes: np.ndarray) -> float:
+    """Return the side of the image that lines and letters are sized for.
+
+    It is that of the image, unless the image has many boxes and they are small: then letters would
+    cover what lies between them. A few small boxes have room around them.
+    """
+    side = _side(image)
+    if not len(boxes):
+        return side
+    box_side = np.median(np.abs(boxes[:, 2:] - boxes[:, :2]).min(axis=1))
+    room = max(box_side, side / np.sqrt(len(boxes)) / 2)
+    return min(side, _SIDES_OF_BOX * room)
+
+
+def _letter_height(side: float) -> int:
+    """Return the height of capital letters in pixels, for an image of this side."""
+    return max(8, round(side / 38))
 
 
 def _inside(image: np.ndarray, box: Sequence[float] | np.ndarray) -> list[int]:

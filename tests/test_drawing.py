@@ -134,6 +134,26 @@ def test_detections_are_named():
     assert (drawn() != expected).any()  # "1: 0.90"
 
 
+def caption_height(side, boxes):
+    """How high the caption above the first of some boxes is, on a square image."""
+    image = blank(side, side)
+    drawing.draw_detections(
+        image, boxes, np.full(len(boxes), 0.9), np.zeros(len(boxes), int), color=(128, 128, 128)
+    )
+    x1, y1, x2, _ = boxes[0].astype(int)
+    rows = np.flatnonzero((image[:y1, x1:x2] == 255).any(axis=(1, 2)))
+    return rows.max() - rows.min() + 1
+
+
+def test_captions_of_many_small_boxes_scale_with_the_boxes():
+    places = np.stack(np.meshgrid(np.arange(10), np.arange(10)), axis=-1).reshape(-1, 2) * 100.0
+    boxes = np.concatenate([places + 60, places + 99], axis=1)
+    assert caption_height(1000, boxes) < 0.5 * caption_height(1000, boxes[:1])
+    # A single small box has room around it, and large boxes do not ask for larger letters.
+    large = np.concatenate([np.full((100, 2), 100.0), np.full((100, 2), 900.0)], axis=1)
+    assert caption_height(1000, boxes[:1]) == caption_height(1000, large)
+
+
 def test_annotations_as_dictionary_and_as_array_look_alike():
     boxes, labels = np.array([[10, 50, 40, 80], [60, 50, 90, 80.0]]), np.array([1, 0])
     first, second, own = blank(), blank(), blank()
