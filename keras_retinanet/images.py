@@ -3,6 +3,7 @@
 import io
 import os
 import struct
+import tempfile
 from collections.abc import Callable
 from functools import partial
 from typing import Any, BinaryIO
@@ -39,8 +40,14 @@ ALL_VALUES = np.tile(np.arange(256, dtype="uint8")[:, None], 3)[None]
 
 # In these formats (GIF, TIFF) OpenCV changes transparent pixels; Pillow keeps their colour.
 _PILLOW_FIRST = (b"GIF8", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+# Modes of Pillow that have no transparent pixels.
+_OPAQUE = ("RGB", "L")
+# From this number of pixels, 400 MB, memory is worth more than the time to decode twice.
+_LARGE_PIXELS = 2**27
 # Pillow clips these modes to 255 when it converts them, which loses the picture.
 _TOO_DEEP = ("I", "F")
+_OPENCV_FLAGS = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+_OPENCV_SMALL_FLAGS = cv2.IMREAD_REDUCED_GRAYSCALE_8 | cv2.IMREAD_IGNORE_ORIENTATION
 # What Pillow opens although it is no image, or runs a program (Ghostscript) to draw.
 _NOT_IMAGES = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
 
@@ -86,18 +93,20 @@ def decode_image_bgr(
             raise ValueError(f"{name}: expected an image, got an empty file")
         if _is_cut_off(data):
             raise ValueError(f"{name}: the image is cut off in the middle")
-        known = _check_declared(
+        sizes = _check_declared(
             name, lambda place, length: data[place : place + length], len(data), max_pixels
         )
-        if not known and (opened := _opened_by_pillow(io.BytesIO(data))) is not None:
-            known = True
+        if not sizes and (opened := _opened_by_pillow(io.BytesIO(data))) is not None:
+            sizes = [opened.size]
             _check_size(name, opened.size, max_pixels)
         decoders: list[Callable[[bytes], np.ndarray | None]]
         decoders = [_with_opencv, partial(_with_pillow, max_pixels=max_pixels)]
         if data.startswith(_PILLOW_FIRST):
             decoders.reverse()
+        if sizes and sizes[0][0] * sizes[0][1] >= _LARGE_PIXELS:
+            decoders.insert(0, partial(_large_with_opencv, size=sizes[0]))
         # OpenCV takes the memory that a header asks for, so the header must be understood.
-        for decode in decoders if known else []:
+        for decode in decoders if sizes else []:
             image = decode(data)
             if image is not None:
                 return image
@@ -113,8 +122,10 @@ def _too_large_for_memory(name: StrPath) -> ValueError:
     return ValueError(f"{name}: expected an image that fits into the memory that is left")
 
 
-def _check_declared(path: StrPath, read: image_headers.Read, length: int, max_pixels: int) -> bool:
-    """Return whether the header of an image file tells its size; check all sizes that it declares.
+def _check_declared(
+    path: StrPath, read: image_headers.Read, length: int, max_pixels: int
+) -> list[tuple[int, int]]:
+    """Return the sizes (width, height) that the header of an image file declares; check them all.
 
     Raises:
         ValueError: naming the file, if one has too many pixels.
@@ -125,7 +136,7 @@ def _check_declared(path: StrPath, read: image_headers.Read, length: int, max_pi
         raise ValueError(f"{path}: {error}") from None
     for size in sizes:
         _check_size(path, size, max_pixels)
-    return bool(sizes)
+    return sizes
 
 
 def _check_size(path: StrPath, size: tuple[int, int], max_pixels: int) -> None:
@@ -140,10 +151,35 @@ def _check_size(path: StrPath, size: tuple[int, int], max_pixels: int) -> None:
 def _with_opencv(data: bytes) -> np.ndarray | None:
     """Return an image file decoded by OpenCV; None if it cannot decode it."""
     try:
-        return cv2.imdecode(
-            np.frombuffer(data, "uint8"), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-        )
+        return cv2.imdecode(np.frombuffer(data, "uint8"), _OPENCV_FLAGS)
     except Exception:  # cv2.error of many kinds, such as more pixels than OpenCV allows
+        return None
+
+
+def _large_with_opencv(data: bytes, size: tuple[int, int]) -> np.ndarray | None:
+    """Return a large image file decoded by OpenCV in half of the memory; None if it cannot.
+
+    `imdecode` makes a copy of the pixels for Python. `imread` decodes into an array, but does not
+    tell whether it could decode all of the file: decoding a small grey version does.
+
+    Args:
+        data: the bytes of the file.
+        size: width and height that its header declares.
+    """
+    if data.startswith(_PILLOW_FIRST):
+        opened = _opened_by_pillow(io.BytesIO(data))
+        if opened is None or opened.mode not in _OPAQUE:
+            return None
+    try:
+        if cv2.imdecode(np.frombuffer(data, "uint8"), _OPENCV_SMALL_FLAGS) is None:
+            return None
+        pixels = np.empty((size[1], size[0], 3), "uint8")
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "image")
+            with open(path, "wb") as file:
+                file.write(data)
+            return cv2.imread(path, pixels, _OPENCV_FLAGS)
+    except Exception:  # as above; or there is no room for the file
         return None
 
 

@@ -1,4 +1,6 @@
 import pathlib
+import subprocess
+import sys
 
 import cv2
 import numpy as np
@@ -33,6 +35,77 @@ def test_grey_alpha_and_16_bit_become_three_bytes(tmp_path):
         np.testing.assert_array_equal(
             images.read_image_bgr(save(tmp_path / name, stored)), expected
         )
+
+
+def pillow_image(mode):
+    image = Image.fromarray(IMAGE[..., ::-1])
+    if mode == "RGBA":  # half of the pixels transparent
+        image.putalpha(Image.fromarray(np.where(IMAGE[..., 0] > 127, 255, 0).astype("uint8")))
+    return image.convert(mode)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "mode"),
+    [(".jpg", mode) for mode in ("RGB", "L", "CMYK")]
+    + [(".tif", mode) for mode in ("RGB", "L", "P", "RGBA", "CMYK")]
+    + [(suffix, mode) for suffix in (".png", ".bmp", ".gif") for mode in ("RGB", "L", "P", "RGBA")]
+    + [(".webp", mode) for mode in ("RGB", "RGBA")],
+)
+def test_a_large_image_is_read_as_a_small_one_is(tmp_path, monkeypatch, suffix, mode):
+    path = tmp_path / f"image{suffix}"
+    pillow_image(mode).save(path)
+    expected = images.read_image_bgr(path)
+    monkeypatch.setattr(images, "_LARGE_PIXELS", 0)
+    np.testing.assert_array_equal(images.read_image_bgr(path), expected)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("suffix", [".jpg", ".tif"])
+def test_a_large_image_is_turned_as_a_small_one_is(tmp_path, monkeypatch, suffix, orientation):
+    path, exif = tmp_path / f"image{suffix}", Image.Exif()
+    exif[0x0112] = orientation
+    pillow_image("RGB").save(path, exif=exif)
+    expected = images.read_image_bgr(path)
+    monkeypatch.setattr(images, "_LARGE_PIXELS", 0)
+    np.testing.assert_array_equal(images.read_image_bgr(path), expected)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif", ".webp", ".bmp"])
+def test_a_damaged_large_image_is_read_or_refused_as_a_small_one_is(tmp_path, monkeypatch, suffix):
+    whole = tmp_path / f"image{suffix}"
+    save(whole)
+    content = whole.read_bytes()
+    for part in np.linspace(0.05, 0.95, 10):
+        place = int(part * len(content))
+        path = tmp_path / f"{place}{suffix}"
+        path.write_bytes(content[:place] + bytes(60) + content[place + 60 :])
+        found = []
+        for limit in (2**27, 0):
+            monkeypatch.setattr(images, "_LARGE_PIXELS", limit)
+            try:
+                found.append(images.read_image_bgr(path).tolist())
+            except ValueError as error:
+                found.append(str(error))
+        assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif"])
+def test_a_large_image_takes_the_memory_of_its_pixels(tmp_path, suffix):
+    path = tmp_path / f"large{suffix}"
+    pixels = np.zeros((11_600, 11_600, 3), "uint8")
+    pixels[5000, 6000] = 1, 2, 3
+    assert cv2.imwrite(str(path), pixels)
+    program = f"""
+import resource
+from keras_retinanet.images import read_image_bgr
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+image = read_image_bgr({str(path)!r})
+taken = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
+assert image.shape == (11600, 11600, 3)
+assert {suffix!r} == ".jpg" or image[5000, 6000].tolist() == [1, 2, 3]
+assert taken < 1.3 * image.size, taken / image.size
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=100)
 
 
 def test_no_image_is_refused_by_name(tmp_path):
