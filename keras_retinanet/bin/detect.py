@@ -384,7 +384,7 @@ def run(
             results.fail(path, error)
             progress(1)
 
-        depth = 4 if detector.tile is None else 1
+        depth = 4 if detector.tile is None else 0  # a large image may fill the memory
         copies = stack.enter_context(Copies(results.copies, results.fail, depth))
         photos = detect_photos(
             detector, paths, options.batch_size, skip, options.max_pixels, videos
@@ -395,6 +395,7 @@ def run(
                 is_live = photo.video is not None and photo.video.is_live
                 results.add(found, maximum, is_live=is_live)
                 copies.add(photo, found)
+                del photo  # its memory is needed for the next one
                 progress(1)
 
 

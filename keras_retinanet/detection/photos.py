@@ -92,6 +92,7 @@ def detect_photos(
                 on_error(item.path, error)
             elif isinstance(found, Detections) and item.image is not None:
                 yield Photo(item.path, item.image, found, item.frame, item.seconds, item.video)
+            del item  # a large image is let go before the next one is read
 
 
 def _detected(
@@ -102,7 +103,7 @@ def _detected(
         samples = ((item, item.sample) for item in items)
         yield from detector.detect_in_order(samples, batch_size)
         return
-    for item in items:
+    for item in items:  # each is let go before the next one is read
         found: Detections | Exception | None = None
         if item.image is not None and item.error is None:
             try:
@@ -110,6 +111,7 @@ def _detected(
             except Exception as error:
                 found = error
         yield item, found
+        del item
 
 
 def _items(

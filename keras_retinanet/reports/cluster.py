@@ -141,6 +141,7 @@ class _Worker:
                     write_copy(photo.image, described, run.copies[photo.path])
                 except Exception as error:  # must not cost the other images
                     fail(photo.path, error)
+            del photo  # its memory is needed for the next one
         return {
             "path": paths,
             "found": [found.get(path, "") for path in paths],

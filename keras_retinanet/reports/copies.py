@@ -8,7 +8,7 @@ from types import TracebackType
 
 from keras_retinanet.detection.photos import Photo
 from keras_retinanet.detection.videos import Video, VideoFile
-from keras_retinanet.reports.detections import ImageDetections, drawn, write_copy
+from keras_retinanet.reports.detections import ImageDetections, draw, write_copy
 from keras_retinanet.system.prefetch import Background
 
 
@@ -33,7 +33,10 @@ class Copies:
         self._open: tuple[str, VideoFile] | None = None  # the video that is written
 
     def add(self, photo: Photo, found: ImageDetections) -> None:
-        """Draw and write the copy of an image, or a frame of it, if it gets one."""
+        """Draw on an image or a frame, and write it, if it gets a copy.
+
+        Where no image may wait (`depth`), it is written when this returns.
+        """
         if photo.path in self._copies:
             self._thread.call(
                 functools.partial(self._write, photo, found),
@@ -47,7 +50,8 @@ class Copies:
             write_copy(photo.image, found, self._copies[photo.path])
         elif photo.path not in self._failed:
             try:
-                self._file_of(photo, photo.video).write(drawn(photo.image, found))
+                draw(photo.image, found)
+                self._file_of(photo, photo.video).write(photo.image)
             except BaseException:
                 self._failed.add(photo.path)  # not once a frame
                 raise

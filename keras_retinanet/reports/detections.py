@@ -87,38 +87,37 @@ def _display_name(detection: dict[str, Any]) -> str:
     return detection["name"] or f"label {detection['label']}"
 
 
-def drawn(image: np.ndarray, found: ImageDetections) -> np.ndarray:
-    """Return a copy of an image with boxes and captions drawn on it.
+def draw(image: np.ndarray, found: ImageDetections) -> None:
+    """Draw boxes and captions on an image.
 
     Args:
-        image: BGR uint8 (h, w, 3).
+        image: BGR uint8 (h, w, 3), painted on: a copy of a large one may not fit into the memory.
         found: what to draw.
     """
     names = {item["label"]: _display_name(item) for item in found.detections}
-    copy = image.copy()
     drawing.draw_detections(
-        copy,
+        image,
         np.array([item["box"] for item in found.detections]).reshape(-1, 4),
         np.array([item["score"] for item in found.detections]),
         np.array([item["label"] for item in found.detections], dtype=int),
         label_to_name=names.__getitem__,
         score_threshold=-1,  # already filtered
     )
-    return copy
 
 
 def write_copy(image: np.ndarray, found: ImageDetections, target: StrPath) -> None:
-    """Write a copy of an image with boxes and captions drawn on it, atomically.
+    """Draw boxes and captions on an image, and write it to another file, atomically.
 
     Args:
-        image: BGR uint8 (h, w, 3).
+        image: BGR uint8 (h, w, 3), painted on.
         found: what to draw.
         target: the file; its extension chooses the format.
 
     Raises:
         OSError: if the file cannot be written.
     """
-    drawing.write_picture(target, drawn(image, found))
+    draw(image, found)
+    drawing.write_picture(target, image)
 
 
 class Tally:

@@ -14,7 +14,7 @@ IMAGE = np.full((48, 64, 3), 90, "uint8")
 
 
 def add(copies, path, **frame):
-    photo = Photo(path, IMAGE, FOUND, **frame)
+    photo = Photo(path, IMAGE.copy(), FOUND, **frame)
     copies.add(photo, describe(photo, FOUND))
 
 
