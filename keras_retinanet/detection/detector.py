@@ -400,7 +400,7 @@ class Detector:
         ordered = [found[i] for i in range(len(tiles))]
         # How many pixels of a tile become one of the network's.
         pixel = 1 / float(np.min(first.scale))
-        return merge(ordered, tiles, (height, width), settings.nms_threshold, pixel)
+        return merge(ordered, tiles, (height, width), settings, pixel)
 
     def detect_batches(
         self, samples: Iterable[tuple[int, Prepared]], batch_size: int

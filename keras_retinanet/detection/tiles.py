@@ -14,6 +14,7 @@ import numpy as np
 
 from keras_retinanet.detection.detections import Detections
 from keras_retinanet.geometry.boxes import area, iou_of_pairs, order_corners
+from keras_retinanet.geometry.filter_settings import FilterSettings
 from keras_retinanet.geometry.neighbours import overlapping_pairs
 
 # Neighbouring tiles share a quarter of their side unless told otherwise.
@@ -21,8 +22,10 @@ OVERLAPPING_PART = 4
 # A box is cut by an edge of its tile if it ends so near to it: pixels of the image, pixels of the
 # network, share of the box's side. Networks do not find edges exactly.
 _NEAR_PIXELS, _NEAR_NETWORK_PIXELS, _NEAR_SHARE = 2.0, 2.0, 0.05
-# Share of a cut box inside a better one of its class from which it is part of the same object.
+# Share of a cut box inside a whole one of its class from which it is part of the same object.
 _PART = 0.6
+# Share of its score that the whole one needs: a network sees a part less well than the whole.
+_PART_SCORE = 0.5
 
 
 @dataclass(frozen=True)
@@ -79,20 +82,20 @@ def merge(
     found: Sequence[Detections],
     tiles: Sequence[Tile],
     size: tuple[int, int],
-    overlap_iou: float,
+    settings: FilterSettings,
     network_pixel: float = 1.0,
 ) -> Detections:
     """Return the detections of all tiles as those of the image, each object once.
 
-    Whole boxes suppress each other by class as in the filter of the network. A box that its tile
-    has cut belongs to a whole one of its class that covers most of it; of the others, those that
-    continue each other become one.
+    Whole boxes suppress each other as in the filter of the network. A box that its tile has cut
+    belongs to a whole one of its class that covers most of it, unless that has a much lower score;
+    of the others, those that continue each other become one.
 
     Args:
         found: the detections of each tile, in pixels of the tile.
         tiles: the tiles.
         size: height and width of the image.
-        overlap_iou: IoU above which a box suppresses another of its class.
+        settings: how boxes suppress each other.
         network_pixel: how many pixels of the image are one of the network's, as tiles are resized.
     """
     if not found:
@@ -106,21 +109,20 @@ def merge(
     labels = np.concatenate([one.labels for one in moved]).astype(int)
     near = _nearness(boxes, network_pixel)
     cut = _cut(boxes, near, tiles, [len(one) for one in moved], size)
-    parts = [(np.zeros((0, 4), "float32"), np.zeros(0, "float32"), np.zeros(0, int))]
-    for label in np.unique(labels):
-        of_class, is_cut = labels == label, cut.any(axis=1)
-        whole, are_cut = np.flatnonzero(of_class & ~is_cut), np.flatnonzero(of_class & is_cut)
-        whole = whole[_suppress(boxes[whole], scores[whole], overlap_iou)]
-        are_cut = are_cut[~_are_inside(boxes[are_cut], boxes[whole])]
-        joined, joined_scores = _join(boxes[are_cut], cut[are_cut], near[are_cut], scores[are_cut])
-        both = np.concatenate([boxes[whole], joined])
-        both_scores = np.concatenate([scores[whole], joined_scores])
-        kept = _suppress(both, both_scores, overlap_iou)
-        parts.append((both[kept], both_scores[kept], np.full(len(kept), label)))
-    columns = [np.concatenate(values) for values in zip(*parts, strict=True)]
+    is_cut = cut.any(axis=1)
+    whole = np.flatnonzero(~is_cut)
+    whole = whole[_suppress(boxes[whole], scores[whole], labels[whole], settings)]
+    parts = [(boxes[whole], scores[whole], labels[whole])]
+    for label in np.unique(labels[is_cut]):
+        of_class = whole[labels[whole] == label]
+        some = np.flatnonzero(is_cut & (labels == label))
+        some = some[~_are_inside(boxes[some], scores[some], boxes[of_class], scores[of_class])]
+        joined, best = _join(boxes[some], cut[some], near[some], scores[some])
+        parts.append((joined, best, np.full(len(joined), label)))
+    boxes, scores, labels = (np.concatenate(values) for values in zip(*parts, strict=True))
+    kept = _suppress(boxes, scores, labels, settings)
     capped = any(one.capped for one in found)
-    merged = Detections(columns[0], columns[1], columns[2], capped, found[0].class_names)
-    return merged[np.argsort(-merged.scores, kind="stable")]
+    return Detections(boxes[kept], scores[kept], labels[kept], capped, found[0].class_names)
 
 
 def _nearness(boxes: np.ndarray, network_pixel: float) -> np.ndarray:
@@ -144,13 +146,19 @@ def _cut(
     return (np.abs(boxes - edges[of_box]) <= np.tile(near, 2)) & is_inner[of_box]
 
 
-def _suppress(boxes: np.ndarray, scores: np.ndarray, overlap_iou: float) -> np.ndarray:
+def _suppress(
+    boxes: np.ndarray, scores: np.ndarray, labels: np.ndarray, settings: FilterSettings
+) -> np.ndarray:
     """Return the positions of boxes that no better one overlaps, best first."""
     order = np.argsort(-scores, kind="stable")
+    if not settings.nms:
+        return order
+    groups = labels[order] if settings.class_specific_filter else np.zeros_like(labels)
     boxes = boxes[order]
     suppressed_by = [np.zeros((0, 2), int)]  # better box, worse box: positions in the order
     for better, worse in overlapping_pairs(boxes, boxes):
-        overlap = (better < worse) & (iou_of_pairs(boxes[better], boxes[worse]) > overlap_iou)
+        overlap = (better < worse) & (groups[better] == groups[worse])
+        overlap &= iou_of_pairs(boxes[better], boxes[worse]) > settings.nms_threshold
         suppressed_by.append(np.stack([better[overlap], worse[overlap]], axis=1))
     pairs = np.concatenate(suppressed_by)
     pairs = pairs[np.argsort(pairs[:, 0], kind="stable")]
@@ -162,14 +170,17 @@ def _suppress(boxes: np.ndarray, scores: np.ndarray, overlap_iou: float) -> np.n
     return order[kept]
 
 
-def _are_inside(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Return whether most of each box `(n, 4)` is inside one of others `(m, 4)`, bool `(n,)`."""
+def _are_inside(
+    boxes: np.ndarray, scores: np.ndarray, others: np.ndarray, other_scores: np.ndarray
+) -> np.ndarray:
+    """Return whether most of each box `(n, 4)` is inside a likely one of others `(m, 4)`."""
     result = np.zeros(len(boxes), bool)
     for i, j in overlapping_pairs(boxes, others):
         low = np.maximum(boxes[i, :2], others[j, :2])
         high = np.minimum(boxes[i, 2:], others[j, 2:])
         shared = np.maximum(high - low, 0).prod(axis=1)
-        result[i[shared > _PART * area(boxes[i])]] = True
+        is_likely = other_scores[j] >= _PART_SCORE * scores[i]
+        result[i[is_likely & (shared > _PART * area(boxes[i]))]] = True
     return result
 
 
@@ -195,19 +206,21 @@ def _join(
         low, high = np.full((count, 2), np.inf), np.full((count, 2), -np.inf)
         np.minimum.at(low, groups, boxes[:, :2])
         np.maximum.at(high, groups, boxes[:, 2:])
+        around = np.concatenate([low, high], axis=1).astype(boxes.dtype)
         cut_by, best = np.zeros((count, 4), bool), np.zeros(count, scores.dtype)
-        np.logical_or.at(cut_by, groups, cut)
+        # What ends with a whole edge is not cut there, though a part of it inside was.
+        np.logical_or.at(cut_by, groups, cut & (boxes == around[groups]))
         np.maximum.at(best, groups, scores)
         exact = np.zeros((count, 2))
         np.maximum.at(exact, groups, near)
-        boxes = np.concatenate([low, high], axis=1).astype(boxes.dtype)
-        cut, scores, near = cut_by, best, exact
+        boxes, cut, scores, near = around, cut_by, best, exact
 
 
 def _continuing_pairs(boxes: np.ndarray, cut: np.ndarray, near: np.ndarray) -> np.ndarray:
     """Return the positions of boxes that are parts of one object that two tiles have cut, `(k, 2)`.
 
-    They are cut at opposite edges, overlap or meet there, and span about the same along the edge.
+    They are cut at opposite edges, one begins and ends before the other, they overlap or meet, and
+    span about the same along the edge.
     """
     sides = boxes[:, 2:] - boxes[:, :2]
     wider = boxes + np.concatenate([-near, near], axis=1)
@@ -215,11 +228,13 @@ def _continuing_pairs(boxes: np.ndarray, cut: np.ndarray, near: np.ndarray) -> n
     for i, j in overlapping_pairs(wider, wider):
         low = np.maximum(boxes[i, :2], boxes[j, :2])
         shared = np.minimum(boxes[i, 2:], boxes[j, 2:]) - low  # (pairs, 2)
-        meet = shared >= -(near[i] + near[j])
+        exact = near[i] + near[j]
+        meet = shared >= -exact
+        first = (boxes[i, :2] <= boxes[j, :2] + exact) & (boxes[i, 2:] <= boxes[j, 2:] + exact)
         along = shared > _PART * np.maximum(sides[i], sides[j])
         for axis in (0, 1):
             opposite = cut[i, axis + 2] & cut[j, axis]
-            continues = opposite & meet[:, axis] & along[:, 1 - axis] & (i != j)
+            continues = opposite & (meet & first)[:, axis] & along[:, 1 - axis] & (i != j)
             found.append(np.stack([i[continues], j[continues]], axis=1))
     return np.concatenate(found)
 

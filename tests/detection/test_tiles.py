@@ -1,10 +1,12 @@
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from keras_retinanet.detection.detections import Detections
 from keras_retinanet.detection.tiles import Tile, merge, tiles_of
+from keras_retinanet.geometry.filter_settings import FilterSettings
 
 
 def seen(tile, objects):
@@ -23,7 +25,7 @@ def seen(tile, objects):
 
 def found_in_tiles(objects, height, width, size, overlap):
     tiles = tiles_of(height, width, size, overlap)
-    return merge([seen(tile, objects) for tile in tiles], tiles, (height, width), 0.5)
+    return merge([seen(tile, objects) for tile in tiles], tiles, (height, width), FilterSettings())
 
 
 def as_set(found):
@@ -89,9 +91,44 @@ def test_a_whole_box_is_preferred_to_a_part_with_a_better_score():
     tiles = [Tile(0, 0, 100, 100), Tile(60, 0, 100, 100)]
     part = Detections(np.float32([[80, 10, 100, 40]]), np.float32([0.95]), np.array([0]))
     whole = Detections(np.float32([[20, 10, 60, 40]]), np.float32([0.7]), np.array([0]))
-    found = merge([part, whole], tiles, (100, 160), 0.5)
+    found = merge([part, whole], tiles, (100, 160), FilterSettings())
     assert as_set(found) == {(0, 80, 10, 120, 40)}
     assert found.scores.tolist() == [pytest.approx(0.7)]
+
+
+@pytest.mark.parametrize("second", [270, 300, 316])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_objects_in_a_row_that_are_larger_than_the_overlap_stay_apart(axis, second):
+    boxes = np.array([[60, 40, 300, 200], [second, 40, 560, 200]])
+    size = [256, 640]
+    if axis:
+        boxes, size = boxes[:, [1, 0, 3, 2]], size[::-1]
+    found = found_in_tiles([(0, box) for box in boxes], *size, 256, 64)
+    assert as_set(found) == {(0, *map(float, box)) for box in boxes}
+
+
+def test_a_part_outlasts_a_whole_box_that_is_unlikely():
+    tiles = [Tile(0, 0, 100, 100), Tile(60, 0, 100, 100)]
+    part = Detections(np.float32([[80, 10, 100, 40]]), np.float32([0.95]), np.array([0]))
+    whole = Detections(np.float32([[20, 10, 60, 70]]), np.float32([0.06]), np.array([0]))
+    found = merge([part, whole], tiles, (100, 160), FilterSettings())
+    assert found.filter(score=0.5).boxes.tolist() == [[80, 10, 100, 40]]
+
+
+def test_boxes_suppress_each_other_as_the_filter_of_the_network_does():
+    tiles = [Tile(0, 0, 100, 100), Tile(60, 0, 100, 100)]
+    one = Detections(np.float32([[70, 10, 90, 40]]), np.float32([0.9]), np.array([0]))
+    other = Detections(np.float32([[10, 10, 30, 38]]), np.float32([0.7]), np.array([1]))
+    again = replace(other, labels=np.array([0]))
+
+    def count(second, **settings):
+        return len(merge([one, second], tiles, (100, 160), FilterSettings(**settings)))
+
+    assert count(other) == 2
+    assert count(other, class_specific_filter=False) == 1
+    assert count(again) == 1
+    assert count(again, nms_threshold=0.95) == 2
+    assert count(again, nms=False) == 2
 
 
 def test_nothing_found():
@@ -111,7 +148,7 @@ def test_edges_need_not_be_exact(overlap, error):
         cut_right = part.boxes[:, 2] == tile.width
         part.boxes[cut_right, 2] += error
         parts.append(part)
-    found = merge(parts, tiles, (1024, 1792), 0.5, network_pixel=3)
+    found = merge(parts, tiles, (1024, 1792), FilterSettings(), network_pixel=3)
     assert len(found) == 1
     np.testing.assert_allclose(found.boxes[0], box, atol=6)
 
@@ -125,7 +162,7 @@ def test_many_parts_take_little_memory():
         boxes = np.stack([np.full(9, 1000.0), tops, np.full(9, 1024.0), tops + 20], axis=1)
         parts.append(Detections(boxes, np.full(9, 0.5), np.zeros(9, int)))
     tracemalloc.start()
-    merge(parts, tiles, (20_000, 20_000), 0.5)
+    merge(parts, tiles, (20_000, 20_000), FilterSettings())
     assert tracemalloc.get_traced_memory()[1] < 300e6
     tracemalloc.stop()
 
@@ -143,6 +180,6 @@ def test_every_object_of_a_crowded_image_is_found_once():
         boxes = boxes[(boxes[:, 2:] - boxes[:, :2] > 3).all(axis=1)] - np.tile(low, 2)
         found.append(Detections(boxes, np.full(len(boxes), 0.5), np.zeros(len(boxes), int)))
     assert sum(map(len, found)) > 1.5 * len(objects)
-    merged = merge(found, tiles, (4000, 4000), 0.5)
+    merged = merge(found, tiles, (4000, 4000), FilterSettings())
     assert as_set(merged) == {(0, *map(float, box)) for box in objects}
     assert len(merged) == len(objects)
