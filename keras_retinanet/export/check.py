@@ -50,8 +50,9 @@ class Difference:
     """What two networks find differently.
 
     Attributes:
-        compared: number of detections of both networks that are far enough above the score
-            threshold.
+        found: number of detections of both networks that are far enough above the score threshold.
+        compared: how many of them the other network has to find too: it returns a limited number of
+            detections, the best ones.
         unmatched: how many of them have no counterpart within the tolerance.
         score: greatest difference of the scores of counterparts.
         box: greatest difference of their coordinates, in pixels.
@@ -59,6 +60,7 @@ class Difference:
             the other network that overlaps it most; zeros if there is none.
     """
 
+    found: int = 0
     compared: int = 0
     unmatched: int = 0
     score: float = 0.0
@@ -92,7 +94,7 @@ def compare(
     """Return what two networks find differently on some images.
 
     A detection needs a counterpart only if its score is more than the tolerance above the
-    threshold, or above the last of as many detections as a network returns.
+    threshold, or above the last detection of the other network if that returns as many as it can.
 
     Args:
         expected: the detections of each image by the model.
@@ -100,23 +102,23 @@ def compare(
         tolerance: how far they may be apart.
         score_threshold: the one that both networks have.
     """
-    compared, unmatched, score, box = 0, 0, 0.0, 0.0
+    above, compared, unmatched, score, box = 0, 0, 0, 0.0, 0.0
     farthest = np.zeros(2)
     for ours, theirs in zip(expected, found, strict=True):
-        cut = max(_cut(one, score_threshold) for one in (ours, theirs)) + tolerance.score
         pairs = _pairs(ours, theirs, tolerance)
-        for k, one in enumerate((ours, theirs)):
-            is_compared = one.scores > cut
+        for k, (one, other) in enumerate([(ours, theirs), (theirs, ours)]):
+            is_compared = one.scores > _cut(other, score_threshold) + tolerance.score
             matched = np.isin(np.arange(len(one)), [pair[k] for pair in pairs])
+            above += int((one.scores > score_threshold + tolerance.score).sum())
             compared += int(is_compared.sum())
             unmatched += int((is_compared & ~matched).sum())
-            other = theirs if k == 0 else ours
             for lonely in np.flatnonzero(is_compared & ~matched):
                 farthest = np.maximum(farthest, _apart(one, int(lonely), other))
         for i, k in pairs:
             score = max(score, abs(float(ours.scores[i]) - float(theirs.scores[k])))
             box = max(box, float(np.abs(ours.boxes[i] - theirs.boxes[k]).max()))
-    return Difference(compared, unmatched, score, box, (float(farthest[0]), float(farthest[1])))
+    apart = float(farthest[0]), float(farthest[1])
+    return Difference(above, compared, unmatched, score, box, apart)
 
 
 def _apart(one: Detections, i: int, other: Detections) -> tuple[float, float]:

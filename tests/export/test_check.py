@@ -49,6 +49,22 @@ def test_what_a_network_has_no_room_for_does_not_count():
     assert compare([one], [other], EXACT, 0.05).unmatched == 0
 
 
+def test_a_network_that_finds_too_much_differs_from_one_that_has_room():
+    """Its own last score is no reason to leave out what it finds, or what the model finds."""
+    saturated = found((1.0, 0, [0, 0, 5, 5]), (1.0, 0, [70, 0, 75, 5]), capped=True)
+    for ours in (found((0.9, 0, BOX)), found((0.9, 0, BOX), (0.3, 0, BOX), capped=True), found()):
+        difference = compare([ours], [saturated], EXACT, 0.05)
+        assert difference.unmatched == difference.compared == 2
+        assert not difference.is_within(EXACT)
+
+
+def test_what_is_found_is_told_from_what_is_compared():
+    flat = found((0.9, 0, BOX), (0.9, 1, BOX), capped=True)
+    difference = compare([flat], [flat], EXACT, 0.05)
+    assert (difference.found, difference.compared) == (4, 0)
+    assert compare([found((0.05, 0, BOX))], [found()], EXACT, 0.05).found == 0
+
+
 def test_a_detection_is_the_counterpart_of_one_only():
     one = found((0.9, 0, BOX), (0.9, 0, BOX))
     assert compare([one], [found((0.9, 0, BOX))], EXACT, 0.05).unmatched == 1

@@ -39,7 +39,7 @@ def test_writes_what_agrees_and_says_how_well(snapshot, tmp_path, name, file):
 
 
 def test_what_differs_leaves_no_file(snapshot, tmp_path, monkeypatch):
-    far = Difference(100, 2, 0.5, 7.0, (0.25, 30.0))
+    far = Difference(100, 100, 2, 0.5, 7.0, (0.25, 30.0))
     monkeypatch.setattr(convert, "compare", lambda *args: far)
     out = tmp_path / "out"
     message = (
@@ -47,6 +47,15 @@ def test_what_differs_leaves_no_file(snapshot, tmp_path, monkeypatch):
         "drawn pictures: 100 detections .* 2 of them have no counterpart, the nearest differ by at "
         "most 0.250000 and 30.000 pixels. Use another format"
     )
+    with pytest.raises(ValueError, match=message):
+        convert.export_file(snapshot, out / "model", "saved-model", input_size=(64, 96))
+    assert os.listdir(out) == []
+
+
+def test_what_cannot_be_compared_leaves_no_file(snapshot, tmp_path, monkeypatch):
+    monkeypatch.setattr(convert, "compare", lambda *args: Difference(found=600, compared=0))
+    out = tmp_path / "out"
+    message = "model: not written: it cannot be compared .* of 0.0001: give --calibrate FOLDER"
     with pytest.raises(ValueError, match=message):
         convert.export_file(snapshot, out / "model", "saved-model", input_size=(64, 96))
     assert os.listdir(out) == []
@@ -100,7 +109,7 @@ def test_keras_in_half_precision_is_compared_too(snapshot, tmp_path, monkeypatch
     assert os.listdir(out.parent) == ["half.keras"]
     assert models.load_model(out).info.filter_settings.score_threshold == 0.06
     out.unlink()
-    monkeypatch.setattr(convert, "compare", lambda *args: Difference(100, 50))
+    monkeypatch.setattr(convert, "compare", lambda *args: Difference(100, 100, 50))
     with pytest.raises(ValueError, match="half.keras: not written: .* Use float32"):
         convert.convert_keras_file(snapshot, out, precision="bfloat16")
     assert os.listdir(out.parent) == []
