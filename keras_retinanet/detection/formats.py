@@ -90,7 +90,7 @@ def format_by_ending(path: StrPath) -> Format | None:
     ending = os.path.splitext(text)[1]
     if not ending or text.endswith(("/", os.sep)):
         return SAVED_MODEL
-    return next((one for one in FORMATS if ending in one.endings), None)
+    return next((one for one in FORMATS if ending.lower() in one.endings), None)
 
 
 def exported_format(path: StrPath) -> Format | None:

@@ -103,7 +103,8 @@ def export_file(
         write(network, str(written), _calibration(network, photos))
         expected = _found(exact_detector(network), network, images)
         difference = _difference(network, written, images, expected)
-        if not difference.compared:
+        is_sure = difference.found > 0
+        if not is_sure:
             # Whatever the model finds on them, with however low a score, has to agree.
             what += ", where the model finds nothing: with a score threshold of 0"
             all_scores = {"score_threshold": 0.0, "pre_nms_top_k": FIXED_TOP_K}
@@ -112,7 +113,7 @@ def export_file(
             write(low, str(other), _calibration(low, photos))
             all_expected = _found(exact_detector(low), low, images)
             difference = _difference(low, other, images, all_expected)
-        _accept(difference, precision, path_out, what, log)
+        _accept(difference, is_sure, precision, path_out, what, log)
         _warn_of_limit(network, path_out, images, expected)
     return difference
 
@@ -156,7 +157,7 @@ def convert_keras_file(
             detector = Detector(model)
             found.append(detector.detect(images, settings.score_threshold, settings.max_detections))
         difference = compare(found[0], found[1], TOLERANCES[precision], settings.score_threshold)
-        _accept(difference, precision, path_out, what, log)
+        _accept(difference, difference.found > 0, precision, path_out, what, log)
     return difference
 
 
@@ -171,6 +172,7 @@ def _images(photos: Sequence[str], folder: StrPath | None) -> tuple[list[np.ndar
 
 def _accept(
     difference: Difference,
+    is_sure: bool,
     precision: str,
     path_out: StrPath,
     what: str,
@@ -178,17 +180,32 @@ def _accept(
 ) -> None:
     """Report differences, and refuse those that are more than allowed.
 
+    Args:
+        difference: how far apart the detections are.
+        is_sure: whether one of the networks finds something with a score above the threshold.
+        precision: that of the file.
+        path_out: the file, for messages.
+        what: what was compared.
+        log: called with a line about the comparison.
+
     Raises:
-        ValueError: if they are.
+        ValueError: if they are, or if it cannot be told although something is found.
     """
     allowed = TOLERANCES[precision]
-    if not difference.compared:
+    if not difference.compared and not is_sure:
         warnings.warn(
             f"{path_out}: not compared, as the model finds nothing on {what}: give --calibrate "
             "FOLDER with photos of what it finds",
             stacklevel=3,
         )
         return
+    if not difference.compared:
+        raise ValueError(
+            f"{path_out}: not written: it cannot be compared with the model. On {what} both find "
+            "as many objects as they can return, with scores that differ by less than the "
+            f"tolerance of {allowed.score:g}: give --calibrate FOLDER with photos of fewer "
+            "objects, or a higher --max-detections"
+        )
     if not difference.is_within(allowed):
         raise ValueError(
             f"{path_out}: not written: it differs from the model by more than {allowed}. On "
@@ -263,9 +280,15 @@ def _replacing(path: Path) -> Iterator[Path]:
         yield written
         if written.is_dir():
             _sync(*(one for one in written.rglob("*") if one.is_file()))
+            before = Path(folder, "before")
             if path.is_dir():
-                path.rename(Path(folder, "before"))
-            written.rename(path)
+                path.rename(before)
+            try:
+                written.rename(path)
+            except OSError:
+                if before.is_dir():
+                    before.rename(path)
+                raise
             return
         weights = written.with_suffix(".bin")
         _sync(written)

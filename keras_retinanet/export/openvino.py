@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import tempfile
 from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
 import openvino
@@ -30,7 +31,9 @@ def write(network: Network, path: str, calibration: Iterable[np.ndarray] = ()) -
     if network.record.precision == "int8":
         model = _quantised(model, calibration)
     model.set_rt_info(network.record.to_json(), [KEY])
-    openvino.save_model(model, path, compress_to_fp16=network.record.precision == "float16")
+    written = Path(path).with_suffix(".xml")  # it writes to no other spelling
+    openvino.save_model(model, written, compress_to_fp16=network.record.precision == "float16")
+    written.replace(path)
 
 
 def _let_ties_be_in_any_order(model: openvino.Model) -> None:

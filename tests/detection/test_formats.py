@@ -26,7 +26,9 @@ from keras_retinanet.detection.formats import (
         ("a/m", SAVED_MODEL),
         ("models/v1.0/", SAVED_MODEL),
         ("m.txt", None),
-        ("m.XML", None),  # OpenVINO takes no other spelling
+        ("m.XML", OPENVINO),
+        ("m.ONNX", ONNX),
+        ("m.H5", HDF5),
     ],
 )
 def test_files_are_known_by_their_endings(path, expected):

@@ -1,5 +1,6 @@
 import os
 import warnings
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -19,7 +20,7 @@ def snapshot(trained, tmp_path):
     return tmp_path / "model.keras"
 
 
-@pytest.mark.parametrize(("name", "file"), [("saved-model", "folder"), ("openvino", "model.xml")])
+@pytest.mark.parametrize(("name", "file"), [("saved-model", "folder"), ("openvino", "model.XML")])
 def test_writes_what_agrees_and_says_how_well(snapshot, tmp_path, name, file):
     pytest.importorskip(WRITERS[name])
     said = []
@@ -50,6 +51,25 @@ def test_what_differs_leaves_no_file(snapshot, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match=message):
         convert.export_file(snapshot, out / "model", "saved-model", input_size=(64, 96))
     assert os.listdir(out) == []
+
+
+def test_a_folder_that_cannot_be_replaced_stays(tmp_path, monkeypatch):
+    target = tmp_path / "model"
+    target.mkdir()
+    (target / "old").write_text("old")
+    rename = Path.rename
+
+    def refuse_new(self, other):
+        if (self / "new").exists():
+            raise OSError("no room")
+        return rename(self, other)
+
+    monkeypatch.setattr(Path, "rename", refuse_new)
+    with pytest.raises(OSError, match="no room"), convert._replacing(target) as written:
+        written.mkdir()
+        (written / "new").write_text("new")
+    assert os.listdir(tmp_path) == ["model"]
+    assert os.listdir(target) == ["old"]
 
 
 def test_what_cannot_be_compared_leaves_no_file(snapshot, tmp_path, monkeypatch):
