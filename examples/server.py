@@ -8,6 +8,7 @@ curl --data-binary @photo.jpg 'http://127.0.0.1:8000/detect?score=0.5'
 Requests run in threads that share the detector. `--workers N` starts processes that each load it.
 """
 
+import asyncio
 import os
 from contextlib import asynccontextmanager
 
@@ -17,6 +18,8 @@ from fastapi.concurrency import run_in_threadpool
 from keras_retinanet import Detector
 
 MAX_BYTES = 20 * 2**20
+MAX_PIXELS = 50_000_000  # a small file may declare a huge picture
+AT_ONCE = asyncio.Semaphore(2)  # photos in memory
 
 
 @asynccontextmanager
@@ -38,7 +41,10 @@ async def detect(request: Request, score: float = 0.5) -> dict:
         if len(data) > MAX_BYTES:
             raise HTTPException(413, f"expected a photo of at most {MAX_BYTES} bytes")
     try:
-        found = await run_in_threadpool(request.app.state.detector, data, score_threshold=score)
+        async with AT_ONCE:
+            found = await run_in_threadpool(
+                request.app.state.detector, data, score_threshold=score, max_pixels=MAX_PIXELS
+            )
     except ValueError as error:
         raise HTTPException(400, str(error)) from None
     return found.to_dict()

@@ -187,7 +187,7 @@ def _with_pillow(data: bytes, max_pixels: int) -> np.ndarray | None:
     """Return an image file decoded by Pillow; None if it cannot decode it."""
     try:
         image = _opened_by_pillow(io.BytesIO(data))
-        if image is None or image.width * image.height > max_pixels or image.mode in _TOO_DEEP:
+        if image is None or image.width * image.height > max_pixels:
             return None
         return pillow_to_bgr(image)
     except Exception:  # its many formats raise many types of errors
@@ -195,7 +195,16 @@ def _with_pillow(data: bytes, max_pixels: int) -> np.ndarray | None:
 
 
 def pillow_to_bgr(image: Image.Image) -> np.ndarray:
-    """Return a PIL image as uint8 `(h, w, 3)`; of 16 bits the upper eight."""
+    """Return a PIL image as uint8 `(h, w, 3)`; of 16 bits the upper eight.
+
+    Raises:
+        ValueError: if it has values of 32 bits, whose range is not known, or no pixels.
+    """
+    if image.mode in _TOO_DEEP or 0 in image.size:
+        raise ValueError(
+            "expected a PIL image with pixels of 8 or 16 bits, got one of mode "
+            f"{image.mode} and size {image.width}x{image.height}"
+        )
     if image.mode.startswith("I;16"):
         grey = (np.asarray(image) >> 8).astype("uint8")
         return np.dstack([grey] * 3)

@@ -6,6 +6,7 @@ import http.client
 import os
 import re
 import time
+import urllib.parse
 import urllib.request
 from collections.abc import Iterable
 from typing import TypeAlias
@@ -22,6 +23,8 @@ from keras_retinanet.system.types import StrPath
 ImageLike: TypeAlias = StrPath | bytes | Image.Image | np.ndarray
 
 _URL = re.compile(r"https?://", re.IGNORECASE)
+# What stands in addresses for itself (RFC 3986), and what is escaped already.
+_URL_SIGNS = "/?:@!$&'()*+,;=-._~%"
 # Seconds without a byte from a server, and for all bytes.
 _TIMEOUT = 30
 _DEADLINE = 300
@@ -45,7 +48,7 @@ def as_image(value: ImageLike, *, order: str = "bgr", max_pixels: int = MAX_PIXE
 
     Args:
         value: the path of a file, a URL (http or https), the bytes of a file, a PIL image, or an
-            array `(h, w, 3)`, `(h, w, 4)` or `(h, w)` of values 0..255.
+            array `(h, w, 3)`, `(h, w, 4)`, `(h, w, 1)` or `(h, w)` of values 0..255.
         order: "bgr" or "rgb", that of an array's channels.
         max_pixels: maximum number of pixels that the header of a file may declare.
 
@@ -80,7 +83,7 @@ def fetch(url: str) -> bytes:
     """
     end, data = time.monotonic() + _DEADLINE, bytearray()
     try:
-        request = urllib.request.Request(url, headers={"User-Agent": "keras-retinanet"})
+        request = urllib.request.Request(_quoted(url), headers={"User-Agent": "keras-retinanet"})
         with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer:
             kind = answer.headers.get_content_type()
             if kind.startswith(("video/", "multipart/")):
@@ -99,9 +102,22 @@ def fetch(url: str) -> bytes:
     return bytes(data)
 
 
+def _quoted(url: str) -> str:
+    """Return an address as a server takes it: with spaces and letters beyond ASCII escaped."""
+    parts = urllib.parse.urlsplit(url)
+    host = parts.netloc
+    if not host.isascii() and parts.hostname:
+        host = parts.hostname.encode("idna").decode()
+        host += f":{parts.port}" if parts.port else ""
+    path, query = (urllib.parse.quote(part, _URL_SIGNS) for part in (parts.path, parts.query))
+    return urllib.parse.urlunsplit((parts.scheme, host, path, query, ""))
+
+
 def _array_as_image(array: np.ndarray, order: str) -> np.ndarray:
     if array.ndim == 2:
-        array = np.repeat(array[..., None], 3, axis=-1)
+        array = array[..., None]
+    if array.shape[2:] == (1,):
+        array = np.repeat(array, 3, axis=-1)
     is_number = array.dtype == np.uint8 or array.dtype.kind == "f"
     if array.ndim != 3 or array.shape[2] not in (3, 4) or 0 in array.shape or not is_number:
         raise ValueError(

@@ -1,5 +1,6 @@
 import http.server
 import threading
+import urllib.parse
 from functools import partial
 from pathlib import Path
 
@@ -59,7 +60,8 @@ def test_an_image_may_be_handed_over_in_many_ways(file, server):
     np.testing.assert_array_equal(as_image(rgb, order="rgb"), PIXELS)
     alpha = np.dstack([rgb, rgb[..., :1]])
     np.testing.assert_array_equal(as_image(alpha, order="rgb"), PIXELS)
-    np.testing.assert_array_equal(as_image(PIXELS[..., 0])[..., 2], PIXELS[..., 0])
+    for grey in (PIXELS[..., 0], PIXELS[..., :1]):
+        np.testing.assert_array_equal(as_image(grey), np.dstack([PIXELS[..., 0]] * 3))
 
 
 @pytest.mark.parametrize("several", [[PIXELS], PIXELS[None], iter(["a.png"]), Path(".").glob("*")])
@@ -73,6 +75,9 @@ def test_several_images_are_told_from_one(several):
         (np.zeros((4, 5, 2), "uint8"), r"got an array of uint8 and shape \(4, 5, 2\)"),
         (np.zeros((0, 5, 3), "uint8"), "shape"),
         (np.zeros((4, 5, 3), "int64"), "got an array of int64"),
+        (Image.new("F", (5, 4)), "pixels of 8 or 16 bits, got one of mode F and size 5x4"),
+        (Image.new("I", (5, 4)), "got one of mode I"),
+        (Image.new("RGB", (0, 4)), "size 0x4"),
         (b"", "the bytes of an image: expected an image, got an empty file"),
         (b"text", "the bytes of an image: expected an image"),
     ],
@@ -90,11 +95,30 @@ def test_other_types_and_orders_are_refused():
 
 
 def test_a_bad_address_is_named(file, server, monkeypatch):
-    with pytest.raises(ValueError, match="my photo.png: cannot be read"):
+    with pytest.raises(ValueError, match="my photo.png: cannot be read: HTTP Error 404"):
         as_image(f"{server}/my photo.png")
     monkeypatch.setattr(inputs, "_DEADLINE", -1)
     with pytest.raises(ValueError, match="more than -1 seconds"):
         as_image(f"{server}/photo.png")
+
+
+@pytest.mark.parametrize("name", ["my photo.png", "фото ä.png", "100%25 a+b.png"])
+def test_an_address_may_have_spaces_and_any_letters(file, server, name):
+    file.rename(file.with_name(urllib.parse.unquote(name)))
+    np.testing.assert_array_equal(as_image(f"{server}/{name}?größe=1 2"), PIXELS)
+
+
+def test_a_host_may_have_any_letters(monkeypatch):
+    asked = []
+
+    def refuse(request, timeout):
+        asked.append(request.full_url)
+        raise OSError("no network")
+
+    monkeypatch.setattr("urllib.request.urlopen", refuse)
+    with pytest.raises(ValueError, match="bücher.example:80/a.png: cannot be read: no network"):
+        as_image("http://bücher.example:80/a.png")
+    assert asked == ["http://xn--bcher-kva.example:80/a.png"]
 
 
 def test_a_stream_of_a_camera_is_no_image(server, tmp_path):
