@@ -210,7 +210,8 @@ def open_data(options: argparse.Namespace, model: keras.Model | Runner) -> Gener
         backbone = models.backbone(options.backbone or "resnet50")
         info = models.ModelInfo(backbone.backbone, 1, normalisation=backbone.normalisation)
     sides = options.image_min_side, options.image_max_side
-    info = with_sides(info, *sides, no_resize=options.no_resize)
+    size = getattr(model, "input_size", None)
+    info = with_sides(info, *sides, no_resize=options.no_resize, input_size=size)
     prepared = {name: getattr(info, name) for name in ("image_min_side", "image_max_side")}
     known = info.known_classes()
     sized = argparse.Namespace(**{**vars(options), **prepared, "no_resize": info.no_resize})

@@ -189,14 +189,9 @@ class Detector:
             is_converted = not models.is_training_model(loaded)
         info: ModelInfo | None = getattr(loaded, "info", None)
         size = getattr(loaded, "input_size", None)
-        if size is not None and (min_side is not None or max_side is not None):
-            warnings.warn(
-                f"{model}: sides of images have no effect on a model that takes images of "
-                f"{size[0]}x{size[1]} pixels only",
-                stacklevel=2,
-            )
-            min_side = max_side = None
-        resize = resizing(with_sides(info, min_side, max_side)) if info is not None else None
+        resize = None
+        if info is not None:
+            resize = resizing(with_sides(info, min_side, max_side, input_size=size))
         if info is not None and is_converted:
             warn_of_limits(model, info, score_threshold, max_detections or 0)
         kept = filter_for(score_threshold, max_detections or 0, info)
@@ -245,7 +240,8 @@ class Detector:
     ) -> Detections | Iterator[Detections]:
         """Return the detections of an image, or yield those of several, in their order.
 
-        Of several images a few are in memory at a time, however many there are.
+        Of several images a few are in memory at a time, however many there are. An error of one is
+        raised after the detections of those before it.
 
         Example:
             detector = Detector.load("coco")
@@ -274,19 +270,26 @@ class Detector:
         everything = (
             (self.detect_large(image, batch_size) for image in read)
             if self.tile is not None
-            else self._in_order(map(self.prepare, read), batch_size)
+            else self._in_order(read, batch_size)
         )
         found = (one.filter(score=score_threshold).best(max_detections) for one in everything)
         return next(found) if is_one else found
 
-    def _in_order(self, samples: Iterable[Prepared], batch_size: int) -> Iterator[Detections]:
-        """Yield all detections of each prepared image, in their order."""
-        entries = ((None, sample) for sample in samples)
-        for _, found in self.detect_in_order(entries, batch_size):
-            if isinstance(found, Exception):
-                raise found
-            if found is not None:
+    def _in_order(self, images: Iterable[np.ndarray], batch_size: int) -> Iterator[Detections]:
+        """Yield all detections of each image, in their order; an error is raised in its turn."""
+
+        def prepared() -> Iterator[tuple[Exception | None, Prepared | None]]:
+            try:
+                for image in images:
+                    yield None, self.prepare(image)
+            except Exception as error:
+                yield error, None
+
+        for error, found in self.detect_in_order(prepared(), batch_size):
+            if isinstance(found, Detections):
                 yield found
+            elif problem := error or found:
+                raise problem
 
     def detect_in_order(
         self, samples: Iterable[tuple[Key, Prepared | None]], batch_size: int
@@ -565,6 +568,7 @@ def with_sides(
     min_side: int | None = None,
     max_side: int | None = None,
     no_resize: bool = False,
+    input_size: tuple[int, int] | None = None,
 ) -> ModelInfo:
     """Return a model's info with given sides of images, and warn if it was trained with others.
 
@@ -573,7 +577,17 @@ def with_sides(
         min_side: pixels of the shorter side; None for that of the training.
         max_side: maximum pixels of the longer side; None for that of the training.
         no_resize: whether images keep their size; takes precedence over the sides.
+        input_size: height and width of all images that the network takes; sides have no effect
+            then, and a warning says so. None if it takes any size.
     """
+    if input_size is not None:
+        if min_side is not None or max_side is not None or no_resize:
+            warnings.warn(
+                "sides of images have no effect on a model that takes images of "
+                f"{input_size[0]}x{input_size[1]} pixels only",
+                stacklevel=2,
+            )
+        return info
     given = min_side is not None or max_side is not None
     chosen = replace(
         info,

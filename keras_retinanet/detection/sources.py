@@ -166,7 +166,7 @@ def _address(source: str, scheme: str) -> tuple[str, str, bool | None]:
     """
     parts = urllib.parse.urlsplit(source)
     stem, ending = os.path.splitext(os.path.basename(parts.path))
-    name = re.sub(r"[^\w.-]+", "_", stem or parts.netloc) or "image"
+    name = re.sub(r"[^\w.-]+", "_", stem or parts.hostname or "") or "image"
     if scheme in _STREAMS or ending.lower() in _PLAYLISTS:
         return source, f"{name}.mp4", True
     if scheme not in ("http", "https"):

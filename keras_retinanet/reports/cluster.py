@@ -84,7 +84,10 @@ def detect_on_cluster(
             f"({error})"
         ) from None
     ray.init(
-        address=address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR
+        address=address or "local",  # None joins a cluster that was started here or that is named
+        include_dashboard=False,  # by a variable of the environment
+        log_to_driver=False,
+        logging_level=logging.ERROR,
     )
     try:
         context = ray.data.DataContext.get_current()

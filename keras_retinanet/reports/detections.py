@@ -15,6 +15,7 @@ from keras_retinanet import drawing
 from keras_retinanet.detection.detections import Detections
 from keras_retinanet.detection.photos import Photo
 from keras_retinanet.reports import tables
+from keras_retinanet.system.messages import without_password
 from keras_retinanet.system.types import StrPath
 
 
@@ -58,7 +59,8 @@ def describe(photo: Photo, found: Detections) -> ImageDetections:
         }
         for box, score, label, name in rows
     ]
-    return ImageDetections(photo.path, width, height, detections, photo.frame, photo.seconds)
+    path = without_password(photo.path)
+    return ImageDetections(path, width, height, detections, photo.frame, photo.seconds)
 
 
 @dataclass(frozen=True)

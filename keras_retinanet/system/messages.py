@@ -1,21 +1,29 @@
 """Texts for errors and warnings."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
+
+_PASSWORD = re.compile(r"(?<=://)[^/\s]*@")
+
+
+def without_password(text: str) -> str:
+    """Return a text in which addresses have no name of a user and no password."""
+    return _PASSWORD.sub("", text)
 
 
 def shorten(value: Any, limit: int = 160) -> str:
     """Return a value as text on one line of at most `limit` characters.
 
     Of a longer text the beginning and the end are kept: an error that repeats a line of millions of
-    fields hides what is wrong.
+    fields hides what is wrong. Passwords in addresses are left out.
     """
     # Without the first cut, splitting a huge text would take seconds.
     text = str(value)
     half = (limit - 5) // 2
     if len(text) > 20 * limit:
         text = f"{text[: 10 * limit]} ... {text[-10 * limit :]}"
-    text = " ".join(text.split())
+    text = without_password(" ".join(text.split()))
     return text if len(text) <= limit else f"{text[:half]} ... {text[-half:]}"
 
 
@@ -35,4 +43,5 @@ def reason_with_path(path: str, error: Exception) -> str:
     if not isinstance(error, (OSError, ValueError)):
         text = f"{type(error).__name__}: {text}"
     text = shorten(text, 300)
+    path = without_password(path)
     return text if path in text else f"{path}: {text}"

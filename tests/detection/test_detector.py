@@ -162,6 +162,21 @@ def test_given_sides_take_precedence_with_a_warning():
     assert with_sides(unresized, no_resize=True) == with_sides(unresized) == unresized
     with pytest.warns(UserWarning, match="sides 50 and 96; .* trained with unresized images"):
         assert not with_sides(unresized, 50).no_resize
+    assert with_sides(info, input_size=(60, 80)) == info
+    for options in ({"min_side": 50}, {"max_side": 90}, {"no_resize": True}):
+        with pytest.warns(UserWarning, match="no effect on a model that takes images of 60x80"):
+            assert with_sides(info, **options, input_size=(60, 80)) == info
+
+
+@pytest.mark.parametrize("tile", [None, 32])
+@pytest.mark.parametrize("batch_size", [1, 8])
+def test_what_comes_before_a_bad_image_is_found(training_model, batch_size, tile):
+    image = np.zeros((40, 60, 3), "uint8")
+    detector = Detector(training_model, tile=tile)
+    found = detector(iter([image, image, "missing.jpg", image]), batch_size=batch_size)
+    assert [len(next(found).boxes.shape) for _ in range(2)] == [2, 2]
+    with pytest.raises(FileNotFoundError, match=r"missing\.jpg"):
+        next(found)
 
 
 def test_a_converted_model_keeps_what_is_asked_for_and_no_less_than_usual():

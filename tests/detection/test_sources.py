@@ -166,6 +166,7 @@ def test_an_empty_folder_says_that_its_subfolders_were_left_out(folder):
         ("HTTPS://example.org/clip.mp4", "clip.mp4", False),
         ("https://example.org/live/list.m3u8", "list.mp4", True),
         ("rtsp://user@camera:554/stream1", "stream1.mp4", True),
+        ("rtsp://user:secret@camera:554/", "camera.mp4", True),
         ("0", "camera-0.mp4", True),
     ],
 )

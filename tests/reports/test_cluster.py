@@ -69,8 +69,9 @@ def test_a_missing_ray_is_named_with_its_command(monkeypatch):
 
 
 @pytest.mark.filterwarnings("default")
-def test_a_cluster_gives_what_one_process_gives(files, tmp_path, capsys):
+def test_a_cluster_gives_what_one_process_gives(files, tmp_path, capsys, monkeypatch):
     pytest.importorskip("ray")
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")  # a cluster that --address does not name
     models.save_model(models.convert_model(tiny_retinanet()), tmp_path / "model.keras")
     assert Detector.load(tmp_path / "model.keras").info is not None
     reports = []

@@ -43,6 +43,11 @@ def test_plain_numbers_and_names():
     assert [item["name"] for item in unnamed.detections] == [None] * 3
 
 
+def test_a_password_is_not_recorded():
+    photo = Photo("rtsp://user:secret@camera/1", IMAGE, FOUND, 5, 0.4)
+    assert detections.describe(photo, FOUND).path == "rtsp://camera/1"
+
+
 def test_a_copy_has_boxes(tmp_path):
     detections.write_copy(IMAGE.copy(), described(), tmp_path / "new" / "a.png")
     copy = cv2.imread(str(tmp_path / "new" / "a.png"))

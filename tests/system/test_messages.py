@@ -1,11 +1,26 @@
 import pytest
 
-from keras_retinanet.system.messages import describe_classes, shorten
+from keras_retinanet.system.messages import (
+    describe_classes,
+    reason_with_path,
+    shorten,
+    without_password,
+)
 
 
 def test_a_short_text_stays_on_one_line():
     assert shorten("a  b\nc") == "a b c"
     assert shorten([1, 2]) == "[1, 2]"
+
+
+def test_passwords_in_addresses_are_left_out():
+    assert without_password("rtsp://me:p@ss@host:554/a@b") == "rtsp://host:554/a@b"
+    assert (
+        without_password("https://host/a?mail=x@y.z me@home") == "https://host/a?mail=x@y.z me@home"
+    )
+    assert shorten("no answer of rtsp://me:pass@host/1") == "no answer of rtsp://host/1"
+    error = ValueError("rtsp://me:pass@host/1: no answer")
+    assert reason_with_path("rtsp://me:pass@host/1", error) == "rtsp://host/1: no answer"
 
 
 @pytest.mark.parametrize("limit", [20, 160])
