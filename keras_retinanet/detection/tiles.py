@@ -22,9 +22,9 @@ OVERLAPPING_PART = 4
 # A box is cut by an edge of its tile if it ends so near to it: pixels of the image, pixels of the
 # network, share of the box's side. Networks do not find edges exactly.
 _NEAR_PIXELS, _NEAR_NETWORK_PIXELS, _NEAR_SHARE = 2.0, 2.0, 0.05
-# Share of a cut box inside a whole one of its class from which it is part of the same object.
+# Share of a cut box inside a larger one of its class from which it is part of the same object.
 _PART = 0.6
-# Share of its score that the whole one needs: a network sees a part less well than the whole.
+# Share of its score that the larger one needs: else a sure part would go with an unlikely box.
 _PART_SCORE = 0.5
 
 
@@ -87,9 +87,9 @@ def merge(
 ) -> Detections:
     """Return the detections of all tiles as those of the image, each object once.
 
-    Whole boxes suppress each other as in the filter of the network. A box that its tile has cut
-    belongs to a whole one of its class that covers most of it, unless that has a much lower score;
-    of the others, those that continue each other become one.
+    Whole boxes suppress each other as in the filter of the network. Boxes that their tiles have cut
+    become one where they continue each other. One that is mostly inside a larger box of its class
+    is part of that, unless that has a much lower score.
 
     Args:
         found: the detections of each tile, in pixels of the tile.
@@ -118,7 +118,8 @@ def merge(
         some = np.flatnonzero(is_cut & (labels == label))
         some = some[~_are_inside(boxes[some], scores[some], boxes[of_class], scores[of_class])]
         joined, best = _join(boxes[some], cut[some], near[some], scores[some])
-        parts.append((joined, best, np.full(len(joined), label)))
+        is_part = _are_inside(joined, best, joined, best)
+        parts.append((joined[~is_part], best[~is_part], np.full((~is_part).sum(), label)))
     boxes, scores, labels = (np.concatenate(values) for values in zip(*parts, strict=True))
     kept = _suppress(boxes, scores, labels, settings)
     capped = any(one.capped for one in found)
@@ -173,14 +174,14 @@ def _suppress(
 def _are_inside(
     boxes: np.ndarray, scores: np.ndarray, others: np.ndarray, other_scores: np.ndarray
 ) -> np.ndarray:
-    """Return whether most of each box `(n, 4)` is inside a likely one of others `(m, 4)`."""
-    result = np.zeros(len(boxes), bool)
+    """Return whether most of each box `(n, 4)` is inside a larger, likely one of others."""
+    result, areas, other_areas = np.zeros(len(boxes), bool), area(boxes), area(others)
     for i, j in overlapping_pairs(boxes, others):
         low = np.maximum(boxes[i, :2], others[j, :2])
         high = np.minimum(boxes[i, 2:], others[j, 2:])
         shared = np.maximum(high - low, 0).prod(axis=1)
-        is_likely = other_scores[j] >= _PART_SCORE * scores[i]
-        result[i[is_likely & (shared > _PART * area(boxes[i]))]] = True
+        is_part = (shared > _PART * areas[i]) & (other_areas[j] > areas[i])
+        result[i[is_part & (other_scores[j] >= _PART_SCORE * scores[i])]] = True
     return result
 
 

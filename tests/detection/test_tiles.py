@@ -107,6 +107,17 @@ def test_objects_in_a_row_that_are_larger_than_the_overlap_stay_apart(axis, seco
     assert as_set(found) == {(0, *map(float, box)) for box in boxes}
 
 
+def test_a_cut_box_inside_a_larger_cut_one_is_part_of_it():
+    # The larger box ends so near to the edge of its tile that it counts as cut.
+    tiles = [Tile(0, 0, 100, 100), Tile(60, 0, 100, 100)]
+    larger = Detections(np.float32([[20, 10, 98, 90]]), np.float32([0.6]), np.array([0]))
+    part = Detections(np.float32([[1, 30, 30, 60]]), np.float32([0.9]), np.array([0]))
+    found = merge([larger, part], tiles, (100, 160), FilterSettings())
+    assert as_set(found) == {(0, 20, 10, 98, 90)}
+    other = replace(part, labels=np.array([1]))
+    assert len(merge([larger, other], tiles, (100, 160), FilterSettings())) == 2
+
+
 def test_a_part_outlasts_a_whole_box_that_is_unlikely():
     tiles = [Tile(0, 0, 100, 100), Tile(60, 0, 100, 100)]
     part = Detections(np.float32([[80, 10, 100, 40]]), np.float32([0.95]), np.array([0]))
