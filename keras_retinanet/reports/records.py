@@ -147,7 +147,8 @@ def json_file(path: StrPath, *, append: bool = False) -> RecordFile:
 def csv_file(path: StrPath, *, append: bool = False) -> RecordFile:
     """Return a CSV file to train on: path,x1,y1,x2,y2,class; an image without objects has a row.
 
-    Paths are relative to its folder, as `retinanet-train` reads them.
+    Paths are relative to its folder, as `retinanet-train` reads them. Boxes without area, which it
+    refuses, are left out.
     """
     folder = os.path.dirname(os.path.abspath(path))
     return RecordFile(path, lambda found: _csv_rows(found, folder), is_list=False, append=append)
@@ -256,11 +257,13 @@ def _plain(found: ImageDetections) -> dict[str, Any]:
 
 def _csv_rows(found: ImageDetections, folder: str) -> list[str]:
     path = found.path if os.path.isabs(found.path) else os.path.relpath(found.path, folder)
-    rows = [
-        [path, *item["box"], item["name"] or f"label {item['label']}"] for item in found.detections
-    ] or [[path, "", "", "", "", ""]]
+    rows = []
+    for item in found.detections:
+        x1, y1, x2, y2 = item["box"]
+        if x1 < x2 and y1 < y2:
+            rows.append([path, x1, y1, x2, y2, item["name"] or f"label {item['label']}"])
     lines = []
-    for row in rows:
+    for row in rows or [[path, "", "", "", "", ""]]:
         text = io.StringIO()
         csv.writer(text, lineterminator="").writerow(row)
         lines.append(text.getvalue())

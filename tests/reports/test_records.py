@@ -163,6 +163,16 @@ def test_a_csv_file_can_be_trained_on(tmp_path):
     assert len(generator.load_annotations(1)["labels"]) == 0
 
 
+def test_boxes_without_area_are_left_out_of_a_csv_file(tmp_path):
+    flat = [{**FIRST, "box": box} for box in ([10, 2, 10, 40], [1, 40, 30, 40])]
+    path = tmp_path / "found.csv"
+    file = records.csv_file(path)
+    file.add(replace(FOUND, path="/a.png", detections=[flat[0], SECOND, flat[1]]))
+    file.add(replace(FOUND, path="/b.png", detections=flat))
+    file.close()
+    assert path.read_text() == "/a.png,5,6,7,8,label 4\n/b.png,,,,,\n"
+
+
 def test_coco_results_are_what_pycocotools_reads(tmp_path):
     file = records.coco_file(tmp_path / "found.json", COCO)
     file.add(replace(FOUND, path="val/000000000139.jpg", detections=[{**FIRST, "label": 79}]))
