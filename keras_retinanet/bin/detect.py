@@ -311,26 +311,39 @@ def _check_model(path: str) -> None:
 def _check_writable(folder: str, name: str, option: str) -> None:
     """Check that a file can be written in a folder, before hours of work.
 
-    A folder that has to be made for it is removed again: it is made with its first file.
+    A folder that is missing is made with its first file, not here: what is checked is the nearest
+    one above it.
 
     Raises:
         ValueError: naming the option and the path, if it cannot.
     """
     path = os.path.join(folder, name)
-    is_new = not os.path.exists(folder or ".")
     try:
-        os.makedirs(folder or ".", exist_ok=True)
+        nearest = _nearest_folder(folder)
         # As long a name as that of the file that will replace it.
-        with tempfile.NamedTemporaryFile(dir=folder or ".", prefix=f".{name}-"):
+        with tempfile.NamedTemporaryFile(dir=nearest, prefix=f".{name}-"):
             pass
         if name and os.path.isdir(path):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        if is_new:
-            os.rmdir(folder)
     except OSError as error:
         raise ValueError(
             f"{option}: {shorten(path)} cannot be written: {error.strerror or error}"
         ) from None
+
+
+def _nearest_folder(folder: str) -> str:
+    """Return the folder, or the nearest one above it that exists.
+
+    Raises:
+        OSError: if its name is too long, or something above it is no folder.
+    """
+    while folder:
+        try:
+            os.lstat(folder)
+            return folder
+        except FileNotFoundError:
+            folder = os.path.dirname(folder)
+    return "."
 
 
 def _left_out(paths: Sequence[str]) -> str:

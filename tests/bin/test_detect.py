@@ -344,6 +344,11 @@ def test_files_that_are_no_images_are_counted_once(folder, model, capsys):
         (["model.keras", "photos", "--json", "photos"], "--json: photos cannot be written: Is a"),
         (["model.keras", "photos", "--json", "model.keras/x"], "--json: model.keras/x cannot be"),
         (["model.keras", "photos", "--json", f"{'x' * 260}"], "--json: xxx"),
+        (["model.keras", "photos", "--output", f"{'x' * 260}"], "--output: xxx"),
+        (
+            ["model.keras", "photos", "--json", "nowhere/x"],
+            "--json: nowhere/x cannot be written: No",
+        ),
     ],
 )
 def test_what_cannot_work_is_said_before_the_model_is_loaded(
@@ -354,6 +359,7 @@ def test_what_cannot_work_is_said_before_the_model_is_loaded(
     (folder.parent / "clip.mp4").touch()
     (folder.parent / "a.pdf").touch()
     (folder.parent / "more").mkdir()
+    (folder.parent / "nowhere").symlink_to("gone")
     for name in ("a.png", "b.png"):
         (folder.parent / "more" / name).touch()
     with pytest.raises(SystemExit) as stop:
@@ -362,6 +368,18 @@ def test_what_cannot_work_is_said_before_the_model_is_loaded(
     error = capsys.readouterr().err
     assert error.startswith(f"error: {message}")
     assert len(error) < 400
+
+
+def test_a_run_that_cannot_work_leaves_no_folders_behind(folder, model, tmp_path, capsys):
+    before = sorted(tmp_path.iterdir())
+    model_file, new = str(tmp_path / "model.keras"), tmp_path / "new1" / "new2"
+    options = ["--json", str(new / "r.json"), "--output", str(new / "drawn")]
+    with pytest.raises(SystemExit):
+        detect.main([model_file, str(folder), *options, "--classes", "dim"])
+    assert "got 'dim'" in capsys.readouterr().err
+    assert sorted(tmp_path.iterdir()) == before
+    detect.main([model_file, str(folder), *options])
+    assert sorted(os.listdir(new)) == ["drawn", "r.json"]
 
 
 def test_a_full_result_is_told_once(folder, model, capsys, monkeypatch):
