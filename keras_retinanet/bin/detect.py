@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from keras_retinanet.bin import common
 from keras_retinanet.bin.list_models import print_models
-from keras_retinanet.detection.formats import runs_in_tensorflow
+from keras_retinanet.detection.formats import model_files, runs_in_tensorflow
 from keras_retinanet.detection.sources import Sources, find_images
 from keras_retinanet.reports.pictures import picture_paths
 from keras_retinanet.system import devices
@@ -274,14 +274,15 @@ def _check_records(
     Raises:
         ValueError: naming the option and the file, if not.
     """
-    taken = {os.path.realpath(path): path for path in (options.model, *sources.images)}
+    read = (*model_files(options.model), *options.sources, *sources.images)
+    taken = {os.path.realpath(path): path for path in read}
     for name, path in records.items():
         if is_image_name(path):
             raise ValueError(f"--{name} {shorten(path)}: expected a file to write, got an image")
+        _check_writable(*os.path.split(path), f"--{name}")
         other = taken.setdefault(os.path.realpath(path), f"the file of --{name}")
         if other != f"the file of --{name}":
             raise ValueError(f"--{name} {shorten(path)}: would replace {shorten(other)}")
-        _check_writable(*os.path.split(path), f"--{name}")
     if "coco" in records:
         from keras_retinanet.reports.records import coco_id
 

@@ -107,3 +107,11 @@ def exported_format(path: StrPath) -> Format | None:
 def runs_in_tensorflow(path: StrPath) -> bool:
     """Return whether a model runs in TensorFlow, not in a runtime of its own."""
     return exported_format(path) in (None, SAVED_MODEL)
+
+
+def model_files(path: StrPath) -> list[str]:
+    """Return the files that are read with a model: its own, and those that belong to it."""
+    text, found = os.fspath(path), exported_format(path)
+    if found is SAVED_MODEL:
+        return [os.path.join(folder, name) for folder, _, names in os.walk(text) for name in names]
+    return [text, f"{os.path.splitext(text)[0]}.bin"] if found is OPENVINO else [text]

@@ -332,6 +332,15 @@ def test_files_that_are_no_images_are_counted_once(folder, model, capsys):
             "--json model.keras: would replace model.keras",
         ),
         (
+            ["model.keras", "photos", "list.txt", "--json", "photos/../list.txt"],
+            "--json photos/../list.txt: would replace list.txt",
+        ),
+        (["m.xml", "photos", "--coco", "m.bin"], "--coco m.bin: would replace m.bin"),
+        (
+            ["saved", "photos", "--csv", "saved/saved_model.pb"],
+            "--csv saved/saved_model.pb: would replace saved/saved_model.pb",
+        ),
+        (
             ["model.keras", "photos", "more", "--coco", "a.json"],
             "--coco: photos/a.jpg and more/a.png would have the same image id, 'a'",
         ),
@@ -356,12 +365,12 @@ def test_what_cannot_work_is_said_before_the_model_is_loaded(
 ):
     monkeypatch.setattr(models, "load_model", None)
     monkeypatch.chdir(folder.parent)
-    (folder.parent / "clip.mp4").touch()
-    (folder.parent / "a.pdf").touch()
-    (folder.parent / "more").mkdir()
+    (folder.parent / "list.txt").write_text("photos/a.jpg")
     (folder.parent / "nowhere").symlink_to("gone")
-    for name in ("a.png", "b.png"):
-        (folder.parent / "more" / name).touch()
+    (folder.parent / "more").mkdir()
+    (folder.parent / "saved").mkdir()
+    for name in ("clip.mp4", "a.pdf", "m.xml", "saved/saved_model.pb", "more/a.png", "more/b.png"):
+        (folder.parent / name).touch()
     with pytest.raises(SystemExit) as stop:
         detect.main(arguments)
     assert stop.value.code == 2

@@ -10,6 +10,7 @@ from keras_retinanet.detection.formats import (
     exported_format,
     format_by_ending,
     format_named,
+    model_files,
     runs_in_tensorflow,
 )
 
@@ -51,3 +52,13 @@ def test_formats_have_names():
     assert format_named("litert") == LITERT
     with pytest.raises(ValueError, match="one of keras, h5, saved-model, .*got tflite"):
         format_named("tflite")
+
+
+def test_files_that_belong_to_a_model(tmp_path):
+    assert model_files("m.keras") == ["m.keras"]
+    assert model_files("a.b/m.xml") == ["a.b/m.xml", "a.b/m.bin"]
+    names = ("saved_model.pb", "variables/variables.index")
+    (tmp_path / "variables").mkdir()
+    for name in names:
+        (tmp_path / name).touch()
+    assert sorted(model_files(tmp_path)) == [str(tmp_path / name) for name in names]
