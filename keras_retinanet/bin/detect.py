@@ -154,7 +154,7 @@ def main(args: Sequence[str] | None = None, *, own_process: bool = False) -> Non
         is_empty = is_empty and not results.tally.images
     if errors:
         text = (
-            f"skipped {len(errors)} of {len(sources.images) + len(sources.errors)} images: "
+            f"{len(errors)} of {len(sources.images) + len(sources.errors)} images had errors: "
             f"{'; '.join(errors.values())}"
         )
         if is_empty:

@@ -151,7 +151,7 @@ def test_bad_images_are_named_and_the_others_done(folder, model, capsys):
     assert len(report) == 3
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error:")]
     assert len(lines) == 1
-    assert lines[0].startswith("error: skipped 2 of 5 images: ")
+    assert lines[0].startswith("error: 2 of 5 images had errors: ")
     assert str(folder / "a2.png") in lines[0]
     assert str(folder / "a3.jpg") in lines[0]
 
@@ -210,7 +210,7 @@ def test_no_file_costs_the_others(folder, model, capsys, tmp_path):
     ]
     assert sorted(os.listdir(out)) == ["a.jpg", "b.png", "c.png"]
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error:")]
-    assert line.startswith(f"error: skipped {len(BAD) + 1} of {len(BAD) + 4} images: ")
+    assert line.startswith(f"error: {len(BAD) + 1} of {len(BAD) + 4} images had errors: ")
     parts = line.split("; ")
     for name, words in [*((name, words) for name, (_, words) in BAD.items()), ("list.csv", "text")]:
         (part,) = [part for part in parts if str(folder / name) in part]
@@ -226,7 +226,7 @@ def test_a_copy_that_cannot_be_written_does_not_cost_the_others(folder, model, c
     assert len(report) == 3
     assert sorted(os.listdir(out)) == ["a.jpg", "b.png", "c.png"]
     error = capsys.readouterr().err
-    assert f"skipped 1 of 3 images: {folder / 'b.png'}: " in error
+    assert f"error: 1 of 3 images had errors: {folder / 'b.png'}: " in error
 
 
 @pytest.mark.parametrize("error", [RuntimeError("odd"), MemoryError(), cv2.error("odd")])
@@ -418,7 +418,7 @@ def test_only_bad_images(folder, model, capsys):
     (folder / "empty.png").write_bytes(b"")
     code, report = run(folder, str(folder / "empty.png"))
     assert (code, report) == (2, [])
-    assert "skipped 1 of 1 images" in capsys.readouterr().err
+    assert "error: 1 of 1 images had errors: " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -577,7 +577,7 @@ def test_one_bad_image_among_many_that_are_done_is_no_total_failure(folder, mode
     (folder / "d.png").write_bytes(b"")
     for _ in range(2):
         assert run(folder, str(folder), "--skip-existing")[0] == 1
-        assert "error: skipped 1 of 4 images: " in capsys.readouterr().err
+        assert "error: 1 of 4 images had errors: " in capsys.readouterr().err
 
 
 def test_a_camera_is_ended_by_hand_with_its_results(folder, model, tmp_path, monkeypatch, capsys):
