@@ -468,7 +468,7 @@ def _selection(options: argparse.Namespace) -> Selection:
     from keras_retinanet.reports.detections import Selection
 
     classes = None
-    if options.classes:
+    if options.classes is not None:
         classes = tuple(name.strip() for name in options.classes.split(","))
     return Selection(options.score_threshold, options.max_detections, classes)
 

@@ -50,7 +50,13 @@ class Detections:
         return len(self.scores)
 
     def best(self, count: int | None) -> Detections:
-        """Return the first `count` detections; all of them for None."""
+        """Return the first `count` detections; all of them for None.
+
+        Raises:
+            ValueError: if the count is negative.
+        """
+        if count is not None and count < 0:
+            raise ValueError(f"expected a number of detections of at least 0, got {count}")
         capped = self.capped or (count is not None and count < len(self))
         return replace(self[np.arange(len(self))[:count]], capped=capped)
 
@@ -72,7 +78,7 @@ class Detections:
         self,
         *,
         score: float | None = None,
-        classes: str | int | Iterable[str | int] | None = None,
+        classes: str | int | np.integer | Iterable[str | int | np.integer] | None = None,
         min_side: float | None = None,
     ) -> Detections:
         """Return the detections that fulfil every condition given.
@@ -83,14 +89,14 @@ class Detections:
             min_side: pixels that both sides of a box have at least.
 
         Raises:
-            ValueError: if the model has no class of a name.
+            ValueError: if the model has no such class.
         """
         kept, capped = np.ones(len(self), bool), self.capped
         if score is not None:
             kept &= self.scores >= score
             capped = capped and bool(kept.all())  # else those that were cut off have lower scores
         if classes is not None:
-            several = [classes] if isinstance(classes, (str, int)) else classes
+            several = [classes] if isinstance(classes, (str, int, np.integer)) else classes
             kept &= np.isin(self.labels, class_labels(several, self.class_names))
         if min_side is not None:
             kept &= (self.boxes[:, 2:] - self.boxes[:, :2] >= min_side).all(axis=1)
@@ -141,7 +147,7 @@ class Detections:
 
 
 def class_labels(
-    classes: Iterable[str | int], class_names: Sequence[str | None] | None
+    classes: Iterable[str | int | np.integer], class_names: Sequence[str | None] | None
 ) -> list[int]:
     """Return the labels of classes.
 
@@ -150,22 +156,24 @@ def class_labels(
         class_names: the name of each label; None if no names are known.
 
     Raises:
-        ValueError: if the model has no class of a name.
+        ValueError: if the model has no class of a name, or of a label.
     """
+    names = list(class_names or ())
     labels = []
     for one in classes:
-        if not isinstance(one, str):
-            labels.append(int(one))
-        elif class_names is not None and one in class_names:
-            labels.append(list(class_names).index(one))
-        elif one.isdecimal():
-            labels.append(int(one))
+        if isinstance(one, str) and one in names:
+            label = names.index(one)
+        elif isinstance(one, str) and not one.isdecimal():
+            label = -1
         else:
-            known = ", ".join(name for name in class_names or () if name is not None)
+            label = int(one)
+        if label < 0 or (class_names is not None and label >= len(names)):
+            known = ", ".join(name for name in names if name is not None)
             raise ValueError(
-                f"expected the name of a class of the model, got {shorten(repr(one))}; it has "
-                f"{shorten(known, 300) or 'no names'}"
+                f"expected the name of a class of the model or its label, got "
+                f"{shorten(repr(one))}; it has {shorten(known, 300) or 'no names'}"
             )
+        labels.append(label)
     return labels
 
 

@@ -617,9 +617,10 @@ def test_only_the_classes_asked_for(folder, model, capsys):
         code, report = run(folder, str(folder), *every, "--classes", classes)
         assert code == 0
         assert [[d["label"] for d in entry["detections"]] for entry in report] == [labels] * 3
-    code, _ = run(folder, str(folder), "--classes", "dim")
-    assert code == 2
-    assert "got 'dim'; it has dark, bright [x]" in capsys.readouterr().err
+    for classes in ("dim", "2", ""):  # the last is that of a shell variable without a value
+        code, _ = run(folder, str(folder), "--classes", classes)
+        assert code == 2
+        assert f"got '{classes}'; it has dark, bright [x]" in capsys.readouterr().err
 
 
 def test_coco_results_and_json_lines(folder, model, tmp_path):

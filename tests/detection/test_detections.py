@@ -1,6 +1,7 @@
 """detections: the best of them, and the form of COCO files."""
 
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -20,6 +21,8 @@ def test_best_keeps_the_first():
     found = detections((0, 0.9, 0, 0, 1, 1), (1, 0.8, 0, 0, 2, 2))
     assert (len(found), len(found.best(1)), len(found.best(None))) == (2, 1, 2)
     assert found.best(1).labels.tolist() == [0]
+    with pytest.raises(ValueError, match="at least 0, got -1"):
+        found.best(-1)
 
 
 def test_above_leaves_out_the_threshold_itself():
@@ -91,10 +94,19 @@ def test_detections_are_filtered_by_score_class_and_size():
     assert ONE.filter(classes=["dog", 0]).labels.tolist() == [0, 2]
     assert ONE.filter(min_side=10).labels.tolist() == [1, 2]
     assert ONE.filter(score=0.5, min_side=10).class_names == ONE.class_names
-    with pytest.raises(ValueError, match="got 'cow'; it has cat, dog"):
-        ONE.filter(classes=["cow"])
-    with pytest.raises(ValueError, match="it has no names"):
-        replace(ONE, class_names=None).filter(classes=["cow"])
+    for classes in (2, np.int64(2), "2", np.array([2])):
+        assert ONE.filter(classes=classes).labels.tolist() == [2]
+    unnamed = replace(ONE, class_names=None)
+    assert len(unnamed.filter(classes=3)) == len(ONE.filter(classes=[])) == 0
+
+
+@pytest.mark.parametrize("wrong", ["cow", "", "3", 3, np.int64(3), -1])
+def test_classes_that_the_model_has_not_are_refused(wrong):
+    with pytest.raises(ValueError, match=rf"got {re.escape(repr(wrong))}; it has cat, dog"):
+        ONE.filter(classes=wrong)
+    if wrong in ("cow", -1):
+        with pytest.raises(ValueError, match="it has no names"):
+            replace(ONE, class_names=None).filter(classes=[wrong])
 
 
 def test_detections_know_their_names():

@@ -64,7 +64,7 @@ def test_a_frame_has_its_number_and_time():
 
 
 def test_classes_are_chosen_before_the_best():
-    every = replace(FOUND, class_names=("cat", "dog", "cow"))
+    every = replace(FOUND, class_names=("cat", "dog", "cow", "hen", "pig"))
     photo = Photo("a.jpg", IMAGE, every)
     best, other = every.labels[0], next(label for label in every.labels if label != every.labels[0])
     found, maximum = detections.Selection(0.0, 1, (str(other),)).of(photo)
