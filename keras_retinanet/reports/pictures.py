@@ -41,6 +41,7 @@ def picture_paths(
     originals = {os.path.realpath(path) for path in paths}
     targets: list[str] = []
     taken: set[str] = set()
+    last_numbers: dict[str, int] = {}  # of the pictures that would share a name
     if names is None:
         names = [os.path.basename(path) if flatten else _relative(path) for path in paths]
     kept = keep_names or [False] * len(paths)
@@ -48,7 +49,9 @@ def picture_paths(
         stem, extension = os.path.splitext(name)
         if extension.lower() not in _WRITABLE and not keep_name:
             extension += ".png"
-        target, number = os.path.join(directory, f"{stem}{label}{extension}"), 1
+        target = os.path.join(directory, f"{stem}{label}{extension}")
+        shared = target.lower()
+        number = last_numbers.get(shared, 1)
         while target.lower() in taken:
             number += 1
             target = os.path.join(directory, f"{stem}{label}-{number}{extension}")
@@ -57,6 +60,7 @@ def picture_paths(
                 f"the picture of {path} would replace an image, {target}: write to another folder"
             )
         taken.add(target.lower())
+        last_numbers[shared] = number
         targets.append(target)
     return targets
 

@@ -1,6 +1,7 @@
 """Where pictures are written."""
 
 import os
+import time
 
 import pytest
 
@@ -43,6 +44,23 @@ def test_formats_that_cannot_be_written_become_png():
 def test_names_that_differ_in_case_alone_get_numbers():
     found = targets(["x/a.jpg", "y/a.jpg", "y/A.JPG"], flatten=True, label="")
     assert found == ["out/a.jpg", "out/a-2.jpg", "out/A-3.JPG"]
+
+
+def test_numbers_that_names_have_already_are_left_out():
+    paths = ["v/a-3.jpg", "w/a.jpg", "x/a.jpg", "y/a.jpg", "z/a.jpg", "z/a-2.jpg"]
+    found = targets(paths, flatten=True, label="")
+    names = ["a-3", "a", "a-2", "a-4", "a-5", "a-2-2"]
+    assert found == [f"out/{name}.jpg" for name in names]
+
+
+def test_many_equal_names_take_as_long_as_others():
+    def seconds(paths):
+        start = time.perf_counter()
+        assert len(set(targets(paths, flatten=True))) == len(paths)
+        return time.perf_counter() - start
+
+    different = seconds([f"{i}/{i}.png" for i in range(3000)])
+    assert seconds([f"{i}/image.png" for i in range(3000)]) < 10 * different
 
 
 def test_an_image_is_never_replaced():
