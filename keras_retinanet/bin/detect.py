@@ -144,7 +144,7 @@ def main(args: Sequence[str] | None = None, *, own_process: bool = False) -> Non
     errors = {path: reason_with_path(path, error) for path, error in sources.errors.items()}
     is_empty = not skipped
     if paths:
-        results = Results(records, copies, earlier, append=options.skip_existing)
+        results = Results(records, copies, earlier)
         if options.engine:
             run_on_cluster(options, paths, results)
         else:
@@ -437,7 +437,7 @@ def run_on_cluster(options: argparse.Namespace, paths: Sequence[str], results: R
     """
     from keras_retinanet.reports.cluster import ClusterRun, detect_on_cluster
     from keras_retinanet.reports.progress import progress_bar
-    from keras_retinanet.reports.records import absolute
+    from keras_retinanet.reports.recorded import absolute
 
     work = ClusterRun(
         absolute(options.model) if os.path.exists(options.model) else options.model,

@@ -11,17 +11,36 @@ import errno
 import io
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from keras_retinanet.reports.detections import ImageDetections
-from keras_retinanet.system.files import read_file
-from keras_retinanet.system.limits import MAX_TEXT_BYTES
 from keras_retinanet.system.types import StrPath
 from keras_retinanet.zoo.class_names import COCO, COCO_91
 
-# Absolute path of an image, and number of a frame of a video or None.
-Key = tuple[str, int | None]
+
+@dataclass(frozen=True)
+class Layout:
+    """What stands around the entries of a file.
+
+    Attributes:
+        start: before the first one.
+        before: between the start and the first one.
+        between: between one and the next.
+        end: after the last one.
+        end_of_empty: after the start of a file without entries.
+    """
+
+    start: bytes
+    before: bytes
+    between: bytes
+    end: bytes
+    end_of_empty: bytes
+
+
+LINES = Layout(b"", b"", b"\n", b"\n", b"")
+JSON_LIST = Layout(b"[", b"\n ", b",\n ", b"\n]\n", b"]\n")
 
 
 class RecordFile:
@@ -30,33 +49,26 @@ class RecordFile:
     Args:
         path: the file.
         entries: what one image adds: texts.
-        is_list: whether the entries are those of a JSON list; otherwise they are lines.
-        append: whether what the file holds is kept.
+        layout: what stands around the entries.
+        end: where the entries end that are kept, see `recorded.Recorded`; 0 for a new file.
 
     Raises:
         OSError: if it cannot be written.
-        ValueError: naming the file, if it holds something else than such entries.
     """
 
     def __init__(
         self,
         path: StrPath,
         entries: Callable[[ImageDetections], list[str]],
-        *,
-        is_list: bool,
-        append: bool = False,
+        layout: Layout,
+        end: int = 0,
     ) -> None:
-        self._path, self._entries, self._is_list = path, entries, is_list
+        self._path, self._entries, self._layout = path, entries, layout
         os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-        kept = _whole_part(path, is_list) if append and os.path.exists(path) else b""
-        self._file = open(path, "r+b" if kept else "wb", buffering=0)  # noqa: SIM115
-        self._is_empty = not kept
-        # Where the next entry begins.
-        self._end = len(kept) if kept or not is_list else len(_LIST_START)
-        if is_list and not kept:
-            self._write(0, _LIST_START + _END_OF_EMPTY)
-        elif is_list:
-            self._write(self._end, _END)
+        self._file = open(path, "r+b" if end else "wb", buffering=0)  # noqa: SIM115
+        self._is_empty = not end
+        self._end = end or len(layout.start)  # of the last entry
+        self._write(end, (b"" if end else layout.start) + self._tail())
         self._file.truncate(self._end + len(self._tail()))
 
     def add(self, found: ImageDetections) -> None:
@@ -68,22 +80,17 @@ class RecordFile:
         entries = [entry.encode("utf-8", "surrogateescape") for entry in self._entries(found)]
         if not entries:
             return
+        layout = self._layout
+        data = (layout.before if self._is_empty else layout.between) + layout.between.join(entries)
         # In one call, so that the file has all of an image or nothing of it, and a list has its
         # end, whenever the process is killed.
-        if self._is_list:
-            data = (b"\n " if self._is_empty else b",\n ") + b",\n ".join(entries)
-            self._write(self._end, data + _END)
-        else:
-            data = b"".join(entry + b"\n" for entry in entries)
-            self._write(self._end, data)
+        self._write(self._end, data + layout.end)
         self._end += len(data)
         self._is_empty = False
 
     def _tail(self) -> bytes:
         """Return what stands behind the last entry."""
-        if not self._is_list:
-            return b""
-        return _END_OF_EMPTY if self._is_empty else _END
+        return self._layout.end_of_empty if self._is_empty else self._layout.end
 
     def _write(self, place: int, data: bytes) -> None:
         try:
@@ -103,55 +110,38 @@ class RecordFile:
         self._file.close()
 
 
-_LIST_START, _END_OF_EMPTY, _END = b"[", b"]\n", b"\n]\n"
-
-
-def _whole_part(path: StrPath, is_list: bool) -> bytes:
-    """Return what a file holds up to the end of its last entry.
-
-    Raises:
-        ValueError: naming the file, if it is none of ours.
-    """
-    data = read_file(path, MAX_TEXT_BYTES)
-    if not is_list:
-        return data[: data.rfind(b"\n") + 1]
-    kept = data.rstrip()
-    if kept in (b"", b"[]"):
-        return b""
-    if not (kept.startswith(b"[") and kept.endswith(b"]")):
-        raise ValueError(
-            f"{path}: expected a JSON list of detections to append to, got another file, or a part "
-            "of one: move it away"
-        )
-    return kept[:-1].rstrip()
-
-
-def json_file(path: StrPath, *, append: bool = False) -> RecordFile:
+def json_file(path: StrPath, end: int = 0) -> RecordFile:
     """Return a JSON file: a list, or a line for each image if the name ends in .jsonl.
 
     An image is {"file", "width", "height", "detections": [{"box", "score", "label", "name"}]}, a
     frame of a video also has its "frame" and "time" in seconds.
+
+    Args:
+        path: the file.
+        end: see `RecordFile`.
     """
-    if _is_lines(path):
-        return RecordFile(
-            path, lambda found: [json.dumps(_plain(found))], is_list=False, append=append
-        )
+    if is_lines(path):
+        return RecordFile(path, lambda found: [json.dumps(_plain(found))], LINES, end)
     return RecordFile(
         path,
         lambda found: [json.dumps(_plain(found), indent=1).replace("\n", "\n ")],
-        is_list=True,
-        append=append,
+        JSON_LIST,
+        end,
     )
 
 
-def csv_file(path: StrPath, *, append: bool = False) -> RecordFile:
+def csv_file(path: StrPath, end: int = 0) -> RecordFile:
     """Return a CSV file to train on: path,x1,y1,x2,y2,class; an image without objects has a row.
 
     Paths are relative to its folder, as `retinanet-train` reads them. Boxes without area, which it
     refuses, are left out.
+
+    Args:
+        path: the file.
+        end: see `RecordFile`.
     """
     folder = os.path.dirname(os.path.abspath(path))
-    return RecordFile(path, lambda found: _csv_rows(found, folder), is_list=False, append=append)
+    return RecordFile(path, lambda found: _csv_rows(found, folder), LINES, end)
 
 
 def coco_file(path: StrPath, names: Sequence[str | None] | None) -> RecordFile:
@@ -179,7 +169,7 @@ def coco_file(path: StrPath, names: Sequence[str | None] | None) -> RecordFile:
             results.append(json.dumps(result))
         return results
 
-    return RecordFile(path, entries, is_list=True)
+    return RecordFile(path, entries, JSON_LIST)
 
 
 def coco_id(path: str) -> int | str:
@@ -188,58 +178,8 @@ def coco_id(path: str) -> int | str:
     return int(stem) if stem.isdecimal() else stem
 
 
-def recorded_json(path: StrPath) -> set[Key]:
-    """Return the images and frames in a file of `json_file`; none if it does not exist.
-
-    Raises:
-        OSError: if it cannot be read.
-        ValueError: naming the file, if it is no such file.
-    """
-    try:
-        entries = _lines(_text(path)) if _is_lines(path) else json.loads(_text(path) or "[]")
-        return {(absolute(entry["file"]), entry.get("frame")) for entry in entries}
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        raise _other_file(path) from None
-
-
-def recorded_csv(path: StrPath) -> set[Key]:
-    """Return the images in a file of `csv_file`; none if it does not exist.
-
-    Raises:
-        OSError: if it cannot be read.
-        ValueError: naming the file, if it is no such file.
-    """
-    whole, _, _ = _text(path).rpartition("\n")  # the last line may be cut off
-    folder = os.path.dirname(os.path.abspath(path))
-    try:
-        names = [row[0] for row in csv.reader(io.StringIO(whole)) if row]
-    except csv.Error:
-        raise _other_file(path) from None
-    return {(os.path.normpath(os.path.join(folder, name)), None) for name in names}
-
-
-def absolute(path: str) -> str:
-    """Return the absolute path of a file; an address or the number of a camera as it is."""
-    return path if "://" in path or path.isdecimal() else os.path.abspath(path)
-
-
-def _text(path: StrPath) -> str:
-    if not os.path.exists(path):
-        return ""
-    return read_file(path, MAX_TEXT_BYTES).decode("utf-8", "surrogateescape")
-
-
-def _other_file(path: StrPath) -> ValueError:
-    return ValueError(f"{path}: expected a file of detections to append to, got another file")
-
-
-def _lines(text: str) -> Iterator[Any]:
-    """Yield the entries of JSON lines; the last line may be cut off."""
-    whole, _, _ = text.rpartition("\n")
-    return (json.loads(line) for line in whole.splitlines() if line.strip())
-
-
-def _is_lines(path: StrPath) -> bool:
+def is_lines(path: StrPath) -> bool:
+    """Return whether a JSON file is one of lines, by its name."""
     return os.fspath(path).lower().endswith(".jsonl")
 
 

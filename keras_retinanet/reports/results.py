@@ -8,8 +8,9 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from keras_retinanet.reports import records
+from keras_retinanet.reports import recorded, records
 from keras_retinanet.reports.detections import ImageDetections, Tally
+from keras_retinanet.reports.recorded import Recorded
 from keras_retinanet.reports.records import RecordFile
 from keras_retinanet.system.messages import reason_with_path, shorten
 
@@ -20,11 +21,11 @@ class EarlierRun:
 
     Attributes:
         copies: source -> file of its copy.
-        records: "json" or "csv" -> the images and frames in that file.
+        records: "json" or "csv" -> what that file holds.
     """
 
     copies: Mapping[str, str] = field(default_factory=dict)
-    records: Mapping[str, set[records.Key]] = field(default_factory=dict)
+    records: Mapping[str, Recorded] = field(default_factory=dict)
 
     @classmethod
     def of(cls, files: Mapping[str, str], copies: Mapping[str, str]) -> EarlierRun:
@@ -38,7 +39,7 @@ class EarlierRun:
             OSError: if a file cannot be read.
             ValueError: naming a file that is none of detections.
         """
-        readers = {"json": records.recorded_json, "csv": records.recorded_csv}
+        readers = {"json": recorded.recorded_json, "csv": recorded.recorded_csv}
         return cls(copies, {name: readers[name](path) for name, path in files.items()})
 
     def has(self, path: str, videos: Mapping[str, bool]) -> bool:
@@ -61,7 +62,8 @@ class EarlierRun:
 
     def is_in(self, name: str, path: str, frame: int | None = None) -> bool:
         """Return whether the file of an option has an image or a frame."""
-        return (records.absolute(path), frame) in self.records.get(name, set())
+        key = recorded.absolute(path), frame
+        return name in self.records and key in self.records[name].keys
 
 
 class Results:
@@ -70,8 +72,7 @@ class Results:
     Args:
         files: "json", "csv" or "coco" -> the file of detections.
         copies: source -> file of the annotated copy, for those that get one.
-        earlier: what need not be written again.
-        append: whether what the files hold is kept.
+        earlier: what the files keep, and need not be written again.
 
     Attributes:
         copies: as given.
@@ -80,16 +81,11 @@ class Results:
     """
 
     def __init__(
-        self,
-        files: Mapping[str, str],
-        copies: Mapping[str, str],
-        earlier: EarlierRun,
-        *,
-        append: bool = False,
+        self, files: Mapping[str, str], copies: Mapping[str, str], earlier: EarlierRun
     ) -> None:
         self.copies, self.tally = copies, Tally()
         self.errors: dict[str, str] = {}
-        self._paths, self._earlier, self._append = files, earlier, append
+        self._paths, self._earlier = files, earlier
         self._files: dict[str, RecordFile] = {}
         self._full: dict[str, int] = {}  # sources that may have more objects -> the maximum
 
@@ -102,14 +98,14 @@ class Results:
 
         Raises:
             OSError: if a file cannot be written.
-            ValueError: naming a file to append to that is none of detections.
         """
         with contextlib.ExitStack() as stack:
             for name, path in self._paths.items():
+                end = self._earlier.records.get(name, Recorded()).end
                 if name == "json":
-                    file = records.json_file(path, append=self._append)
+                    file = records.json_file(path, end)
                 elif name == "csv":
-                    file = records.csv_file(path, append=self._append)
+                    file = records.csv_file(path, end)
                 else:
                     file = records.coco_file(path, class_names)
                 stack.callback(file.close)

@@ -24,6 +24,8 @@ MAX_PATH = 4096
 MAX_DESCRIPTION_BYTES = 2**22
 # The objects of one image, in XML or text: 50,000 boxes, or 1,000 outlines of 800 points.
 MAX_LABEL_BYTES = 2**24
+# What was found on one image, as JSON: two million objects.
+MAX_RECORD_BYTES = 2**28
 # Values in a YAML file, where an alias counts as all that it stands for. Names and labels of the
 # 21,000 classes of ImageNet are 42,000.
 MAX_YAML_VALUES = 50_000

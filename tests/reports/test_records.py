@@ -54,50 +54,6 @@ def test_json_lines_and_frames_of_videos(tmp_path):
     first, second = map(json.loads, path.read_text().splitlines())
     assert first == ENTRY
     assert second == {**EMPTY, "file": "v.mp4", "frame": 12, "time": 0.48}
-    assert records.recorded_json(path) == {
-        (os.path.abspath("a.png"), None),
-        (os.path.abspath("v.mp4"), 12),
-    }
-
-
-@pytest.mark.parametrize("name", ["found.json", "found.jsonl", "found.csv"])
-def test_a_run_goes_on_where_another_was_stopped(tmp_path, name, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    path = tmp_path / name
-    make, recorded = records.json_file, records.recorded_json
-    if name.endswith(".csv"):
-        make, recorded = records.csv_file, records.recorded_csv
-    whole = make(tmp_path / f"whole-{name}")
-    for found in (FOUND, NOTHING, FOUND):
-        whole.add(found)
-    whole.close()
-    assert recorded(path) == set()
-    for found in (FOUND, NOTHING, FOUND):  # each in a run of its own
-        file = make(path, append=True)
-        file.add(found)
-        file.close()
-    assert path.read_text() == (tmp_path / f"whole-{name}").read_text()
-    names = [str(tmp_path / image) for image in ("a.png", "b.png")]
-    assert recorded(path) == {(image, None) for image in names}
-    # Without it a run begins anew.
-    make(path).close()
-    assert recorded(path) == set()
-
-
-def test_a_line_that_was_cut_off_is_written_again(tmp_path):
-    path = tmp_path / "found.jsonl"
-    file = records.json_file(path)
-    file.add(FOUND)
-    file.close()
-    path.write_text(path.read_text() + '{"file": "b.p')
-    assert records.recorded_json(path) == {(os.path.abspath("a.png"), None)}
-    file = records.json_file(path, append=True)
-    file.add(NOTHING)
-    file.close()
-    assert [json.loads(line)["file"] for line in path.read_text().splitlines()] == [
-        "a.png",
-        "b.png",
-    ]
 
 
 @pytest.mark.parametrize("name", ["found.json", "found.jsonl", "found.csv"])
@@ -116,22 +72,24 @@ def test_all_of_an_image_is_written_in_one_call(tmp_path, name):
     assert len(writes) == 1
 
 
-def test_a_row_of_a_csv_file_that_was_cut_off_is_written_again(tmp_path):
-    path = tmp_path / "found.csv"
-    path.write_text("a.png,1,2,3,4,dog\nb.png,1,2,3")
-    assert records.recorded_csv(path) == {(str(tmp_path / "a.png"), None)}
-    file = records.csv_file(path, append=True)
-    file.add(replace(NOTHING, path=str(tmp_path / "b.png")))
+@pytest.mark.parametrize("name", ["found.json", "found.jsonl"])
+def test_entries_follow_those_that_are_kept(tmp_path, name):
+    path = tmp_path / name
+    file = records.json_file(path)
+    file.add(FOUND)
+    before = path.read_text()
+    file.add(NOTHING)
     file.close()
-    assert path.read_text() == f"a.png,1,2,3,4,dog\n{tmp_path / 'b.png'},,,,,\n"
-
-
-@pytest.mark.parametrize("text", ["{", '{"a": 1}', "[1]", '[{"image_id": 1}]'])
-def test_other_files_are_not_appended_to(tmp_path, text):
-    path = tmp_path / "found.json"
-    path.write_text(text)
-    with pytest.raises(ValueError, match=r"found\.json: expected a file of detections"):
-        records.recorded_json(path)
+    both = path.read_text()
+    # What follows the entry that is kept is no line end, or a longer text than the new one.
+    end = len(before.removesuffix("]\n").removesuffix("\n"))
+    for text in (before[:end], both, f"{both} and more"):
+        path.write_text(text)
+        file = records.json_file(path, end)
+        assert path.read_text() == before
+        file.add(NOTHING)
+        file.close()
+        assert path.read_text() == both
 
 
 def test_a_full_disk_leaves_a_complete_list(tmp_path):

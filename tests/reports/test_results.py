@@ -20,7 +20,7 @@ def files(folder):
 def run(folder, paths, copies=(), videos=(), **options):
     """A run over images, or the first three frames of videos; return what it went through."""
     earlier = EarlierRun.of(files(folder), dict(copies))
-    results = Results(files(folder), dict(copies), earlier, append=True)
+    results = Results(files(folder), dict(copies), earlier)
     left = [path for path in paths if not earlier.has(path, dict(videos))]
     with results.writing(("cat",)):
         for path in left:
