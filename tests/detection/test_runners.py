@@ -20,6 +20,10 @@ def saved_model(path, function=lambda images: {"boxes": images}):
     holder = tf.Module()
     holder.serve = tf.function(function, input_signature=[tf.TensorSpec((None,), name="images")])
     tf.saved_model.save(holder, str(path), signatures={"serve": holder.serve})
+    add_record(path)
+
+
+def add_record(path):
     (path / "assets.extra").mkdir()
     (path / "assets.extra" / "keras_retinanet.json").write_text(RECORD.to_json())
 
@@ -71,6 +75,23 @@ def test_a_saved_model_of_others_is_refused(tmp_path):
     record.unlink()
     with pytest.raises(ValueError, match="expected a model that retinanet-convert-model exported"):
         open_exported(tmp_path / "model")
+
+
+def test_a_saved_model_that_writes_files_as_it_is_opened_is_refused(tmp_path):
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        write = tf.raw_ops.SaveV2(
+            prefix=str(tmp_path / "written"),
+            tensor_names=["a"],
+            shape_and_slices=[""],
+            tensors=[[1.0]],
+        )
+        builder = tf.compat.v1.saved_model.Builder(str(tmp_path / "model"))
+        builder.add_meta_graph_and_variables(session, ["serve"], main_op=write)
+        builder.save()
+    add_record(tmp_path / "model")
+    with pytest.raises(ValueError, match="model: expected one graph with its objects"):
+        open_exported(tmp_path / "model")
+    assert not list(tmp_path.glob("written*"))
 
 
 def tflite(path):
