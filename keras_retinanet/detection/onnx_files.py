@@ -20,6 +20,8 @@ _TENSORS, _GRAPHS, _SPARSE_TENSORS = (5, 10), (6, 11), (22, 23)  # of an attribu
 _SPARSE_PARTS = (1, 2)  # of a sparse tensor: its values and their places
 _EXTERNAL_DATA = 13  # of a tensor: where its values are, in another file
 _KEY, _VALUE = 1, 2  # of an entry of the metadata
+# Values of more bits are cut or refused by protocol buffers: another number than one read in full.
+_KEY_BITS, _LENGTH_BITS, _VALUE_BITS = 32, 31, 64
 # Graphs inside each other; ours have none.
 _MAX_DEPTH = 20
 
@@ -59,6 +61,8 @@ def _metadata(data: mmap.mmap) -> dict[str, bytes]:
     has_graph = False
     for number, span in _fields(data, (0, len(data))):
         if number == _GRAPH:
+            if has_graph:
+                raise ValueError("more than one graph")  # which would be merged
             has_graph = True
             _check_graph(data, span, 0)
         elif number in (_TRAINING, _FUNCTIONS):
@@ -116,31 +120,39 @@ def _fields(data: mmap.mmap, span: Span) -> Iterator[tuple[int, Span]]:
     """
     place, end = span
     while place < end:
-        key, place = _varint(data, place)
-        kind = key & 7
+        key, place = _varint(data, place, _KEY_BITS)
+        number, kind = key >> 3, key & 7
+        if number == 0:
+            raise ValueError("a field without a number")
         if kind == 0:
-            _, place = _varint(data, place)
-            yield key >> 3, (place, place)
+            _, place = _varint(data, place, _VALUE_BITS)
+            yield number, (place, place)
             continue
         if kind == 2:
-            length, place = _varint(data, place)
+            length, place = _varint(data, place, _LENGTH_BITS)
         elif kind in (1, 5):
             length = 8 if kind == 1 else 4
         else:
             raise ValueError("an unknown kind of field")
         if place + length > end:
             raise ValueError("a field that is longer than its message")
-        yield key >> 3, (place, place + length)
+        yield number, (place, place + length)
         place += length
 
 
-def _varint(data: mmap.mmap, place: int) -> tuple[int, int]:
-    """Return the number at a place, of 7 bits a byte, and the place behind it."""
+def _varint(data: mmap.mmap, place: int, bits: int) -> tuple[int, int]:
+    """Return the number at a place, of 7 bits a byte, and the place behind it.
+
+    Raises:
+        ValueError: if it has more bits, or more bytes than it needs, as no writer makes it.
+    """
     value = 0
-    for shift in range(0, 70, 7):
+    for shift in range(0, bits, 7):
         byte = data[place]
         place += 1
         value |= (byte & 127) << shift
         if byte < 128:
+            if value >> bits or (shift and not byte):
+                break
             return value, place
     raise ValueError("a number that is too long")

@@ -51,6 +51,53 @@ def test_other_files_are_named(tmp_path, content):
         read_metadata(path)
 
 
+MALFORMED = {
+    "a key of more than 32 bits": b"\xaa\x81\x80\x80\x10\x00",
+    "a key of too many bytes": b"\x8a\x00\x00",
+    "a length of too many bytes": b"\x7a\x80\x00",
+    "a length of more than 31 bits": b"\x7a\x80\x80\x80\x80\x08",
+    "a value of more than 64 bits": b"\x08" + b"\x80" * 9 + b"\x02",
+    "a value of too many bytes": b"\x08\x80\x00",
+    "a field without a number": b"\x02\x00",
+    "a group": b"\x7b\x7c",
+    "an unknown kind": b"\x7e\x7f",
+    "a second graph": b"\x3a\x00",
+}
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+def test_fields_that_no_writer_makes_are_refused(tmp_path, name):
+    path = tmp_path / "m.onnx"
+    path.write_bytes(model().SerializeToString() + MALFORMED[name])
+    with pytest.raises(ValueError, match=r"m\.onnx: expected an ONNX file"):
+        read_metadata(path)
+
+
+def field(key, content):
+    """A field of less than 128 bytes."""
+    return key + bytes([len(content)]) + content
+
+
+def test_a_key_that_is_cut_to_that_of_external_data_is_refused(tmp_path):
+    entry = onnx.StringStringEntryProto(key="location", value="/etc/passwd")
+    tensor = onnx.TensorProto(name="w", data_type=1, dims=[5], data_location=1)
+    hidden = field(b"\xea\x80\x80\x80\x10", entry.SerializeToString())  # 13, and 1 << 32
+    graph = field(b"\x2a", tensor.SerializeToString() + hidden)
+    path = tmp_path / "m.onnx"
+    path.write_bytes(b"\x08\x08" + field(b"\x3a", graph))
+    with pytest.raises(ValueError, match=r"m\.onnx: expected an ONNX file"):
+        read_metadata(path)
+
+
+@pytest.mark.parametrize("value", [-1, 2**63 - 1, 0, 128])
+def test_plain_numbers_may_have_64_bits(tmp_path, value):
+    made = model()
+    made.model_version = value
+    path = tmp_path / "m.onnx"
+    onnx.save(made, path)
+    assert "keras_retinanet" in read_metadata(path)
+
+
 def test_damaged_files_are_refused_or_read_but_nothing_else(tmp_path):
     path = tmp_path / "m.onnx"
     whole = model().SerializeToString()
