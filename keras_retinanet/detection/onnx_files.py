@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from keras_retinanet.system.files import only_regular
 from keras_retinanet.system.types import StrPath
 
+# Fields that are looked at in a file: an export of a ResNet-152 has 15,000.
+MAX_FIELDS = 500_000
 # Numbers of fields.
 _GRAPH, _METADATA, _TRAINING, _FUNCTIONS = 7, 14, 20, 25  # of a model
 _NODE, _INITIALIZER, _SPARSE = 1, 5, 15  # of a graph
@@ -33,30 +35,34 @@ def read_metadata(path: StrPath) -> dict[str, bytes]:
 
     Raises:
         OSError: if it cannot be read.
-        ValueError: naming the file, if it is no such file, or has values in other files, which
-            could be any files of this machine.
+        ValueError: naming the file, if it is no such file, has more than `MAX_FIELDS`, or has
+            values in other files, which could be any files of this machine.
     """
     with open(path, "rb", opener=only_regular) as file:
         try:
-            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            data = _Content(file.fileno(), 0, access=mmap.ACCESS_READ)
         except ValueError:
             raise ValueError(f"{path}: expected an ONNX file, got an empty file") from None
         with data:
             try:
                 return _metadata(data)
-            except _ExternalDataError:
-                raise ValueError(
-                    f"{path}: its weights are in other files, which are not read: export it again"
-                ) from None
+            except _RefusedError as error:
+                raise ValueError(f"{path}: {error}") from None
             except (ValueError, IndexError):
                 raise ValueError(f"{path}: expected an ONNX file, got another or damaged") from None
 
 
-class _ExternalDataError(Exception):
-    """A tensor has its values in another file."""
+class _RefusedError(Exception):
+    """A file is not read, although it may be intact."""
 
 
-def _metadata(data: mmap.mmap) -> dict[str, bytes]:
+class _Content(mmap.mmap):
+    """The bytes of a file, and how many fields of it may still be looked at."""
+
+    fields_left = MAX_FIELDS
+
+
+def _metadata(data: _Content) -> dict[str, bytes]:
     metadata: dict[str, bytes] = {}
     has_graph = False
     for number, span in _fields(data, (0, len(data))):
@@ -75,8 +81,8 @@ def _metadata(data: mmap.mmap) -> dict[str, bytes]:
     return metadata
 
 
-def _check_graph(data: mmap.mmap, span: Span, depth: int) -> None:
-    """Raise `_ExternalDataError` if a tensor of a graph has its values in another file."""
+def _check_graph(data: _Content, span: Span, depth: int) -> None:
+    """Raise `_RefusedError` if a tensor of a graph has its values in another file."""
     if depth > _MAX_DEPTH:
         raise ValueError("graphs inside each other")
     for number, part in _fields(data, span):
@@ -90,7 +96,7 @@ def _check_graph(data: mmap.mmap, span: Span, depth: int) -> None:
                     _check_attribute(data, attribute, depth)
 
 
-def _check_attribute(data: mmap.mmap, span: Span, depth: int) -> None:
+def _check_attribute(data: _Content, span: Span, depth: int) -> None:
     for number, part in _fields(data, span):
         if number in _TENSORS:
             _check_tensor(data, part)
@@ -100,26 +106,30 @@ def _check_attribute(data: mmap.mmap, span: Span, depth: int) -> None:
             _check_graph(data, part, depth + 1)
 
 
-def _check_sparse(data: mmap.mmap, span: Span) -> None:
+def _check_sparse(data: _Content, span: Span) -> None:
     for number, part in _fields(data, span):
         if number in _SPARSE_PARTS:
             _check_tensor(data, part)
 
 
-def _check_tensor(data: mmap.mmap, span: Span) -> None:
+def _check_tensor(data: _Content, span: Span) -> None:
     if any(number == _EXTERNAL_DATA for number, _ in _fields(data, span)):
-        raise _ExternalDataError
+        raise _RefusedError("its weights are in other files, which are not read: export it again")
 
 
-def _fields(data: mmap.mmap, span: Span) -> Iterator[tuple[int, Span]]:
+def _fields(data: _Content, span: Span) -> Iterator[tuple[int, Span]]:
     """Yield number and place of the fields of a message; those that are plain numbers are empty.
 
     Raises:
         ValueError: if it is no message.
         IndexError: if it is cut off.
+        _RefusedError: if the file has more than `MAX_FIELDS`.
     """
     place, end = span
     while place < end:
+        data.fields_left -= 1
+        if data.fields_left < 0:
+            raise _RefusedError(f"expected at most {MAX_FIELDS} fields, got more")
         key, place = _varint(data, place, _KEY_BITS)
         number, kind = key >> 3, key & 7
         if number == 0:
@@ -140,7 +150,7 @@ def _fields(data: mmap.mmap, span: Span) -> Iterator[tuple[int, Span]]:
         place += length
 
 
-def _varint(data: mmap.mmap, place: int, bits: int) -> tuple[int, int]:
+def _varint(data: _Content, place: int, bits: int) -> tuple[int, int]:
     """Return the number at a place, of 7 bits a byte, and the place behind it.
 
     Raises:

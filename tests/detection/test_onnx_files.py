@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from keras_retinanet.detection.onnx_files import read_metadata
+from keras_retinanet.detection.onnx_files import MAX_FIELDS, read_metadata
 
 onnx = pytest.importorskip("onnx")
 
@@ -96,6 +96,19 @@ def test_plain_numbers_may_have_64_bits(tmp_path, value):
     path = tmp_path / "m.onnx"
     onnx.save(made, path)
     assert "keras_retinanet" in read_metadata(path)
+
+
+def test_files_of_too_many_fields_are_refused_in_time(tmp_path):
+    path = tmp_path / "m.onnx"
+    path.write_bytes(model().SerializeToString() + b"\x08\x08" * MAX_FIELDS)
+    with pytest.raises(ValueError, match=r"m\.onnx: expected at most 500000 fields, got more"):
+        read_metadata(path)
+    attribute = model().graph.node[0].attribute.add(ints=[0] * MAX_FIELDS)
+    made = model()
+    made.graph.node[0].attribute.append(attribute)
+    path.write_bytes(made.SerializeToString())
+    with pytest.raises(ValueError, match=r"m\.onnx: expected at most 500000 fields, got more"):
+        read_metadata(path)
 
 
 def test_damaged_files_are_refused_or_read_but_nothing_else(tmp_path):

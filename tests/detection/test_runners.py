@@ -33,6 +33,20 @@ def with_entity_bomb(path):
     path.write_text(f'<!DOCTYPE net [<!ENTITY a0 "x">{entities}]><net>&a19;</net>')
 
 
+def with_large_defaults(path):
+    """Each element has an attribute of a megabyte, by its document type."""
+    default = f'<!ATTLIST a b CDATA "{"x" * 2**20}">'
+    path.write_text(f"<!DOCTYPE net [{default}]><net>{'<a/>' * 1000}</net>")
+
+
+def with_many_elements(path):
+    path.write_text(f"<net>{'<a/>' * runners.MAX_XML_ELEMENTS}</net>")
+
+
+def with_unknown_encoding(path):
+    path.write_text('<?xml version="1.0" encoding="shift_jis"?><net/>')
+
+
 def with_zip_bomb(path):
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("keras_retinanet.json", b" " * 2**28)
@@ -44,6 +58,10 @@ HOSTILE = {
     "other.xml": (lambda path: path.write_text("<html/>"), "of OpenVINO, got one of <html>"),
     "bare.xml": (lambda path: path.write_text("<net/>"), "expected a model that retinanet-conv"),
     "bomb.xml": (with_entity_bomb, "expected an XML file of OpenVINO"),
+    "defaults.xml": (with_large_defaults, "got another file .expected no document type"),
+    "elements.xml": (with_many_elements, "expected at most 500000 elements, got more"),
+    "encoding.xml": (with_unknown_encoding, "expected an XML file of OpenVINO"),
+    "large.xml": (lambda path: path.write_bytes(b" " * 2**24), "expected a file of at most"),
     "text.tflite": (lambda path: path.write_text("text"), "expected a model that retinanet-conv"),
     "bomb.tflite": (with_zip_bomb, "its metadata is damaged: expected at most"),
 }

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
-from keras_retinanet.detection.saved_model_files import check_saved_model
+from keras_retinanet.detection.saved_model_files import MAX_PARTS, check_saved_model
 
 
 def save(path, serve, **attributes):
@@ -140,8 +140,8 @@ def twice(content):
 @pytest.mark.parametrize(
     ("edit", "what"),
     [
-        (without_objects, "1 graphs, 0 of them with objects"),
-        (twice, "2 graphs, 2 of them with objects"),
+        (without_objects, "one without"),
+        (twice, "2 graphs"),
         (SavedModel.Clear, "0 graphs"),
     ],
 )
@@ -211,6 +211,30 @@ def test_operations_that_few_know_are_refused(network, op):
     with edited(network) as content:
         content.meta_graphs[0].graph_def.library.function[0].node_def.add(name="x", op=op)
     with pytest.raises(ValueError, match=f"a program that uses {op}"):
+        check_saved_model(network)
+
+
+def many_nodes(graph):
+    graph.graph_def.MergeFromString(b"\x0a\x00" * MAX_PARTS)
+
+
+def many_functions(graph):
+    graph.graph_def.library.MergeFromString(b"\x0a\x00" * MAX_PARTS)
+
+
+def many_objects(graph):
+    graph.object_graph_def.MergeFromString(b"\x0a\x00" * MAX_PARTS)
+
+
+def many_calls(graph):
+    graph.graph_def.node.add().attr["a"].list.MergeFromString(b"\x4a\x00" * MAX_PARTS)
+
+
+@pytest.mark.parametrize("fill", [many_nodes, many_functions, many_objects, many_calls])
+def test_graphs_of_too_many_parts_are_refused_in_time(network, fill):
+    with edited(network) as content:
+        fill(content.meta_graphs[0])
+    with pytest.raises(ValueError, match="model: expected a graph of at most .* parts, got more"):
         check_saved_model(network)
 
 
