@@ -159,7 +159,7 @@ def test_bad_files(snapshot, tmp_path, capsys):
     ("out", "options", "message"),
     [
         ("m.onnx", ["--format", "litert"], "expected a name that ends in .tflite for --format"),
-        ("m.XML", [], "expected a file name that ends in"),
+        ("m.xm", [], "expected a file name that ends in"),
         ("m.tflite", [], "give --input-size HEIGHTxWIDTH"),
         ("m.onnx", ["--precision", "bfloat16"], "onnx has float32, float16, int8 only"),
         ("m.onnx", ["--precision", "int8"], "needs --calibrate FOLDER"),

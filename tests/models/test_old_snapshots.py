@@ -195,6 +195,9 @@ def test_large_example(case, tmp_path):
             boxes, scores, labels = (output[image][:rows] for output in found)
             names = ("boxes", "scores", "labels")
             stored = [numbers[name + suffix][image][:rows] for name in names]
-            np.testing.assert_array_equal(labels, stored[2])
             np.testing.assert_allclose(scores, stored[1], atol=1e-4)
-            np.testing.assert_allclose(boxes, stored[0], atol=0.01)
+            # Scores that are as near as that may have changed places.
+            is_same = labels[:, None] == stored[2]
+            is_same &= np.isclose(scores[:, None], stored[1], rtol=1e-7, atol=1e-4)
+            is_same &= np.isclose(boxes[:, None], stored[0], rtol=1e-7, atol=0.01).all(axis=-1)
+            assert is_same.any(axis=0).all() and is_same.any(axis=1).all()
