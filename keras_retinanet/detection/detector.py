@@ -177,8 +177,11 @@ class Detector:
 
         Raises:
             OSError: if there is no such file.
-            ValueError: if it holds no model that can be read, or its runtime is not installed.
+            ValueError: if it holds no model that can be read, or its runtime is not installed; or
+                if `max_detections` is less than 1.
         """
+        if max_detections is not None and max_detections < 1:
+            raise ValueError(f"max_detections: expected at least 1, got {max_detections}")
         loaded: Any
         if exported_format(model) is not None:
             loaded, is_converted = open_exported(model), True

@@ -168,6 +168,12 @@ def test_given_sides_take_precedence_with_a_warning():
             assert with_sides(info, **options, input_size=(60, 80)) == info
 
 
+@pytest.mark.parametrize("count", [0, -1])
+def test_a_detector_finds_at_least_one_object(count):
+    with pytest.raises(ValueError, match=f"max_detections: expected at least 1, got {count}"):
+        Detector.load("no-such-model.keras", max_detections=count)
+
+
 @pytest.mark.parametrize("tile", [None, 32])
 @pytest.mark.parametrize("batch_size", [1, 8])
 def test_what_comes_before_a_bad_image_is_found(training_model, batch_size, tile):
