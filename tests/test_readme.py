@@ -54,6 +54,7 @@ def command_lines():
 def short_runs(monkeypatch):
     """Let `train` do one step on a backbone of a few weights; give the plans it was called with."""
     monkeypatch.setitem(models.BACKBONES, tiny.NAME, tiny.ENTRY)
+    tiny.train_eagerly(monkeypatch)
     plans, train = [], run.train
 
     def one_step(plan):

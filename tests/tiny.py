@@ -15,6 +15,16 @@ ENTRY = Entry("tests.tiny", parameters=0, normalisation="tf_rgb")
 SIZES = [(64, 80), (72, 64), (64, 64), (80, 64)]
 
 
+def train_eagerly(patch):
+    """Let models train without a graph, which takes longer to trace than these runs of few steps.
+
+    Args:
+        patch: pytest's `monkeypatch`.
+    """
+    always = property(lambda model: True, lambda model, value: None)
+    patch.setattr(keras.Model, "run_eagerly", always)
+
+
 def save_model(path, **info):
     """Save an untrained snapshot with one class; return its path."""
     from keras_retinanet import models  # processes that import this file may not yet use TensorFlow

@@ -15,6 +15,7 @@ from tests import tiny
 def tiny_backbone(monkeypatch):
     """The backbone "tiny" in the table."""
     monkeypatch.setitem(models.BACKBONES, tiny.NAME, tiny.ENTRY)
+    tiny.train_eagerly(monkeypatch)
 
 
 @pytest.fixture

@@ -23,11 +23,13 @@ def silent(text):
 def plan(tmp_path, monkeypatch):
     """A plan for four images with a bright square each."""
     monkeypatch.setitem(models.BACKBONES, tiny.NAME, tiny.ENTRY)
+    tiny.train_eagerly(monkeypatch)
     annotations, classes = tiny.write_squares(tmp_path)
     return TrainingPlan(
         data=CSVData(annotations, classes),
         backbone="tiny",
         imagenet_weights=False,
+        feature_size=8,
         evaluation=False,
         mixed_precision="none",
         image_min_side=64,

@@ -23,6 +23,7 @@ NAMES = ("Square", "circle", None)
 def detector(tmp_path, monkeypatch):
     """A file of a detector whose network is in no table, as a published one becomes."""
     monkeypatch.setitem(models.BACKBONES, tiny.NAME, tiny.ENTRY)
+    tiny.train_eagerly(monkeypatch)
     model = models.backbone("tiny").retinanet(num_classes=3)
     info = replace(
         model.info,

@@ -142,6 +142,7 @@ def half_done(tmp_path_factory):
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(models.BACKBONES, tiny.NAME, tiny.ENTRY)
+        tiny.train_eagerly(patch)
         run.train(replace(plan, epochs=1), log=silent)
     return plan
 
@@ -150,6 +151,7 @@ def half_done(tmp_path_factory):
 def plan(half_done, tmp_path, monkeypatch):
     """The plan of a run that goes on, in a copy of that folder."""
     monkeypatch.setitem(models.BACKBONES, tiny.NAME, tiny.ENTRY)
+    tiny.train_eagerly(monkeypatch)
     shutil.copytree(half_done.snapshot_path, tmp_path / "out")
     return replace(half_done, snapshot_path=tmp_path / "out", resume=True)
 
