@@ -1,8 +1,9 @@
-"""A bound on the memory that building a model from a file may take."""
+"""Building a model whose weights a file will fill: a bound on its memory, and no random numbers."""
 
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import h5py
@@ -15,7 +16,8 @@ from keras_retinanet.system.limits import MAX_NUMBERS_PER_STORED, MIN_MODEL_NUMB
 def limited_weights(stored: int) -> Iterator[None]:
     """Refuse to make more weights in this context than a file can fill.
 
-    A configuration of a few bytes can ask for a layer of any size.
+    A configuration of a few bytes can ask for a layer of any size. Kernels begin as zeros, since
+    the file fills them: to draw random numbers for them takes a fifth of the time of loading.
 
     Args:
         stored: how many numbers the file holds.
@@ -33,6 +35,8 @@ def limited_weights(stored: int) -> Iterator[None]:
         if callable(value):
             with shapes.as_default():
                 value = value()
+            if len(value.shape) > 1:
+                kwargs["initial_value"] = partial(tf.zeros, value.shape, value.dtype)
         made += math.prod(value.shape)
         if made > limit:
             raise ValueError(
