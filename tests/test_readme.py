@@ -15,7 +15,7 @@ import pytest
 from keras_retinanet import models
 from keras_retinanet.bin import convert_model, debug, detect, evaluate, train, train_options
 from keras_retinanet.preprocessing.data import CSVData, ShapesData
-from keras_retinanet.preprocessing.shapes import ShapesGenerator, export_set
+from keras_retinanet.preprocessing.shapes import ShapesGenerator, dataset, export_set
 from keras_retinanet.training import run
 from keras_retinanet.zoo.class_names import COCO_91
 from keras_retinanet.zoo.table import ENTRIES, is_name
@@ -55,6 +55,7 @@ def short_runs(monkeypatch):
     """Let `train` do one step on a backbone of a few weights; give the plans it was called with."""
     monkeypatch.setitem(models.BACKBONES, tiny.NAME, tiny.ENTRY)
     tiny.train_eagerly(monkeypatch)
+    monkeypatch.setitem(dataset.DEFAULT_SIZES, "val", 4)
     plans, train = [], run.train
 
     def one_step(plan):

@@ -32,6 +32,7 @@ def plan(tmp_path, monkeypatch):
         imagenet_weights=False,
         snapshot_path="out",
         val_share=0.2,
+        feature_size=32,
         epochs=1,
         **SIDES,
     )
@@ -233,6 +234,7 @@ def test_coco_is_measured_on_the_images_held_out(tmp_path, monkeypatch, capsys):
         imagenet_weights=False,
         snapshot_path="out",
         val_share=0.25,
+        feature_size=32,
         epochs=1,
         steps=48,
         lr=3e-3,
