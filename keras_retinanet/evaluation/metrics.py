@@ -6,7 +6,8 @@ model, an image or a data set.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ __all__ = [
     "match_detections",
     "mean_average_precision",
     "pascal_average_precisions",
+    "precision_by_range",
 ]
 
 # Name, "Precision" or "Recall", IoU, area, detections per image, in the order of COCOeval.stats.
@@ -217,6 +219,83 @@ def coco_evaluation(
     Raises:
         ValueError: if a detection belongs to an image that the ground truth does not have.
     """
+    run = _evaluator(ground_truth, detections, image_ids, max_detections)
+    if run is None:
+        return dict.fromkeys(COCO_KEYS, -1.0), {}
+    with gc_paused():
+        run.run()
+    # (IoU, recall, category, area, detections per image), -1 where there is no ground truth.
+    precisions = run.eval["precision"][:, :, :, 0, -1].mean(axis=(0, 1)).tolist()
+    by_category = dict(zip(run.params.catIds, precisions, strict=True))
+    return (
+        dict(zip(COCO_KEYS, map(float, run.stats), strict=True)),
+        {int(number): ap for number, ap in by_category.items() if ap >= 0},
+    )
+
+
+def precision_by_range(
+    ground_truth: Mapping[str, Any],
+    detections: Sequence[Mapping[str, Any]] | np.ndarray,
+    measure: Callable[[float, float], float],
+    edges: Sequence[float],
+    image_ids: Iterable[int] | None = None,
+    max_detections: int = 100,
+) -> list[tuple[float, int]]:
+    """Return the AP of objects in ranges of something that width and height tell.
+
+    It is measured as COCO measures that of small, medium and large objects: in each range, objects
+    of others and detections that found none of the range and are of others do not count.
+
+    Args:
+        ground_truth: a COCO "instances" dictionary.
+        detections: as for `coco_evaluation`.
+        measure: function of width and height of a box.
+        edges: the borders of the ranges, increasing; those outside the first and last do not count.
+        image_ids: the images to evaluate; None for all.
+        max_detections: maximum number of detections of a class in an image.
+
+    Returns:
+        For each range the AP, -1 without objects, and the number of objects.
+    """
+    run = _evaluator(ground_truth, detections, image_ids, max_detections)
+    ranges = list(pairwise(edges))
+    if run is None:
+        return [(-1.0, 0)] * len(ranges)
+    for side in (run.cocoGt, run.cocoDt):
+        for item in side.anns.values():
+            item["area"] = measure(*item["bbox"][2:])
+    run.params.areaRng = [list(limits) for limits in ranges]
+    run.params.areaRngLbl = [str(limits) for limits in ranges]
+    with gc_paused():
+        run.evaluate()
+        run.accumulate()
+    chosen = set(run.params.imgIds)
+    values = [
+        item["area"]
+        for item in run.cocoGt.anns.values()
+        if item["image_id"] in chosen and not item["iscrowd"]
+    ]
+    # (IoU, recall, category, range, detections per image)
+    precisions = run.eval["precision"][..., -1]
+    aps = []
+    for i, (low, high) in enumerate(ranges):
+        measured = precisions[:, :, :, i][precisions[:, :, :, i] > -1]
+        count = sum(low <= value <= high for value in values)
+        aps.append((float(measured.mean()) if len(measured) else -1.0, count))
+    return aps
+
+
+def _evaluator(
+    ground_truth: Mapping[str, Any],
+    detections: Sequence[Mapping[str, Any]] | np.ndarray,
+    image_ids: Iterable[int] | None,
+    max_detections: int,
+) -> COCOeval_faster | None:
+    """Return an evaluator of copies of both; None if there is no image or no category.
+
+    Raises:
+        ValueError: if a detection belongs to an image that the ground truth does not have.
+    """
     known = {image["id"] for image in ground_truth["images"]}
     chosen = sorted(known if image_ids is None else set(image_ids))
     with gc_paused():
@@ -227,23 +306,16 @@ def coco_evaluation(
                 f"detections of images that the ground truth does not have: {foreign[:5]}"
             )
         if not chosen or not ground_truth["categories"]:
-            return dict.fromkeys(COCO_KEYS, -1.0), {}
+            return None
         truth = _evaluator_truth(ground_truth)
         sides = [
             COCO(dataset, print_function=_silent)
             for dataset in (truth, {**truth, "annotations": found})
         ]
-        run = COCOeval_faster(*sides, "bbox", print_function=_silent)
-        run.params.imgIds = chosen
-        run.params.maxDets = [1, 10, max(100, max_detections)]
-        run.run()
-    # (IoU, recall, category, area, detections per image), -1 where there is no ground truth.
-    precisions = run.eval["precision"][:, :, :, 0, -1].mean(axis=(0, 1)).tolist()
-    by_category = dict(zip(run.params.catIds, precisions, strict=True))
-    return (
-        dict(zip(COCO_KEYS, map(float, run.stats), strict=True)),
-        {int(number): ap for number, ap in by_category.items() if ap >= 0},
-    )
+    run = COCOeval_faster(*sides, "bbox", print_function=_silent)
+    run.params.imgIds = chosen
+    run.params.maxDets = [1, 10, max(100, max_detections)]
+    return run
 
 
 def _evaluator_detections(

@@ -89,14 +89,19 @@ def iou(boxes: np.ndarray, query_boxes: np.ndarray) -> np.ndarray:
 
 def iou_of_pairs(boxes: np.ndarray, query_boxes: np.ndarray) -> np.ndarray:
     """Return the intersection over union `(...,)` of boxes `(..., 4)` with as many others."""
+    shared = shared_area(boxes, query_boxes)
+    union = area(boxes) + area(query_boxes) - shared
+    return shared / np.maximum(union, np.finfo(np.float64).eps)
+
+
+def shared_area(boxes: np.ndarray, query_boxes: np.ndarray) -> np.ndarray:
+    """Return the area `(...,)` that boxes `(..., 4)` share with as many others."""
     sides = [
         np.minimum(boxes[..., i + 2], query_boxes[..., i + 2])
         - np.maximum(boxes[..., i], query_boxes[..., i])
         for i in range(2)
     ]
-    shared = np.maximum(sides[0], 0) * np.maximum(sides[1], 0)
-    union = area(boxes) + area(query_boxes) - shared
-    return shared / np.maximum(union, np.finfo(np.float64).eps)
+    return np.maximum(sides[0], 0) * np.maximum(sides[1], 0)
 
 
 def clip(boxes: np.ndarray, height: float, width: float) -> np.ndarray:

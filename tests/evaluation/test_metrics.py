@@ -301,3 +301,42 @@ def test_coco_precision_of_each_category():
     assert summary["AP"] == pytest.approx(0.75)
     assert metrics.coco_evaluation(truth, [])[1] == {7: 0, 9: 0}
     assert metrics.coco_evaluation(truth, found, image_ids=[])[1] == {}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_ranges_of_the_area_are_those_of_coco(seed):
+    ground_truth, results = random_set(seed, images=30)
+    for entry in ground_truth["annotations"]:
+        entry["area"] = entry["bbox"][2] * entry["bbox"][3]
+    expected = pycocotools_stats(ground_truth, results)[3:6]
+    found = metrics.precision_by_range(
+        ground_truth, results, lambda width, height: width * height, [0, 32**2, 96**2, 1e10]
+    )
+    np.testing.assert_allclose([ap for ap, _ in found], expected, atol=1e-9)
+    objects = sum(not entry["iscrowd"] for entry in ground_truth["annotations"])
+    assert sum(count for _, count in found) == objects
+
+
+def test_ranges_of_the_ratio_of_the_sides_on_some_of_the_images():
+    wide, square, tall = [0, 0, 80, 20], [100, 0, 40, 50], [200, 0, 10, 90]
+    entries = [
+        {"id": number, "image_id": image, "category_id": 1, "bbox": box, "iscrowd": 0}
+        for number, (image, box) in enumerate([(0, wide), (0, square), (0, tall), (1, tall)], 1)
+    ]
+    ground_truth = {
+        "images": [{"id": 0}, {"id": 1}],
+        "annotations": entries,
+        "categories": [{"id": 1, "name": "a"}],
+    }
+    # The tall one is not found; before the wide one is a false square one.
+    rows = [([400, 0, 50, 50], 0.9), (wide, 0.8), (square, 0.7)]
+    results = [
+        {"image_id": 0, "category_id": 1, "bbox": box, "score": score} for box, score in rows
+    ]
+    found = metrics.precision_by_range(
+        *(ground_truth, results, lambda width, height: height / width, [0, 0.5, 2, 20, 30]), [0]
+    )
+    assert found == [(pytest.approx(1), 1), (pytest.approx(1 / 2), 1), (0, 1), (-1, 0)]
+    assert metrics.precision_by_range({**ground_truth, "categories": []}, [], max, [0, 1]) == [
+        (-1, 0)
+    ]
